@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "caller.h"
+#include "config.h"
+#include "link.h"
+#include "member.h"
+#include "post.h"
+
+#include <gio/gunixfdlist.h>
+#include <glib.h>
+#include <libvirt/libvirt.h>
+#include <systemd/sd-bus.h>
+
+/* One request, from its message to its one reply. There is no other way in.
+ *
+ * The first half of this file is for handlers; the rest is for those that carry calls about. */
+
+/* For handlers, on the worker thread that runs the call. */
+
+/* The arguments, as a tuple of the row's signature; for a property's setter, the tuple of its new value. */
+GVariant *call_args(const Call *call);
+
+/* The descriptors that came with the message: handles in call_args() are indexes into it. NULL for none. */
+GUnixFDList *call_fds(const Call *call);
+
+/* The connection to libvirt, borrowed. */
+virConnectPtr call_connect(const Call *call);
+
+/* The domain that the call's object stands for, borrowed; it is looked up once per call. NULL when libvirt
+ * does not find it: return call_failed(). */
+virDomainPtr call_domain(Call *call);
+
+/* The result of a method that returns nothing. */
+GVariant *call_done(void);
+
+/* Takes libvirt's last error into @error and returns NULL. */
+GVariant *call_failed(GError **error);
+
+/* A libvirt result as a reply. @text is freed, NULL means failure; a negative @value means failure; @domain
+ * is freed, NULL means failure, and its object's path is the reply. */
+GVariant *call_reply_text(char *text, GError **error);
+GVariant *call_reply_boolean(int value, GError **error);
+GVariant *call_reply_domain(Call *call, virDomainPtr domain, GError **error);
+
+/* The path of @domain's object, floating. @domain stays the caller's. */
+GVariant *call_domain_path(const Call *call, virDomainPtr domain);
+
+/* For those that carry it. */
+
+typedef enum CallKind {
+        CALL_METHOD,
+        CALL_GET,
+        CALL_SET,
+        CALL_GET_ALL,
+        CALL_INTROSPECT,
+} CallKind;
+
+struct Call {
+        /* Set before the call is queued, constant from then on. */
+        CallKind kind;
+        const Interface *interface;
+        const Member *member; /* NULL for GetAll and Introspect */
+        const char *connection_path;
+        char *path;                        /* the object's */
+        char uuid[VIR_UUID_STRING_BUFLEN]; /* of the object, "" when it has none */
+        GVariant *args;
+        size_t bytes;
+        GUnixFDList *fds;
+        Link *link;
+        const Limits *limits;
+        PostFunc *completed; /* main thread, with the call: it was run */
+
+        /* Main thread only: reference counts of sd-bus are not atomic. */
+        sd_bus_message *message;
+        Caller *caller;
+        void *owner; /* the Connection */
+        GList place; /* in the owner's list of calls */
+        void (*conclude)(
+                Call *call); /* makes the result out of what came of the call; NULL: it is the result */
+        const struct Dispatcher *dispatcher; /* for conclude */
+
+        /* The worker's, until the call is completed. */
+        virConnectPtr conn;
+        virDomainPtr domain;
+        char touched[VIR_UUID_STRING_BUFLEN]; /* the domain that the call may have changed */
+        GVariant *result;
+        GUnixFDList *result_fds;
+        GError *error;
+};
+
+/* A call for @message, which it keeps. Main thread, as call_free(). */
+Call *call_new(sd_bus_message *message, CallKind kind, const char *path, const Limits *limits);
+void call_free(Call *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
+
+/* Runs the handler and leaves a checked result, or an error. Worker thread. */
+void call_run(Call *call);
+
+/* Sends the one reply, the result or the error, and frees @call. Main thread, when no worker has it. */
+void call_conclude(Call *call);
+
+/* Sends an error as the one reply while a worker may still have the call. Main thread. */
+void call_reply_abandoned(Call *call, const char *why);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)

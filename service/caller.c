@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Accounting by caller, so that nobody's calls can fill the service's memory or keep others out. */
+
+#include "caller.h"
+
+#include "error.h"
+
+struct Callers {
+        const Limits *limits;
+        GHashTable *by_name; /* of Caller, those with calls in flight */
+        unsigned calls;
+        size_t bytes;
+};
+
+struct Caller {
+        Callers *callers;
+        char *name;
+        unsigned calls;
+};
+
+static void caller_free(void *data)
+{
+        Caller *caller = data;
+
+        g_free(caller->name);
+        g_free(caller);
+}
+
+Callers *callers_new(const Limits *limits)
+{
+        Callers *callers = g_new0(Callers, 1);
+
+        callers->limits = limits;
+        callers->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, caller_free);
+        return callers;
+}
+
+void callers_free(Callers *callers)
+{
+        if (!callers)
+                return;
+
+        g_hash_table_unref(callers->by_name);
+        g_free(callers);
+}
+
+static gboolean within_limits(const Callers *callers, const Caller *caller, size_t bytes, GError **error)
+{
+        const Limits *limits = callers->limits;
+        const char *problem = NULL;
+        unsigned limit = 0;
+
+        if (bytes > limits->request_bytes)
+                problem = "bytes of arguments in one call", limit = limits->request_bytes;
+        else if (caller && caller->calls >= limits->calls_per_sender)
+                problem = "calls in flight from one caller", limit = limits->calls_per_sender;
+        else if (callers->calls >= limits->calls_total)
+                problem = "calls in flight", limit = limits->calls_total;
+        else if (callers->bytes + bytes > limits->pending_bytes)
+                problem = "bytes of arguments in flight", limit = limits->pending_bytes;
+
+        if (problem)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "at most %u %s are accepted", limit, problem);
+
+        return !problem;
+}
+
+Caller *caller_enter(Callers *callers, const char *name, size_t bytes, GError **error)
+{
+        Caller *caller = g_hash_table_lookup(callers->by_name, name);
+
+        if (!within_limits(callers, caller, bytes, error))
+                return NULL;
+
+        if (!caller) {
+                caller = g_new0(Caller, 1);
+                caller->callers = callers;
+                caller->name = g_strdup(name);
+                g_hash_table_insert(callers->by_name, caller->name, caller);
+        }
+
+        caller->calls++;
+        callers->calls++;
+        callers->bytes += bytes;
+        return caller;
+}
+
+void caller_leave(Caller *caller, size_t bytes)
+{
+        Callers *callers = caller->callers;
+
+        callers->calls--;
+        callers->bytes -= bytes;
+        if (--caller->calls == 0)
+                g_hash_table_remove(callers->by_name, caller->name);
+}
+
+const char *caller_name(const Caller *caller)
+{
+        return caller->name;
+}
+
+gboolean callers_has(const Callers *callers, const char *name)
+{
+        return g_hash_table_contains(callers->by_name, name);
+}
+
+unsigned callers_total(const Callers *callers)
+{
+        return callers->calls;
+}

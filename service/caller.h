@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "config.h"
+
+#include <glib.h>
+
+/* Who has how much in flight. Main thread. */
+
+typedef struct Callers Callers;
+typedef struct Caller Caller;
+
+Callers *callers_new(const Limits *limits);
+void callers_free(Callers *callers);
+
+/* Takes account of one call of @bytes from the bus name @name. NULL and LIMITS_EXCEEDED when that is one too
+ * many, for the caller or for the service. Ended by caller_leave(). */
+Caller *caller_enter(Callers *callers, const char *name, size_t bytes, GError **error);
+void caller_leave(Caller *caller, size_t bytes);
+
+const char *caller_name(const Caller *caller);
+
+/* Whether @name has calls in flight. */
+gboolean callers_has(const Callers *callers, const char *name);
+
+/* Calls in flight, of all callers. */
+unsigned callers_total(const Callers *callers);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gunixfdlist.h>
+#include <glib.h>
+#include <systemd/sd-bus.h>
+
+/* sd_bus_message to GVariant and back. All functions are for the main thread: they touch sd-bus.
+ *
+ * Two types differ between the two worlds: a file descriptor (`h`) is an index into a GUnixFDList in a
+ * GVariant and a descriptor in sd-bus; a boolean is one byte in a GVariant and four on the wire. */
+
+/* Reads what is left of the body of @message, whose signature must be @signature (the caller has compared
+ * it), and returns it as a tuple, floating. Descriptors are duplicated and appended to *@fds, which is made
+ * when the first one is met and stays NULL otherwise.
+ * On a body that is malformed: NULL, and G_IO_ERROR_INVALID_DATA in @error. */
+GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList **fds, GError **error);
+
+/* Appends @value, any complete type, to @message. `h` values are looked up in @fds, which may be NULL where
+ * the type holds none. Returns 0, or a negative errno: -EBADF for a handle outside @fds. Does not consume a
+ * floating reference. */
+int codec_append(sd_bus_message *message, GVariant *value, GUnixFDList *fds);
+
+/* Appends each child of the tuple @value, as codec_append() does. */
+int codec_append_children(sd_bus_message *message, GVariant *value, GUnixFDList *fds);

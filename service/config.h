@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* What the service is told at its start: connections and limits. Read once, then constant: any thread may
+ * read it. */
+
+/* Everything that a client can make grow has one of these. The reasons for the defaults stand in config.c. */
+typedef struct Limits {
+        unsigned workers;            /* libvirt calls at once, per connection */
+        unsigned calls_per_sender;   /* calls in flight, per bus name */
+        unsigned calls_total;        /* calls in flight, all callers together */
+        unsigned request_bytes;      /* arguments of one call */
+        unsigned pending_bytes;      /* arguments of all calls in flight */
+        unsigned reply_bytes;        /* one reply or signal */
+        unsigned error_bytes;        /* the message of an error reply */
+        unsigned open_timeout;       /* s that calls wait for a connection that is being opened */
+        unsigned keepalive_interval; /* s between libvirt's keep-alive messages; 0: none are sent */
+        unsigned keepalive_count;    /* unanswered ones before a connection counts as lost */
+} Limits;
+
+typedef struct ConnectionConfig {
+        char *name; /* last element of the object's path */
+        char *uri;
+} ConnectionConfig;
+
+typedef struct Config {
+        GPtrArray *connections; /* of ConnectionConfig */
+        Limits limits;
+} Config;
+
+typedef enum BusKind {
+        BUS_SYSTEM,
+        BUS_SESSION,
+} BusKind;
+
+/* The default limits and no connections. Free with config_free(). */
+Config *config_new(void);
+void config_free(Config *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
+
+/* Reads @path: group [connections] of NAME=URI, which replaces the list where it is there, and group
+ * [limits]. What it does not know is an error that names it. */
+gboolean config_load(Config *config, const char *path, GError **error);
+
+/* Adds a connection. An error when @name is no element of an object path, @uri is no URI, or the name is
+ * taken. */
+gboolean config_add_connection(Config *config, const char *name, const char *uri, GError **error);
+
+/* Adds one from the command line's form NAME=URI. */
+gboolean config_add_connection_option(Config *config, const char *option, GError **error);
+
+/* Sets the limit that the configuration file calls @name, within its bounds. */
+gboolean config_set_limit(Config *config, const char *name, guint64 value, GError **error);
+
+/* Adds the drivers that libvirt knows for that kind of bus, under the names that clients expect. */
+void config_add_default_connections(Config *config, BusKind kind);

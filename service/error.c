@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What errors are called on the bus.
+ *
+ * On org.libvirt.* everything that libvirt refuses has one name, with libvirt's message untouched: clients
+ * match that text. Bad requests keep the names that D-Bus itself gives them. */
+
+#include "error.h"
+
+#include "text.h"
+
+#include <gio/gio.h>
+#include <libvirt/virterror.h>
+
+G_DEFINE_QUARK(guestbus - error - quark, guestbus_error)
+
+void error_take_libvirt(GError **error)
+{
+        virErrorPtr last = virGetLastError();
+        g_autofree char *message = text_utf8(last ? last->message : NULL);
+
+        g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                            *message ? message : "libvirt failed and did not say why");
+        virResetLastError();
+}
+
+static const char *error_name(const GError *error)
+{
+        if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA))
+                return SD_BUS_ERROR_INVALID_ARGS;
+
+        if (error->domain != GUESTBUS_ERROR)
+                return SD_BUS_ERROR_FAILED;
+
+        switch ((GuestbusError)error->code) {
+        case GUESTBUS_ERROR_LIBVIRT:
+                return "org.libvirt.Error";
+        case GUESTBUS_ERROR_INVALID_ARGS:
+                return SD_BUS_ERROR_INVALID_ARGS;
+        case GUESTBUS_ERROR_UNKNOWN_OBJECT:
+                return SD_BUS_ERROR_UNKNOWN_OBJECT;
+        case GUESTBUS_ERROR_UNKNOWN_INTERFACE:
+                return SD_BUS_ERROR_UNKNOWN_INTERFACE;
+        case GUESTBUS_ERROR_UNKNOWN_METHOD:
+                return SD_BUS_ERROR_UNKNOWN_METHOD;
+        case GUESTBUS_ERROR_UNKNOWN_PROPERTY:
+                return SD_BUS_ERROR_UNKNOWN_PROPERTY;
+        case GUESTBUS_ERROR_PROPERTY_READ_ONLY:
+                return SD_BUS_ERROR_PROPERTY_READ_ONLY;
+        case GUESTBUS_ERROR_LIMITS_EXCEEDED:
+                return SD_BUS_ERROR_LIMITS_EXCEEDED;
+        case GUESTBUS_ERROR_FAILED:
+                break;
+        }
+
+        return SD_BUS_ERROR_FAILED;
+}
+
+int error_to_bus(const GError *error, size_t max, sd_bus_error *reply)
+{
+        g_autofree char *message = text_clip(error->message, max);
+
+        return sd_bus_error_set(reply, error_name(error), message);
+}

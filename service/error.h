@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <systemd/sd-bus.h>
+
+/* Everything that can go wrong with a request, as a GError; and the one place that gives it a D-Bus name. */
+
+#define GUESTBUS_ERROR (guestbus_error_quark())
+
+typedef enum GuestbusError {
+        GUESTBUS_ERROR_LIBVIRT, /* libvirt said no; the message is libvirt's own */
+        GUESTBUS_ERROR_INVALID_ARGS,
+        GUESTBUS_ERROR_UNKNOWN_OBJECT,
+        GUESTBUS_ERROR_UNKNOWN_INTERFACE,
+        GUESTBUS_ERROR_UNKNOWN_METHOD,
+        GUESTBUS_ERROR_UNKNOWN_PROPERTY,
+        GUESTBUS_ERROR_PROPERTY_READ_ONLY,
+        GUESTBUS_ERROR_LIMITS_EXCEEDED,
+        GUESTBUS_ERROR_FAILED, /* a fault of the service itself */
+} GuestbusError;
+
+GQuark guestbus_error_quark(void);
+
+/* Sets @error to the calling thread's last libvirt error and clears that. Call it before anything is freed:
+ * libvirt's destructors reset the error. Any thread. */
+void error_take_libvirt(GError **error);
+
+/* Turns @error into @reply, whose message is cut to @max bytes (an error reply over the bus's own limit would
+ * cost the service its connection). Returns the negative errno that sd-bus wants from a handler that failed.
+ */
+int error_to_bus(const GError *error, size_t max, sd_bus_error *reply);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Jobs on GLib's shared pool threads. */
+
+#include "job.h"
+
+#include <glib.h>
+
+typedef struct Job {
+        JobFunc *work;
+        PostFunc *done;
+        void *data;
+} Job;
+
+static unsigned running; /* main thread only */
+
+static void job_done(void *data)
+{
+        g_autofree Job *job = data;
+
+        running--;
+        job->done(job->data);
+}
+
+static void job_work(void *data, void *user_data)
+{
+        Job *job = data;
+
+        job->work(job->data);
+        post(job_done, job);
+}
+
+void job_start(JobFunc *work, PostFunc *done, void *data)
+{
+        static GThreadPool *pool;
+        Job *job = g_new(Job, 1);
+
+        if (!pool)
+                pool = g_thread_pool_new(job_work, NULL, -1, FALSE, NULL);
+
+        *job = (Job){work, done, data};
+        running++;
+        g_thread_pool_push(pool, job, NULL);
+}
+
+unsigned jobs_running(void)
+{
+        return running;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Keeping a connection to libvirt open.
+ *
+ * Each attempt is a Session: it belongs to the job that opens it, then to the link, then to the job that
+ * closes it. libvirt may report its end from any thread and at any moment, before the opening is known here
+ * too. */
+
+#include "link.h"
+
+#include "error.h"
+#include "job.h"
+#include "logging.h"
+#include "watch.h"
+
+#include <libvirt/virterror.h>
+
+/* The first wait after a loss: long enough for a restarting libvirtd to leave, too short to be noticed. */
+#define BACKOFF_FIRST_MS 100
+/* The longest wait while a hypervisor that was there is away. */
+#define BACKOFF_MAX_MS 10000
+/* The same for one that was never there. */
+#define BACKOFF_NEVER_MS 60000
+
+typedef struct Session {
+        gatomicrefcount refs;
+        Link *link;
+        virConnectPtr conn;
+        void *prepared;
+        GError *error;
+        int code;      /* libvirt's, of @error */
+        gboolean lost; /* main thread */
+} Session;
+
+struct Link {
+        char *name, *uri;
+        const Limits *limits;
+        const LinkOwner *owner;
+        void *data;
+
+        LinkState state;
+        Session *session; /* while open */
+        GError *error;
+        gboolean was_open;
+        gboolean shut;
+        unsigned backoff_ms;
+        unsigned retry_timer;
+        unsigned slow_timer;
+        Watch *watch; /* while closed */
+
+        GMutex lock;
+        virConnectPtr conn; /* under lock: what workers may use */
+};
+
+static void link_closed(Link *link);
+
+static Session *session_new(Link *link)
+{
+        Session *session = g_new0(Session, 1);
+
+        g_atomic_ref_count_init(&session->refs);
+        session->link = link;
+        return session;
+}
+
+static Session *session_ref(Session *session)
+{
+        g_atomic_ref_count_inc(&session->refs);
+        return session;
+}
+
+static void session_unref(void *data)
+{
+        Session *session = data;
+
+        if (!g_atomic_ref_count_dec(&session->refs))
+                return;
+
+        g_clear_error(&session->error);
+        g_free(session);
+}
+
+/* Main thread. */
+static void session_lost(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        session->lost = TRUE;
+        if (link->session == session)
+                link_closed(link);
+
+        session_unref(session);
+}
+
+/* Any thread: whichever reads the socket when it ends. */
+static void session_close_callback(virConnectPtr conn, int reason, void *opaque)
+{
+        post(session_lost, session_ref(opaque));
+}
+
+/* Worker thread. */
+static void session_open(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        session->conn = virConnectOpen(link->uri);
+
+        if (!session->conn) {
+                session->code = virGetLastErrorCode();
+                error_take_libvirt(&session->error);
+                return;
+        }
+
+        /* Drivers inside this process have neither; that is no error. */
+        if (link->limits->keepalive_interval > 0)
+                virConnectSetKeepAlive(session->conn, (int)link->limits->keepalive_interval,
+                                       link->limits->keepalive_count);
+        if (virConnectRegisterCloseCallback(session->conn, session_close_callback, session_ref(session),
+                                            session_unref) < 0)
+                session_unref(session);
+        virResetLastError();
+
+        if (link->owner->prepare)
+                link->owner->prepare(session->conn, link->data, &session->prepared, &session->error);
+}
+
+/* Worker thread. */
+static void session_close(void *data)
+{
+        Session *session = data;
+
+        if (!session->conn)
+                return;
+
+        /* Each callback that is still registered keeps the connection and its descriptor. */
+        if (session->prepared)
+                session->link->owner->release(session->conn, session->prepared);
+        virConnectUnregisterCloseCallback(session->conn, session_close_callback);
+        virConnectClose(session->conn);
+}
+
+static void link_stop_waiting(Link *link)
+{
+        g_clear_handle_id(&link->retry_timer, g_source_remove);
+        g_clear_pointer(&link->watch, watch_free);
+}
+
+static gboolean link_retry(gpointer user_data)
+{
+        Link *link = user_data;
+
+        link->retry_timer = 0;
+        link_open(link);
+        return G_SOURCE_REMOVE;
+}
+
+static void link_socket_appeared(void *data)
+{
+        Link *link = data;
+
+        /* Not at once: the socket is there a moment before anybody listens. Wakes a link that has no timer,
+         * or a long one. */
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        g_clear_handle_id(&link->retry_timer, g_source_remove);
+        link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
+}
+
+/* Plans the next attempt. */
+static void link_wait(Link *link)
+{
+        unsigned max = link->was_open ? BACKOFF_MAX_MS : BACKOFF_NEVER_MS;
+
+        if (link->shut)
+                return;
+
+        if (!link->watch)
+                link->watch = watch_new(link->uri, link_socket_appeared, link);
+        /* Where the socket is absent, its coming is the time for the next attempt. */
+        if (link->watch && !watch_sees_socket(link->watch))
+                return;
+
+        link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
+        link->backoff_ms = MIN(link->backoff_ms * 2, max);
+}
+
+static void link_discard(Session *session)
+{
+        job_start(session_close, session_unref, session);
+}
+
+/* The open session is lost, or given up. */
+static void link_closed(Link *link)
+{
+        Session *session = g_steal_pointer(&link->session);
+
+        g_mutex_lock(&link->lock);
+        link->conn = NULL;
+        g_mutex_unlock(&link->lock);
+
+        link->state = LINK_CLOSED;
+        link_discard(session);
+        if (link->shut)
+                return;
+
+        log_connection(G_LOG_LEVEL_WARNING, link->name, link->uri, "connection lost");
+        g_clear_error(&link->error);
+        g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "connection to %s was lost",
+                    link->uri);
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        link->owner->lost(link, link->data);
+        link_wait(link);
+}
+
+static void link_attempt_failed(Link *link, Session *session)
+{
+        /* No such driver, here or in libvirtd: only a call makes sense as the next attempt. */
+        gboolean absent = session->code == VIR_ERR_NO_CONNECT;
+
+        link->state = LINK_CLOSED;
+        g_clear_error(&link->error);
+        if (session->error)
+                link->error = g_error_copy(session->error);
+        else
+                g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                            "connection to %s was lost while it was opened", link->uri);
+        link_discard(session);
+        if (link->shut)
+                return;
+
+        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
+                       "failed to connect: %s", link->error->message);
+        link->owner->failed(link, link->error, link->data);
+        if (!absent)
+                link_wait(link);
+}
+
+/* Main thread: the job that opens is done. */
+static void session_opened(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        g_clear_handle_id(&link->slow_timer, g_source_remove);
+        if (session->error || session->lost || link->shut) {
+                link_attempt_failed(link, session);
+                return;
+        }
+
+        g_clear_error(&link->error);
+        link->session = session;
+        link->state = LINK_OPEN;
+        link->was_open = TRUE;
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        g_mutex_lock(&link->lock);
+        link->conn = session->conn;
+        g_mutex_unlock(&link->lock);
+
+        link->owner->opened(link, link->data);
+}
+
+static gboolean link_slow(gpointer user_data)
+{
+        Link *link = user_data;
+
+        link->slow_timer = 0;
+        g_clear_error(&link->error);
+        g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                    "%s does not answer: connecting to it takes longer than %u s", link->uri,
+                    link->limits->open_timeout);
+        log_connection(G_LOG_LEVEL_WARNING, link->name, link->uri, "%s", link->error->message);
+        link->owner->failed(link, link->error, link->data);
+        return G_SOURCE_REMOVE;
+}
+
+Link *link_new(const char *name, const char *uri, const Limits *limits, const LinkOwner *owner, void *data)
+{
+        Link *link = g_new0(Link, 1);
+
+        link->name = g_strdup(name);
+        link->uri = g_strdup(uri);
+        link->limits = limits;
+        link->owner = owner;
+        link->data = data;
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        g_mutex_init(&link->lock);
+        return link;
+}
+
+void link_open(Link *link)
+{
+        if (link->state != LINK_CLOSED || link->shut)
+                return;
+
+        link_stop_waiting(link);
+        g_clear_error(&link->error);
+        link->state = LINK_OPENING;
+        link->slow_timer = g_timeout_add_seconds(link->limits->open_timeout, link_slow, link);
+        job_start(session_open, session_opened, session_new(link));
+}
+
+void link_shut(Link *link)
+{
+        link->shut = TRUE;
+        link_stop_waiting(link);
+        g_clear_handle_id(&link->slow_timer, g_source_remove);
+        if (link->session)
+                link_closed(link);
+}
+
+void link_free(Link *link)
+{
+        if (!link)
+                return;
+
+        g_clear_error(&link->error);
+        g_mutex_clear(&link->lock);
+        g_free(link->name);
+        g_free(link->uri);
+        g_free(link);
+}
+
+LinkState link_state(const Link *link)
+{
+        return link->state;
+}
+
+const GError *link_error(const Link *link)
+{
+        return link->error;
+}
+
+virConnectPtr link_acquire(Link *link, GError **error)
+{
+        virConnectPtr conn = NULL;
+
+        g_mutex_lock(&link->lock);
+        if (link->conn && virConnectRef(link->conn) == 0)
+                conn = link->conn;
+        g_mutex_unlock(&link->lock);
+
+        if (!conn)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "not connected to %s", link->uri);
+
+        return conn;
+}

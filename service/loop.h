@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* libvirt's event API (virEventRegisterImpl) on the default GMainContext. */
+
+/* Makes this the process's event implementation; call it once, on the main thread, before the first libvirt
+ * connection is opened. Afterwards the six public functions virEventAddHandle() ... virEventRemoveTimeout()
+ * work from any thread; their callbacks and free callbacks run on the thread that iterates the default
+ * context, a free callback exactly once and never inside the remove call. */
+void loop_register(void);

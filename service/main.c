@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* guestbusd: options, configuration, then the service. */
+
+#include "config.h"
+#include "logging.h"
+#include "service.h"
+
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct Options {
+        gboolean system, session, replace, verbose, version;
+        char *address, *config;
+        char **connect;
+        int threads;
+} Options;
+
+static void options_clear(Options *options)
+{
+        g_free(options->address);
+        g_free(options->config);
+        g_strfreev(options->connect);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static gboolean options_parse(Options *options, int argc, char **argv, GError **error)
+{
+        const GOptionEntry entries[] = {
+                {"system", 0, 0, G_OPTION_ARG_NONE, &options->system,
+                 "Serve on the system bus (default for root)", NULL},
+                {"session", 0, 0, G_OPTION_ARG_NONE, &options->session, "Serve on the session bus", NULL},
+                {"address", 0, 0, G_OPTION_ARG_STRING, &options->address,
+                 "Serve on the bus at this D-Bus address", "ADDRESS"},
+                {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &options->connect,
+                 "Connect to URI as /org/libvirt/NAME; repeatable, replaces the default list", "NAME=URI"},
+                {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "Read this configuration file",
+                 "FILE"},
+                {"replace", 0, 0, G_OPTION_ARG_NONE, &options->replace,
+                 "Take the place of a running instance", NULL},
+                {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads,
+                 "Run at most this many libvirt calls at once on each connection", "N"},
+                {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "Log more", NULL},
+                {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit", NULL},
+                {NULL},
+        };
+        g_autoptr(GOptionContext) context = g_option_context_new("- libvirt on D-Bus");
+
+        g_option_context_add_main_entries(context, entries, NULL);
+        if (!g_option_context_parse(context, &argc, &argv, error))
+                return FALSE;
+
+        if (argc > 1) {
+                g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                            "unexpected argument \"%s\"; see --help for the options", argv[1]);
+                return FALSE;
+        }
+
+        if (options->system + options->session + (options->address != NULL) > 1) {
+                g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                                    "--system, --session and --address exclude each other");
+                return FALSE;
+        }
+
+        return TRUE;
+}
+
+/* libvirt-dbus has one pool for everything, and its option may ask for more threads than one libvirt
+ * connection can use: what is too much is cut, not refused, so that no unit file has to be changed. */
+static gboolean apply_threads(Config *config, int threads, GError **error)
+{
+        if (threads == 0)
+                return TRUE;
+
+        if (threads < 0) {
+                g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                            "--threads is %d, but must be 1 or more", threads);
+                return FALSE;
+        }
+
+        if (threads > 5)
+                g_message("--threads %d: libvirt serves 5 calls of a connection at once; using 5", threads);
+
+        return config_set_limit(config, "workers", MIN(threads, 5), error);
+}
+
+static gboolean load_config(Config *config, const Options *options, BusKind bus, GError **error)
+{
+        if (options->config && !config_load(config, options->config, error))
+                return FALSE;
+
+        if (options->connect)
+                g_ptr_array_set_size(config->connections, 0);
+        for (char **each = options->connect; each && *each; each++)
+                if (!config_add_connection_option(config, *each, error))
+                        return FALSE;
+
+        if (config->connections->len == 0)
+                config_add_default_connections(config, bus);
+
+        return apply_threads(config, options->threads, error);
+}
+
+static void print_version(void)
+{
+        unsigned long libvirt = 0;
+
+        virGetVersion(&libvirt, NULL, NULL);
+        printf("guestbusd %s (libvirt %lu.%lu.%lu)\n", GUESTBUS_VERSION, libvirt / 1000000,
+               libvirt / 1000 % 1000, libvirt % 1000);
+}
+
+static gboolean run(const Options *options, GError **error)
+{
+        g_autoptr(Config) config = config_new();
+        const ServiceOptions service = {
+                /* Without a word, root means the system. */
+                .bus = options->system || (!options->session && geteuid() == 0) ? BUS_SYSTEM : BUS_SESSION,
+                .address = options->address,
+                .replace = options->replace,
+        };
+
+        if (!load_config(config, options, service.bus, error))
+                return FALSE;
+
+        if (virInitialize() < 0) {
+                g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "libvirt cannot be initialized: %s",
+                            virGetLastErrorMessage());
+                return FALSE;
+        }
+
+        return service_run(config, &service, error);
+}
+
+int main(int argc, char **argv)
+{
+        g_auto(Options) options = {};
+        g_autoptr(GError) error = NULL;
+
+        if (!options_parse(&options, argc, argv, &error)) {
+                fprintf(stderr, "guestbusd: %s\n", error->message);
+                return EXIT_FAILURE;
+        }
+
+        if (options.version) {
+                print_version();
+                return EXIT_SUCCESS;
+        }
+
+        logging_init(options.verbose);
+        /* A peer that closes its end is an error of that write, not of the process. */
+        signal(SIGPIPE, SIG_IGN);
+
+        if (!run(&options, &error)) {
+                g_warning("%s", error->message);
+                return EXIT_FAILURE;
+        }
+
+        return EXIT_SUCCESS;
+}

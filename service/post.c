@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The mailbox of the main thread.
+ *
+ * One source for everything that workers and libvirt's threads have to tell, so that its order is the order
+ * in which it happened: a call's result before the loss of its connection. It wakes the loop only when it was
+ * empty, which under load saves most of the wake-ups that a source per message would cost. */
+
+#include "post.h"
+
+#include <glib.h>
+
+typedef struct Letter {
+        PostFunc *func;
+        void *data;
+} Letter;
+
+static GMutex lock;
+static GArray *letters; /* under lock; NULL before init and after shutdown */
+static GSource *mailbox;
+
+static gboolean mailbox_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
+{
+        g_autoptr(GArray) batch = NULL;
+
+        g_mutex_lock(&lock);
+        batch = g_steal_pointer(&letters);
+        letters = g_array_new(FALSE, FALSE, sizeof(Letter));
+        g_source_set_ready_time(source, -1);
+        g_mutex_unlock(&lock);
+
+        for (guint i = 0; i < batch->len; i++) {
+                const Letter *letter = &g_array_index(batch, Letter, i);
+
+                letter->func(letter->data);
+        }
+
+        return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs mailbox_funcs = {.dispatch = mailbox_dispatch};
+
+void post_init(void)
+{
+        letters = g_array_new(FALSE, FALSE, sizeof(Letter));
+        mailbox = g_source_new(&mailbox_funcs, sizeof(GSource));
+        g_source_set_static_name(mailbox, "mailbox");
+        g_source_attach(mailbox, NULL);
+}
+
+void post(PostFunc *func, void *data)
+{
+        const Letter letter = {func, data};
+
+        g_mutex_lock(&lock);
+
+        if (letters) {
+                g_array_append_val(letters, letter);
+                if (letters->len == 1)
+                        g_source_set_ready_time(mailbox, 0);
+        }
+
+        g_mutex_unlock(&lock);
+}
+
+void post_shutdown(void)
+{
+        g_mutex_lock(&lock);
+        g_clear_pointer(&letters, g_array_unref);
+        g_mutex_unlock(&lock);
+
+        g_source_destroy(mailbox);
+        g_clear_pointer(&mailbox, g_source_unref);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Putting the pieces together, in the order that the bus needs (objects before names), and taking them apart
+ * against the clock. */
+
+#include "service.h"
+
+#include "bus.h"
+#include "connection.h"
+#include "dispatch.h"
+#include "job.h"
+#include "loop.h"
+#include "notify.h"
+
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How long calls in progress and libvirt's farewell may take at the end. With the time for the last messages
+ * it stays under the 2 s that an administrator waits without wondering. */
+#define STOP_MS  1200
+#define FLUSH_MS 300
+
+/* The name that makes us what clients of libvirt-dbus look for, and our own. */
+#define NAME_COMPATIBLE "org.libvirt"
+#define NAME_OWN        "org.guestbus1"
+
+typedef struct Service {
+        GMainLoop *loop;
+        Bus *bus;
+        Dispatcher dispatcher;
+        GError *error;
+        gboolean stopping;
+        gboolean late; /* the time for stopping is over */
+} Service;
+
+static void service_stop(Service *service)
+{
+        if (service->stopping)
+                return;
+
+        service->stopping = TRUE;
+        g_main_loop_quit(service->loop);
+}
+
+static gboolean on_signal(gpointer user_data)
+{
+        service_stop(user_data);
+        return G_SOURCE_CONTINUE;
+}
+
+static void on_caller_gone(const char *name, void *data)
+{
+        Service *service = data;
+        GHashTableIter iter;
+        gpointer connection;
+
+        if (!callers_has(service->dispatcher.callers, name))
+                return;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                connection_drop_caller(connection, name);
+}
+
+static void on_name_lost(const char *name, void *data)
+{
+        if (strcmp(name, NAME_OWN) == 0) {
+                g_message("%s was taken over by another instance; stopping", name);
+                service_stop(data);
+        } else if (strcmp(name, NAME_COMPATIBLE) == 0) {
+                g_warning("%s was taken over by another program; going on as %s", name, NAME_OWN);
+        }
+}
+
+static void on_bus_closed(void *data)
+{
+        Service *service = data;
+
+        if (!service->stopping)
+                g_set_error_literal(&service->error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                                    "the bus closed the connection");
+        service_stop(service);
+}
+
+static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Service *service = userdata;
+
+        return dispatch(message, &service->dispatcher, error);
+}
+
+static void on_connection_changed(void *data)
+{
+        Service *service = data;
+        GHashTableIter iter;
+        gpointer connection;
+        unsigned connected = 0;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                if (strcmp(connection_state(connection), "connected") == 0)
+                        connected++;
+
+        notify_status("%u of %u hypervisors connected", connected,
+                      g_hash_table_size(service->dispatcher.connections));
+}
+
+static const BusOwner bus_owner = {
+        .call = on_call,
+        .caller_gone = on_caller_gone,
+        .name_lost = on_name_lost,
+        .closed = on_bus_closed,
+};
+
+static const ConnectionOwner connection_owner = {.changed = on_connection_changed};
+
+static void add_connections(Service *service, const Config *config)
+{
+        GHashTable *connections = service->dispatcher.connections;
+
+        for (guint i = 0; i < config->connections->len; i++) {
+                Connection *connection =
+                        connection_new(g_ptr_array_index(config->connections, i), &config->limits,
+                                       service->bus, &connection_owner, service);
+
+                g_hash_table_insert(connections, (void *)connection_name(connection), connection);
+        }
+}
+
+static gboolean own_names(Service *service, gboolean replace)
+{
+        switch (bus_request_name(service->bus, NAME_OWN, replace, &service->error)) {
+        case BUS_NAME_OWNED:
+                break;
+        case BUS_NAME_TAKEN:
+                g_set_error(&service->error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                            "another instance owns %s already; --replace takes its place", NAME_OWN);
+                return FALSE;
+        case BUS_NAME_FAILED:
+                return FALSE;
+        }
+
+        switch (bus_request_name(service->bus, NAME_COMPATIBLE, replace, &service->error)) {
+        case BUS_NAME_OWNED:
+                return TRUE;
+        case BUS_NAME_TAKEN:
+                g_warning("%s is owned by another program; serving as %s until it is free", NAME_COMPATIBLE,
+                          NAME_OWN);
+                return TRUE;
+        case BUS_NAME_FAILED:
+                /* The bus may allow one name and not the other. */
+                g_warning("%s; serving as %s alone", service->error->message, NAME_OWN);
+                g_clear_error(&service->error);
+                return TRUE;
+        }
+
+        g_return_val_if_reached(FALSE);
+}
+
+static gboolean is_busy(const Service *service)
+{
+        GHashTableIter iter;
+        gpointer connection;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                if (connection_is_busy(connection))
+                        return TRUE;
+
+        return jobs_running() > 0;
+}
+
+static void for_each_connection(Service *service, void (*func)(Connection *))
+{
+        GHashTableIter iter;
+        gpointer connection;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                func(connection);
+}
+
+static gboolean on_late(gpointer user_data)
+{
+        Service *service = user_data;
+
+        service->late = TRUE;
+        return G_SOURCE_REMOVE;
+}
+
+static void service_free(Service *service)
+{
+        for_each_connection(service, connection_free);
+        g_hash_table_unref(service->dispatcher.connections);
+        callers_free(service->dispatcher.callers);
+        post_shutdown();
+        bus_free(service->bus, FLUSH_MS);
+        g_main_loop_unref(service->loop);
+}
+
+/* Every call gets its reply, libvirt its time to part, and the clock the last word. */
+static void service_end(Service *service)
+{
+        unsigned timer;
+
+        notify_stopping();
+        service->dispatcher.stopping = TRUE;
+        for_each_connection(service, connection_stop);
+
+        timer = g_timeout_add(STOP_MS, on_late, service);
+        while (is_busy(service) && !service->late)
+                g_main_context_iteration(NULL, TRUE);
+
+        if (!service->late) {
+                g_source_remove(timer);
+                service_free(service);
+                return;
+        }
+
+        /* A thread waits for libvirt and cannot be made to stop. Nothing of it may be freed; the process
+         * ends. */
+        g_message("libvirt does not answer; stopping without it");
+        for_each_connection(service, connection_abandon);
+        bus_free(service->bus, FLUSH_MS);
+        _exit(service->error ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+gboolean service_run(const Config *config, const ServiceOptions *options, GError **error)
+{
+        Service service = {
+                .loop = g_main_loop_new(NULL, FALSE),
+                .dispatcher =
+                        {
+                                .connections = g_hash_table_new(g_str_hash, g_str_equal),
+                                .callers = callers_new(&config->limits),
+                                .limits = &config->limits,
+                        },
+        };
+        unsigned sigterm = g_unix_signal_add(SIGTERM, on_signal, &service);
+        unsigned sigint = g_unix_signal_add(SIGINT, on_signal, &service);
+
+        post_init();
+        loop_register();
+
+        service.bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, &service,
+                              &service.error);
+        if (service.bus) {
+                add_connections(&service, config);
+                if (own_names(&service, options->replace)) {
+                        notify_ready();
+                        on_connection_changed(&service);
+                        if (!service.stopping)
+                                g_main_loop_run(service.loop);
+                }
+        }
+
+        service_end(&service);
+        g_source_remove(sigterm);
+        g_source_remove(sigint);
+
+        if (service.error) {
+                g_propagate_error(error, service.error);
+                return FALSE;
+        }
+
+        return TRUE;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Watching for a socket, so that a libvirtd that comes back is met at once and one that is absent costs
+ * nothing.
+ *
+ * Plain inotify rather than GFileMonitor: that one loads GIO's modules and polls for directories that do not
+ * exist yet, which is the usual case here. Instead the nearest directory that exists is watched, and the
+ * next one as soon as it is made. */
+
+#include "watch.h"
+
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+struct Watch {
+        char *directory; /* where the socket will be */
+        char *name;      /* the socket's name; NULL for any that ends in "-sock" */
+        int fd;
+        int descriptor; /* of the directory that is watched, or -1 */
+        unsigned source;
+        WatchFunc *appeared;
+        void *data;
+};
+
+/* Arms the watch on the nearest ancestor that exists. */
+static void watch_arm(Watch *watch)
+{
+        g_autofree char *directory = g_strdup(watch->directory);
+
+        for (;;) {
+                int descriptor = inotify_add_watch(watch->fd, directory,
+                                                   IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |
+                                                           IN_ONLYDIR);
+                g_autofree char *parent = NULL;
+
+                if (descriptor >= 0) {
+                        if (watch->descriptor >= 0 && watch->descriptor != descriptor)
+                                inotify_rm_watch(watch->fd, watch->descriptor);
+                        watch->descriptor = descriptor;
+                        return;
+                }
+
+                parent = g_path_get_dirname(directory);
+                if (strcmp(parent, directory) == 0)
+                        return;
+
+                g_free(directory);
+                directory = g_steal_pointer(&parent);
+        }
+}
+
+static gboolean watch_readable(int fd, GIOCondition condition, gpointer user_data)
+{
+        Watch *watch = user_data;
+        char buffer[4096];
+
+        /* What was made does not matter: the way to the socket may be one step shorter now, or complete. */
+        while (read(fd, buffer, sizeof buffer) > 0)
+                ;
+
+        watch_arm(watch);
+        if (watch_sees_socket(watch))
+                watch->appeared(watch->data);
+
+        return G_SOURCE_CONTINUE;
+}
+
+/* The directory and the name of the socket that @uri is served at, as libvirt's remote driver chooses it. */
+static gboolean find_socket(const char *uri, char **directory, char **name)
+{
+        g_autoptr(GUri) parsed = g_uri_parse(uri, G_URI_FLAGS_NON_DNS | G_URI_FLAGS_PARSE_RELAXED, NULL);
+        g_autoptr(GHashTable) query = NULL;
+        const char *transport, *socket = NULL;
+
+        if (!parsed)
+                return FALSE;
+
+        transport = strchr(g_uri_get_scheme(parsed), '+');
+        if (transport ? strcmp(transport, "+unix") != 0 : (g_uri_get_host(parsed) && *g_uri_get_host(parsed)))
+                return FALSE;
+
+        if (g_uri_get_query(parsed))
+                query = g_uri_parse_params(g_uri_get_query(parsed), -1, "&", G_URI_PARAMS_NONE, NULL);
+        if (query)
+                socket = g_hash_table_lookup(query, "socket");
+        if (socket) {
+                *directory = g_path_get_dirname(socket);
+                *name = g_path_get_basename(socket);
+                return TRUE;
+        }
+
+        /* A session's daemon is started by the attempt to connect; the test driver needs none. */
+        if (strcmp(g_uri_get_path(parsed), "/session") == 0 ||
+            (g_str_has_prefix(g_uri_get_scheme(parsed), "test") && !transport))
+                return FALSE;
+
+        *directory = g_strdup("/run/libvirt");
+        *name = NULL;
+        return TRUE;
+}
+
+Watch *watch_new(const char *uri, WatchFunc *appeared, void *data)
+{
+        g_autofree char *directory = NULL, *name = NULL;
+        Watch *watch;
+        int fd;
+
+        if (!find_socket(uri, &directory, &name))
+                return NULL;
+
+        fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+        if (fd < 0)
+                return NULL;
+
+        watch = g_new0(Watch, 1);
+        *watch = (Watch){.directory = g_steal_pointer(&directory),
+                         .name = g_steal_pointer(&name),
+                         .fd = fd,
+                         .descriptor = -1,
+                         .appeared = appeared,
+                         .data = data};
+        watch->source = g_unix_fd_add(fd, G_IO_IN, watch_readable, watch);
+        watch_arm(watch);
+        return watch;
+}
+
+gboolean watch_sees_socket(const Watch *watch)
+{
+        g_autoptr(GDir) directory = NULL;
+        const char *entry;
+
+        if (watch->name) {
+                g_autofree char *path = g_build_filename(watch->directory, watch->name, NULL);
+
+                return access(path, F_OK) == 0;
+        }
+
+        directory = g_dir_open(watch->directory, 0, NULL);
+        while (directory && (entry = g_dir_read_name(directory)))
+                if (g_str_has_suffix(entry, "-sock"))
+                        return TRUE;
+
+        return FALSE;
+}
+
+void watch_free(Watch *watch)
+{
+        if (!watch)
+                return;
+
+        g_source_remove(watch->source);
+        close(watch->fd);
+        g_free(watch->directory);
+        g_free(watch->name);
+        g_free(watch);
+}
