@@ -187,11 +187,11 @@ static gboolean load_limits(Config *config, GKeyFile *file, GError **error)
                 return FALSE;
 
         for (char **name = names; *name; name++) {
-                GError *problem = NULL;
-                guint64 value = g_key_file_get_uint64(file, "limits", *name, &problem);
+                g_autofree char *text = g_key_file_get_string(file, "limits", *name, error);
+                guint64 value;
 
-                if (problem) {
-                        g_propagate_error(error, problem);
+                if (!text || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &value, error)) {
+                        g_prefix_error(error, "limit %s: ", *name);
                         return FALSE;
                 }
 

@@ -25,30 +25,45 @@ struct Watch {
         void *data;
 };
 
-/* Arms the watch on the nearest ancestor that exists. */
-static void watch_arm(Watch *watch)
+#define WATCHED (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+
+/* How often the way may grow while it is looked at, before the next event is waited for. */
+#define ARM_TRIES 8
+
+/* Watches the nearest directory that exists, from the socket's own upwards. Returns the first step that is
+ * missing below it, or NULL. */
+static char *watch_nearest(Watch *watch)
 {
         g_autofree char *directory = g_strdup(watch->directory);
+        g_autofree char *missing = NULL;
 
         for (;;) {
-                int descriptor = inotify_add_watch(watch->fd, directory,
-                                                   IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |
-                                                           IN_ONLYDIR);
-                g_autofree char *parent = NULL;
+                int descriptor = inotify_add_watch(watch->fd, directory, WATCHED);
 
                 if (descriptor >= 0) {
                         if (watch->descriptor >= 0 && watch->descriptor != descriptor)
                                 inotify_rm_watch(watch->fd, watch->descriptor);
                         watch->descriptor = descriptor;
-                        return;
+                        return g_steal_pointer(&missing);
                 }
 
-                parent = g_path_get_dirname(directory);
-                if (strcmp(parent, directory) == 0)
-                        return;
+                if (strcmp(directory, "/") == 0 || strcmp(directory, ".") == 0)
+                        return NULL;
 
-                g_free(directory);
-                directory = g_steal_pointer(&parent);
+                g_free(missing);
+                missing = g_steal_pointer(&directory);
+                directory = g_path_get_dirname(missing);
+        }
+}
+
+static void watch_arm(Watch *watch)
+{
+        for (unsigned i = 0; i < ARM_TRIES; i++) {
+                g_autofree char *missing = watch_nearest(watch);
+
+                /* What was made between the two looks at it makes no event. */
+                if (!missing || access(missing, X_OK) != 0)
+                        return;
         }
 }
 

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Lanes and workers, with a toy interface: its handlers wait for what the test allows. */
+
+#include "error.h"
+#include "job.h"
+#include "link.h"
+#include "logging.h"
+#include "loop.h"
+#include "post.h"
+#include "queue.h"
+
+#define WORKERS 3
+
+static const Limits limits = {
+        .calls_per_sender = 100000,
+        .calls_total = 100000,
+        .request_bytes = 1 << 20,
+        .pending_bytes = 1 << 20,
+        .reply_bytes = 1000,
+        .error_bytes = 1000,
+        .open_timeout = 10,
+        .keepalive_interval = 5,
+        .keepalive_count = 5,
+};
+
+static Link *test_link;
+static Callers *callers;
+static Queue *queue;
+
+/* Handlers run on workers; what they tell is under this lock. */
+static GMutex lock;
+static GCond changed;
+static GString *ran; /* a letter for each call, in the order in which they began */
+static unsigned running, most_running;
+static gboolean gate_open;
+
+static GVariant *toy_pass(Call *call, GError **error)
+{
+        char letter;
+
+        g_variant_get(call_args(call), "(y)", &letter);
+        g_mutex_lock(&lock);
+        g_string_append_c(ran, letter);
+        g_mutex_unlock(&lock);
+        return call_done();
+}
+
+static GVariant *toy_wait(Call *call, GError **error)
+{
+        g_mutex_lock(&lock);
+        running++;
+        most_running = MAX(most_running, running);
+        g_cond_broadcast(&changed);
+        while (!gate_open)
+                g_cond_wait(&changed, &lock);
+        running--;
+        g_mutex_unlock(&lock);
+        return call_done();
+}
+
+static GVariant *toy_wrong_type(Call *call, GError **error)
+{
+        return g_variant_new_string("not what the row says");
+}
+
+static GVariant *toy_large(Call *call, GError **error)
+{
+        g_autofree char *text = g_strnfill(2000, 'x');
+
+        return g_variant_new_string(text);
+}
+
+static GVariant *toy_silent(Call *call, GError **error)
+{
+        return NULL;
+}
+
+static const Member pass = {.name = "Pass", .out_type = "()", .tuple = true, .handler = toy_pass};
+static const Member wait_member = {.name = "Wait", .out_type = "()", .tuple = true, .handler = toy_wait};
+static const Member wrong_type = {.name = "WrongType", .out_type = "u", .handler = toy_wrong_type};
+static const Member large = {.name = "Large", .out_type = "s", .handler = toy_large};
+static const Member silent = {.name = "Silent", .out_type = "s", .handler = toy_silent};
+
+static unsigned completed;
+static GString *ended; /* a letter for each call, in the order in which they were completed */
+static GError *last_error;
+
+static void toy_completed(void *data)
+{
+        Call *call = data;
+
+        completed++;
+        if (call->args)
+                g_string_append_c(ended, (char)g_variant_get_byte(g_variant_get_child_value(call->args, 0)));
+        g_clear_error(&last_error);
+        last_error = g_steal_pointer(&call->error);
+        call_free(call);
+}
+
+static Call *toy_call(const Member *member, const char *caller, const char *path, char letter)
+{
+        Call *call = call_new(NULL, CALL_METHOD, path, &limits);
+
+        call->member = member;
+        call->caller = caller_enter(callers, caller, 0, NULL);
+        call->link = test_link;
+        call->completed = toy_completed;
+        call->args = letter ? g_variant_ref_sink(g_variant_new("(y)", letter)) : NULL;
+        return call;
+}
+
+static void push(const Member *member, const char *caller, const char *path, char letter)
+{
+        queue_push(queue, toy_call(member, caller, path, letter));
+}
+
+static void wait_completed(unsigned number)
+{
+        while (completed < number)
+                g_main_context_iteration(NULL, TRUE);
+}
+
+static void open_gate(void)
+{
+        g_mutex_lock(&lock);
+        gate_open = TRUE;
+        g_cond_broadcast(&changed);
+        g_mutex_unlock(&lock);
+}
+
+static void wait_running(unsigned number)
+{
+        g_mutex_lock(&lock);
+        while (running < number)
+                g_cond_wait(&changed, &lock);
+        g_mutex_unlock(&lock);
+}
+
+static void set_up(void)
+{
+        completed = running = most_running = 0;
+        gate_open = FALSE;
+        g_string_truncate(ran, 0);
+        g_string_truncate(ended, 0);
+        queue = queue_new(WORKERS);
+}
+
+static void tear_down(void)
+{
+        g_assert_cmpuint(queue_length(queue), ==, 0);
+        g_assert_cmpuint(callers_total(callers), ==, 0);
+        g_clear_pointer(&queue, queue_free);
+}
+
+/* One caller, one object: in the order sent, and completed in it. */
+static void test_order(void)
+{
+        set_up();
+        for (unsigned i = 0; i < 20000; i++)
+                push(&pass, ":1.1", "/a", (char)('a' + i % 26));
+        wait_completed(20000);
+
+        for (unsigned i = 0; i < 20000; i++) {
+                g_assert_cmpint(ran->str[i], ==, 'a' + i % 26);
+                g_assert_cmpint(ended->str[i], ==, 'a' + i % 26);
+        }
+        tear_down();
+}
+
+/* A call that hangs holds up its own lane and nobody else: not the same caller elsewhere, nor others here. */
+static void test_lanes(void)
+{
+        set_up();
+        push(&wait_member, ":1.1", "/a", 0);
+        push(&pass, ":1.1", "/a", '4');
+        push(&pass, ":1.1", "/b", '1');
+        wait_completed(1);
+        push(&pass, ":1.2", "/a", '2');
+        wait_completed(2);
+        push(&pass, ":1.2", "/b", '3');
+        wait_completed(3);
+        g_assert_cmpstr(ran->str, ==, "123");
+
+        open_gate();
+        wait_completed(5);
+        g_assert_cmpstr(ran->str, ==, "1234");
+        tear_down();
+}
+
+static void test_workers(void)
+{
+        set_up();
+        for (unsigned i = 0; i < 10; i++) {
+                g_autofree char *path = g_strdup_printf("/%u", i);
+
+                push(&wait_member, ":1.1", path, 0);
+        }
+        wait_running(WORKERS);
+        open_gate();
+        wait_completed(10);
+        g_assert_cmpuint(most_running, ==, WORKERS);
+        tear_down();
+}
+
+/* A lane with many calls lets the others have their turn. */
+static void test_fair(void)
+{
+        set_up();
+        for (unsigned i = 0; i < WORKERS; i++) {
+                g_autofree char *path = g_strdup_printf("/block/%u", i);
+
+                push(&wait_member, ":1.1", path, 0);
+        }
+        wait_running(WORKERS);
+        for (unsigned i = 0; i < 1000; i++)
+                push(&pass, ":1.1", "/long", 'l');
+        push(&pass, ":1.2", "/short", 's');
+
+        open_gate();
+        wait_completed(WORKERS + 1001);
+        g_assert_cmpint(strchr(ran->str, 's') - ran->str, <, 500);
+        tear_down();
+}
+
+static unsigned free_list(GList *calls)
+{
+        unsigned n = g_list_length(calls);
+
+        for (GList *each = calls; each; each = each->next)
+                call_free(each->data);
+        g_list_free(calls);
+        return n;
+}
+
+static void test_withdraw(void)
+{
+        set_up();
+        push(&wait_member, ":1.1", "/a", 0);
+        wait_running(1);
+        push(&pass, ":1.1", "/a", 'x');
+        push(&pass, ":1.1", "/a", 'y');
+        push(&wait_member, ":1.2", "/a", 0);
+        wait_running(2);
+        push(&pass, ":1.2", "/a", 'z');
+
+        /* What runs is not taken back, and what is another's neither. */
+        g_assert_cmpuint(free_list(queue_withdraw(queue, ":1.1")), ==, 2);
+        g_assert_cmpuint(free_list(queue_withdraw(queue, ":1.9")), ==, 0);
+        g_assert_cmpuint(queue_length(queue), ==, 3);
+        open_gate();
+        wait_completed(3);
+        g_assert_cmpstr(ran->str, ==, "z");
+        tear_down();
+}
+
+static void test_withdraw_all(void)
+{
+        set_up();
+        push(&wait_member, ":1.1", "/a", 0);
+        wait_running(1);
+        push(&pass, ":1.1", "/a", 'x');
+        g_assert_cmpuint(free_list(queue_withdraw(queue, NULL)), ==, 1);
+
+        /* The lane goes on with what comes after. */
+        push(&pass, ":1.1", "/a", 'y');
+        open_gate();
+        wait_completed(2);
+        g_assert_cmpstr(ran->str, ==, "y");
+        tear_down();
+}
+
+static void assert_fails(const Member *member, int code)
+{
+        set_up();
+        push(member, ":1.1", "/a", 0);
+        wait_completed(1);
+        g_assert_error(last_error, GUESTBUS_ERROR, code);
+        tear_down();
+}
+
+static void test_results(void)
+{
+        assert_fails(&wrong_type, GUESTBUS_ERROR_FAILED);
+        assert_fails(&large, GUESTBUS_ERROR_LIMITS_EXCEEDED);
+        assert_fails(&silent, GUESTBUS_ERROR_FAILED);
+}
+
+static void link_opened(Link *link, void *data)
+{
+        *(gboolean *)data = TRUE;
+}
+
+static void link_failed(Link *link, const GError *error, void *data)
+{
+        g_error("%s", error->message);
+}
+
+int main(int argc, char **argv)
+{
+        static const LinkOwner owner = {.opened = link_opened, .failed = link_failed};
+        gboolean open = FALSE;
+        int r;
+
+        g_test_init(&argc, &argv, NULL);
+        logging_init(FALSE);
+        post_init();
+        loop_register();
+        g_assert_cmpint(virInitialize(), ==, 0);
+        callers = callers_new(&limits);
+        ran = g_string_new(NULL);
+        ended = g_string_new(NULL);
+        test_link = link_new("Test", "test:///default", &limits, &owner, &open);
+        link_open(test_link);
+        while (!open)
+                g_main_context_iteration(NULL, TRUE);
+
+        g_test_add_func("/queue/order", test_order);
+        g_test_add_func("/queue/lanes", test_lanes);
+        g_test_add_func("/queue/workers", test_workers);
+        g_test_add_func("/queue/fair", test_fair);
+        g_test_add_func("/queue/withdraw", test_withdraw);
+        g_test_add_func("/queue/withdraw-all", test_withdraw_all);
+        g_test_add_func("/queue/results", test_results);
+        r = g_test_run();
+
+        link_shut(test_link);
+        while (jobs_running() > 0)
+                g_main_context_iteration(NULL, TRUE);
+        link_free(test_link);
+        callers_free(callers);
+        g_string_free(ran, TRUE);
+        g_string_free(ended, TRUE);
+        g_clear_error(&last_error);
+        post_shutdown();
+        return r;
+}
