@@ -4,6 +4,8 @@
 
 #include "job.h"
 
+#include "tsan.h"
+
 #include <glib.h>
 
 typedef struct Job {
@@ -26,6 +28,7 @@ static void job_work(void *data, void *user_data)
 {
         Job *job = data;
 
+        taken_over(job);
         job->work(job->data);
         post(job_done, job);
 }
@@ -40,6 +43,7 @@ void job_start(JobFunc *work, PostFunc *done, void *data)
 
         *job = (Job){work, done, data};
         running++;
+        handing_over(job);
         g_thread_pool_push(pool, job, NULL);
 }
 

@@ -10,14 +10,16 @@
 #include "queue.h"
 
 #include "post.h"
+#include "tsan.h"
 
+#include <pthread.h>
 #include <string.h>
 
 struct Queue {
-        GThreadPool *pool; /* of Lane */
-        GMutex lock;
-        GHashTable *lanes; /* under lock; a set of the lanes that have calls waiting or running */
-        unsigned length;   /* under lock */
+        GThreadPool *pool;    /* of Lane */
+        pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
+        GHashTable *lanes;    /* under lock; a set of the lanes that have calls waiting or running */
+        unsigned length;      /* under lock */
 };
 
 typedef struct Lane {
@@ -52,30 +54,37 @@ static Lane *lane_new(const char *caller, const char *path)
         return lane;
 }
 
-/* Ends the turn of @call and says which call to run now: the lane's next, unless another lane waits for a
- * thread. NULL when the lane is done with, or back in the pool. */
+/* Ends the turn of @call and says whether the lane may go on: not while another lane waits for a thread.
+ * Under the lock, so that the lane's next call cannot be completed first. */
+static gboolean may_go_on(Queue *queue, Lane *lane, Call *call)
+{
+        queue->length--;
+        post(call->completed, call);
+
+        if (g_queue_is_empty(&lane->calls) || g_thread_pool_unprocessed(queue->pool) == 0)
+                return TRUE;
+
+        g_thread_pool_push(queue->pool, lane, NULL);
+        return FALSE;
+}
+
+/* The call to run after @call, which is NULL at first. NULL when the lane is done with, or back in the pool.
+ */
 static Call *next_in_lane(Queue *queue, Lane *lane, Call *call)
 {
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&queue->lock);
+        Call *next = NULL;
 
-        if (call) {
-                queue->length--;
-                /* Posted under the lock: the lane's next call must not be completed first. */
-                post(call->completed, call);
-
-                if (!g_queue_is_empty(&lane->calls) && g_thread_pool_unprocessed(queue->pool) > 0) {
-                        g_thread_pool_push(queue->pool, lane, NULL);
-                        return NULL;
+        pthread_mutex_lock(&queue->lock);
+        if (!call || may_go_on(queue, lane, call)) {
+                next = g_queue_pop_head(&lane->calls);
+                if (!next) {
+                        g_hash_table_remove(queue->lanes, lane);
+                        g_free(lane);
                 }
         }
+        pthread_mutex_unlock(&queue->lock);
 
-        call = g_queue_pop_head(&lane->calls);
-        if (!call) {
-                g_hash_table_remove(queue->lanes, lane);
-                g_free(lane);
-        }
-
-        return call;
+        return next;
 }
 
 /* Worker thread. */
@@ -85,6 +94,7 @@ static void run_lane(void *data, void *user_data)
         Queue *queue = user_data;
         Call *call = NULL;
 
+        taken_over(queue);
         while ((call = next_in_lane(queue, lane, call)))
                 call_run(call);
 }
@@ -93,9 +103,10 @@ Queue *queue_new(unsigned workers)
 {
         Queue *queue = g_new0(Queue, 1);
 
-        g_mutex_init(&queue->lock);
+        pthread_mutex_init(&queue->lock, NULL);
         queue->lanes = g_hash_table_new(lane_hash, lane_equal);
         queue->pool = g_thread_pool_new(run_lane, queue, (int)workers, FALSE, NULL);
+        handing_over(queue);
         return queue;
 }
 
@@ -106,7 +117,7 @@ void queue_free(Queue *queue)
 
         g_thread_pool_free(queue->pool, FALSE, TRUE);
         g_hash_table_unref(queue->lanes);
-        g_mutex_clear(&queue->lock);
+        pthread_mutex_destroy(&queue->lock);
         g_free(queue);
 }
 
@@ -115,7 +126,7 @@ void queue_push(Queue *queue, Call *call)
         const Lane key = {.caller = caller_name(call->caller), .path = call->path};
         Lane *lane;
 
-        g_mutex_lock(&queue->lock);
+        pthread_mutex_lock(&queue->lock);
         queue->length++;
         lane = g_hash_table_lookup(queue->lanes, &key);
         if (!lane) {
@@ -124,7 +135,7 @@ void queue_push(Queue *queue, Call *call)
                 g_thread_pool_push(queue->pool, lane, NULL);
         }
         g_queue_push_tail(&lane->calls, call);
-        g_mutex_unlock(&queue->lock);
+        pthread_mutex_unlock(&queue->lock);
 }
 
 GList *queue_withdraw(Queue *queue, const char *name)
@@ -133,7 +144,7 @@ GList *queue_withdraw(Queue *queue, const char *name)
         GList *calls = NULL;
         gpointer lane;
 
-        g_mutex_lock(&queue->lock);
+        pthread_mutex_lock(&queue->lock);
         g_hash_table_iter_init(&iter, queue->lanes);
         while (g_hash_table_iter_next(&iter, &lane, NULL)) {
                 Lane *each = lane;
@@ -145,7 +156,7 @@ GList *queue_withdraw(Queue *queue, const char *name)
                         g_queue_init(&each->calls);
                 }
         }
-        g_mutex_unlock(&queue->lock);
+        pthread_mutex_unlock(&queue->lock);
 
         return calls;
 }
@@ -154,9 +165,9 @@ unsigned queue_length(Queue *queue)
 {
         unsigned length;
 
-        g_mutex_lock(&queue->lock);
+        pthread_mutex_lock(&queue->lock);
         length = queue->length;
-        g_mutex_unlock(&queue->lock);
+        pthread_mutex_unlock(&queue->lock);
 
         return length;
 }

@@ -100,8 +100,7 @@ static void test_container(void)
                 "[true, false, true]",
                 "[objectpath '/a', '/b']",
                 "[signature 'as', '']",
-                "{byte 1: 'a'}",
-                "{objectpath '/': 1.0}",
+                "({byte 1: 'a'}, {objectpath '/': 1.0})",
         };
 
         for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
@@ -355,8 +354,7 @@ static void test_no_descriptor_left(void)
 
 static void test_bad_handle(void)
 {
-        g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
-        g_autoptr(GUnixFDList) none = g_unix_fd_list_new();
+        g_autoptr(GUnixFDList) fds = g_unix_fd_list_new(), none = g_unix_fd_list_new();
         int fd = temporary_file();
         static const int bad[] = {1, 2, -1, G_MAXINT, G_MININT};
 

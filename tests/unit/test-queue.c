@@ -10,6 +10,8 @@
 #include "post.h"
 #include "queue.h"
 
+#include <pthread.h>
+
 #define WORKERS 3
 
 static const Limits limits = {
@@ -29,8 +31,8 @@ static Callers *callers;
 static Queue *queue;
 
 /* Handlers run on workers; what they tell is under this lock. */
-static GMutex lock;
-static GCond changed;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static GString *ran; /* a letter for each call, in the order in which they began */
 static unsigned running, most_running;
 static gboolean gate_open;
@@ -40,22 +42,22 @@ static GVariant *toy_pass(Call *call, GError **error)
         char letter;
 
         g_variant_get(call_args(call), "(y)", &letter);
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         g_string_append_c(ran, letter);
-        g_mutex_unlock(&lock);
+        pthread_mutex_unlock(&lock);
         return call_done();
 }
 
 static GVariant *toy_wait(Call *call, GError **error)
 {
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         running++;
         most_running = MAX(most_running, running);
-        g_cond_broadcast(&changed);
+        pthread_cond_broadcast(&changed);
         while (!gate_open)
-                g_cond_wait(&changed, &lock);
+                pthread_cond_wait(&changed, &lock);
         running--;
-        g_mutex_unlock(&lock);
+        pthread_mutex_unlock(&lock);
         return call_done();
 }
 
@@ -123,18 +125,18 @@ static void wait_completed(unsigned number)
 
 static void open_gate(void)
 {
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         gate_open = TRUE;
-        g_cond_broadcast(&changed);
-        g_mutex_unlock(&lock);
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
 }
 
 static void wait_running(unsigned number)
 {
-        g_mutex_lock(&lock);
+        pthread_mutex_lock(&lock);
         while (running < number)
-                g_cond_wait(&changed, &lock);
-        g_mutex_unlock(&lock);
+                pthread_cond_wait(&changed, &lock);
+        pthread_mutex_unlock(&lock);
 }
 
 static void set_up(void)
