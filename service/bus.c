@@ -167,6 +167,9 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         bus->source->bus = bus;
         bus->source->poll.fd = sd_bus_get_fd(bus->bus);
         g_source_set_static_name(&bus->source->base, "bus");
+        /* No loop runs inside a dispatch. That said, GLib need not take the descriptor out of the poll set
+         * for each of them and put it back, which wakes the loop twice. */
+        g_source_set_can_recurse(&bus->source->base, TRUE);
         g_source_add_poll(&bus->source->base, &bus->source->poll);
         g_source_attach(&bus->source->base, NULL);
         return bus;

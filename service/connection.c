@@ -331,7 +331,7 @@ void connection_abandon(Connection *connection)
 
 gboolean connection_is_busy(const Connection *connection)
 {
-        return connection->calls.length > 0 || queue_length(connection->queue) > 0;
+        return connection->calls.length > 0;
 }
 
 void connection_free(Connection *connection)

@@ -35,7 +35,7 @@ void connection_stop(Connection *connection);
 /* Answers what libvirt still holds up with an error. For when it has been waited for long enough. */
 void connection_abandon(Connection *connection);
 
-/* Whether a worker has a call. */
+/* Whether there are calls without an answer. */
 gboolean connection_is_busy(const Connection *connection);
 
 /* After connection_stop(), when nothing is busy and no job runs. */

@@ -25,10 +25,10 @@ static gboolean mailbox_dispatch(GSource *source, GSourceFunc callback, gpointer
 {
         g_autoptr(GArray) batch = NULL;
 
+        g_source_set_ready_time(source, -1);
         pthread_mutex_lock(&lock);
         batch = g_steal_pointer(&letters);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
-        g_source_set_ready_time(source, -1);
         pthread_mutex_unlock(&lock);
 
         for (guint i = 0; i < batch->len; i++) {
@@ -53,16 +53,19 @@ void post_init(void)
 void post(PostFunc *func, void *data)
 {
         const Letter letter = {func, data};
+        gboolean wake = FALSE;
 
         pthread_mutex_lock(&lock);
-
         if (letters) {
                 g_array_append_val(letters, letter);
-                if (letters->len == 1)
-                        g_source_set_ready_time(mailbox, 0);
+                wake = letters->len == 1;
         }
-
         pthread_mutex_unlock(&lock);
+
+        /* Without the lock, which the main thread takes as soon as it is awake. Should it have emptied the
+         * box meanwhile, it looks once in vain. */
+        if (wake)
+                g_source_set_ready_time(mailbox, 0);
 }
 
 void post_shutdown(void)

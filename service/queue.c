@@ -19,7 +19,6 @@ struct Queue {
         GThreadPool *pool;    /* of Lane */
         pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
         GHashTable *lanes;    /* under lock; a set of the lanes that have calls waiting or running */
-        unsigned length;      /* under lock */
 };
 
 typedef struct Lane {
@@ -54,37 +53,32 @@ static Lane *lane_new(const char *caller, const char *path)
         return lane;
 }
 
-/* Ends the turn of @call and says whether the lane may go on: not while another lane waits for a thread.
- * Under the lock, so that the lane's next call cannot be completed first. */
-static gboolean may_go_on(Queue *queue, Lane *lane, Call *call)
+/* Whether the lane has to make way: others wait for a thread, so it goes to the end. */
+static gboolean gives_way(Queue *queue, Lane *lane)
 {
-        queue->length--;
-        post(call->completed, call);
-
         if (g_queue_is_empty(&lane->calls) || g_thread_pool_unprocessed(queue->pool) == 0)
-                return TRUE;
+                return FALSE;
 
         g_thread_pool_push(queue->pool, lane, NULL);
-        return FALSE;
+        return TRUE;
 }
 
-/* The call to run after @call, which is NULL at first. NULL when the lane is done with, or back in the pool.
- */
-static Call *next_in_lane(Queue *queue, Lane *lane, Call *call)
+/* The call to run now, after @first or another one. NULL when the lane is done with, or back in the pool. */
+static Call *next_in_lane(Queue *queue, Lane *lane, gboolean first)
 {
-        Call *next = NULL;
+        Call *call = NULL;
 
         pthread_mutex_lock(&queue->lock);
-        if (!call || may_go_on(queue, lane, call)) {
-                next = g_queue_pop_head(&lane->calls);
-                if (!next) {
+        if (first || !gives_way(queue, lane)) {
+                call = g_queue_pop_head(&lane->calls);
+                if (!call) {
                         g_hash_table_remove(queue->lanes, lane);
                         g_free(lane);
                 }
         }
         pthread_mutex_unlock(&queue->lock);
 
-        return next;
+        return call;
 }
 
 /* Worker thread. */
@@ -92,11 +86,14 @@ static void run_lane(void *data, void *user_data)
 {
         Lane *lane = data;
         Queue *queue = user_data;
-        Call *call = NULL;
+        Call *call;
 
         taken_over(queue);
-        while ((call = next_in_lane(queue, lane, call)))
+        for (gboolean first = TRUE; (call = next_in_lane(queue, lane, first)); first = FALSE) {
                 call_run(call);
+                /* Before anybody can have the lane's next call, so that this one is completed first. */
+                post(call->completed, call);
+        }
 }
 
 Queue *queue_new(unsigned workers)
@@ -124,18 +121,20 @@ void queue_free(Queue *queue)
 void queue_push(Queue *queue, Call *call)
 {
         const Lane key = {.caller = caller_name(call->caller), .path = call->path};
-        Lane *lane;
+        Lane *lane, *made = NULL;
 
         pthread_mutex_lock(&queue->lock);
-        queue->length++;
         lane = g_hash_table_lookup(queue->lanes, &key);
         if (!lane) {
-                lane = lane_new(key.caller, key.path);
+                lane = made = lane_new(key.caller, key.path);
                 g_hash_table_add(queue->lanes, lane);
-                g_thread_pool_push(queue->pool, lane, NULL);
         }
         g_queue_push_tail(&lane->calls, call);
         pthread_mutex_unlock(&queue->lock);
+
+        /* Without the lock, which the worker that wakes up for this takes first. */
+        if (made)
+                g_thread_pool_push(queue->pool, made, NULL);
 }
 
 GList *queue_withdraw(Queue *queue, const char *name)
@@ -151,7 +150,6 @@ GList *queue_withdraw(Queue *queue, const char *name)
 
                 /* The lane itself stays: a worker has it, or the pool, and finds it empty. */
                 if (!name || strcmp(each->caller, name) == 0) {
-                        queue->length -= g_queue_get_length(&each->calls);
                         calls = g_list_concat(calls, g_steal_pointer(&each->calls.head));
                         g_queue_init(&each->calls);
                 }
@@ -159,15 +157,4 @@ GList *queue_withdraw(Queue *queue, const char *name)
         pthread_mutex_unlock(&queue->lock);
 
         return calls;
-}
-
-unsigned queue_length(Queue *queue)
-{
-        unsigned length;
-
-        pthread_mutex_lock(&queue->lock);
-        length = queue->length;
-        pthread_mutex_unlock(&queue->lock);
-
-        return length;
 }

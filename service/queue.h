@@ -20,6 +20,3 @@ void queue_push(Queue *queue, Call *call);
 /* Takes back what the caller of that name has waiting and has not begun. Returns the calls, of which the
  * queue knows nothing any more, as a list to free; @name NULL takes everybody's. */
 GList *queue_withdraw(Queue *queue, const char *name);
-
-/* Calls that wait or run. */
-unsigned queue_length(Queue *queue);
