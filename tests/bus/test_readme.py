@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The examples of the README, as they stand there. A reader's system bus is a private one here."""
+
+import re
+import subprocess
+import textwrap
+
+import pytest
+
+from support.client import DOMAIN, Client
+from support.process import PATIENCE, end, spawn, wait_until
+from support.service import CHECKOUT, wait_connected
+
+TEST_DOMAIN = "/org/libvirt/Test/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"
+
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = [textwrap.dedent(block)
+            for block in re.findall(r"^ +```sh\n(.*?)^ +```$", README.partition("## Examples")[2], re.M | re.S)]
+GUEST = next(example for example in EXAMPLES if example.startswith("HV="))
+LISTENING = [example for example in EXAMPLES if re.search(r"\bmonitor\b|MainLoop", example)]
+ENDING = [example for example in EXAMPLES if example not in LISTENING]
+
+
+def title(example):
+    return re.sub(r"\W+", "-", example)[:40]
+
+
+def run_example(script, bus, home, **options):
+    return spawn(["sh", "-ec", script], home, env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address}, cwd=home, **options)
+
+
+def test_how_many():
+    assert len(EXAMPLES) >= 10
+
+
+@pytest.mark.parametrize("example", ENDING, ids=title)
+def test_example(example, one_bus, run_service, home):
+    run_service(one_bus)
+    run = run_example(GUEST + example, one_bus, home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    printed, complained = run.communicate(timeout=30 * PATIENCE)
+    assert run.returncode == 0, complained
+    assert not complained
+    # The domain's path, which the example that all others build on prints.
+    assert printed.splitlines()[0] == TEST_DOMAIN
+
+
+@pytest.mark.parametrize("example", LISTENING, ids=title)
+def test_listening(example, one_bus, run_service, home):
+    run_service(one_bus)
+    log = home / "listener.log"
+    # One command is the process itself; a script of several lines is read by it and has none below.
+    with log.open("wb") as output:
+        listener = run_example("exec " + example, one_bus, home, stdout=output, stderr=subprocess.STDOUT)
+
+    with Client(one_bus.address) as client:
+        wait_connected(client)
+
+        def heard():
+            client.call(TEST_DOMAIN, DOMAIN, "Suspend")
+            client.call(TEST_DOMAIN, DOMAIN, "Resume")
+            return TEST_DOMAIN in log.read_text(encoding="utf-8", errors="replace")
+
+        try:
+            wait_until(heard, 30 * PATIENCE, log.read_text)
+        finally:
+            end(listener)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Private buses: dbus-daemon with the limits of a session or of a system bus, and dbus-broker.
+
+dbus-broker is normally started by a launcher that needs systemd's journal. Its other side is small, so the
+tests are the launcher: they hand it a listening socket and a policy that allows everything."""
+
+import array
+import os
+import shutil
+import socket
+import subprocess
+
+from jeepney import DBusAddress, Parser, new_method_call
+from jeepney.auth import BEGIN, Authenticator
+
+from .process import end, spawn, wait_until
+
+CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>{type}</type>
+  <auth>EXTERNAL</auth>
+  <listen>unix:path={socket}</listen>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_destination="*"/>
+    <allow send_type="method_call"/>
+    <allow receive_sender="*"/>
+  </policy>
+{limits}
+</busconfig>
+"""
+
+# What /usr/share/dbus-1/session.conf raises; a system bus runs with dbus-daemon's built-in limits.
+SESSION_LIMITS = {
+    "max_incoming_bytes": 1000000000,
+    "max_outgoing_bytes": 1000000000,
+    "max_message_size": 1000000000,
+    "auth_timeout": 240000,
+    "max_completed_connections": 100000,
+    "max_incomplete_connections": 10000,
+    "max_connections_per_user": 100000,
+    "max_names_per_connection": 50000,
+    "max_match_rules_per_connection": 50000,
+    "max_replies_per_connection": 50000,
+}
+
+BATCH = "(bta(btbs)a(btssssuutt)a(btssssuutt))"
+POLICY = f"(a(u{BATCH})a(buu{BATCH})a(ss)bs)"
+
+
+class Bus:
+    """A running bus: its address, its kind, and the process."""
+
+    def __init__(self, kind, home):
+        self.kind = kind
+        self.home = home
+        self.path = os.path.join(str(home), "bus")
+        self.address = f"unix:path={self.path}"
+        self.log = os.path.join(str(home), "bus.log")
+        self.process = None
+
+    def stop(self):
+        if self.process:
+            end(self.process)
+            self.process = None
+
+
+class Daemon(Bus):
+    """dbus-daemon. `system` gives it a system bus's limits, not a system bus's policy."""
+
+    def __init__(self, home, system=False):
+        super().__init__("dbus-daemon", home)
+        limits = {} if system else SESSION_LIMITS
+        lines = [f'  <limit name="{name}">{value}</limit>' for name, value in limits.items()]
+        config = os.path.join(str(home), "bus.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(type="system" if system else "session", socket=self.path,
+                                     limits="\n".join(lines)))
+        with open(self.log, "wb") as log:
+            self.process = spawn(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
+                                  f"--config-file={config}"], home, stderr=log)
+        wait_until(lambda: answers(self.path) or self.process.poll() is not None, 10, "dbus-daemon listens")
+        assert self.process.poll() is None, "dbus-daemon ended"
+
+
+class Broker(Bus):
+    """dbus-broker, with the tests as its launcher."""
+
+    def __init__(self, home):
+        super().__init__("dbus-broker", home)
+        with open("/etc/machine-id", encoding="ascii") as file:
+            machine = file.read().strip() or "0" * 32
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.path)
+        os.chmod(self.path, 0o777)
+        self.listener.listen(256)
+        self.listener.setblocking(False)
+        limits = [f"--max-{what}={value}" for what, value in
+                  {"bytes": 1 << 30, "fds": 4096, "matches": 1 << 20, "objects": 1 << 20}.items()]
+        self.process = spawn(["dbus-broker", "--controller", str(theirs.fileno()), "--machine-id", machine,
+                              *limits], home, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
+        theirs.close()
+        self.launch()
+
+    def launch(self):
+        """Hands the listening socket over; the bus takes callers when the reply is here."""
+        self.control.settimeout(10)
+        authenticator = Authenticator(enable_fds=True)
+        for line in authenticator:
+            self.control.sendall(line)
+            authenticator.feed(self.control.recv(1024))
+        self.control.sendall(BEGIN)
+        everything = (True, 1, "", "", "", "", 0, 0, 0, (1 << 64) - 1)
+        batch = (True, 1, [(True, 1, True, "")], [everything], [everything])
+        policy = ([((1 << 32) - 1, batch)], [], [], False, "session")
+        broker = DBusAddress("/org/bus1/DBus/Broker", bus_name="org.bus1.DBus.Broker",
+                             interface="org.bus1.DBus.Broker")
+        message = new_method_call(broker, "AddListener", "ohv",
+                                  ("/org/bus1/DBus/Listener/0", self.listener.fileno(), (POLICY, policy)))
+        fds = array.array("i")
+        data = message.serialise(1, fds=fds)
+        self.control.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        parser = Parser()
+        while (reply := parser.get_next_message()) is None:
+            parser.add_data(self.control.recv(4096))
+        assert not reply.body, f"dbus-broker refused the listener: {reply.body}"
+
+    def stop(self):
+        super().stop()
+        self.control.close()
+        self.listener.close()
+
+
+def answers(path):
+    """Whether somebody listens on a UNIX socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def kinds():
+    """The buses that this machine has; dbus-daemon is a must."""
+    return ["dbus-daemon"] + (["dbus-broker"] if shutil.which("dbus-broker") else [])
+
+
+def start(kind, home):
+    return {"dbus-daemon": Daemon, "dbus-broker": Broker, "system": lambda home: Daemon(home, True)}[kind](home)
