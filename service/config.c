@@ -44,7 +44,7 @@ static const LimitRow limit_rows[] = {
 
 static unsigned *limit_field(Config *config, const LimitRow *row)
 {
-        return (unsigned *)((char *)&config->limits + row->offset);
+        return (void *)((char *)&config->limits + row->offset);
 }
 
 static void connection_config_free(void *data)

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define THREADS_UNSET G_MININT
+
 typedef struct Options {
         gboolean system, session, replace, verbose, version;
         char *address, *config;
@@ -32,13 +34,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
 static gboolean options_parse(Options *options, int argc, char **argv, GError **error)
 {
+        /* FILENAME is the type that takes bytes as they are, so that a wrong one can be quoted. */
         const GOptionEntry entries[] = {
                 {"system", 0, 0, G_OPTION_ARG_NONE, &options->system,
                  "Serve on the system bus (default for root)", NULL},
                 {"session", 0, 0, G_OPTION_ARG_NONE, &options->session, "Serve on the session bus", NULL},
-                {"address", 0, 0, G_OPTION_ARG_STRING, &options->address,
+                {"address", 0, 0, G_OPTION_ARG_FILENAME, &options->address,
                  "Serve on the bus at this D-Bus address", "ADDRESS"},
-                {"connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &options->connect,
+                {"connect", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &options->connect,
                  "Connect to URI as /org/libvirt/NAME; repeatable, replaces the default list", "NAME=URI"},
                 {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "Read this configuration file",
                  "FILE"},
@@ -75,10 +78,10 @@ static gboolean options_parse(Options *options, int argc, char **argv, GError **
  * connection can use: what is too much is cut, not refused, so that no unit file has to be changed. */
 static gboolean apply_threads(Config *config, int threads, GError **error)
 {
-        if (threads == 0)
+        if (threads == THREADS_UNSET)
                 return TRUE;
 
-        if (threads < 0) {
+        if (threads < 1) {
                 g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                             "--threads is %d, but must be 1 or more", threads);
                 return FALSE;
@@ -140,7 +143,7 @@ static gboolean run(const Options *options, GError **error)
 
 int main(int argc, char **argv)
 {
-        g_auto(Options) options = {};
+        g_auto(Options) options = {.threads = THREADS_UNSET};
         g_autoptr(GError) error = NULL;
 
         if (!options_parse(&options, argc, argv, &error)) {
