@@ -6,7 +6,7 @@
 #include "logging.h"
 #include "service.h"
 
-#include <errno.h>
+#include <gio/gio.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <signal.h>
@@ -68,6 +68,13 @@ static gboolean options_parse(Options *options, int argc, char **argv, GError **
         if (options->system + options->session + (options->address != NULL) > 1) {
                 g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                                     "--system, --session and --address exclude each other");
+                return FALSE;
+        }
+
+        if (options->address && !g_dbus_is_address(options->address)) {
+                g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                            "\"%s\" is not a D-Bus address such as unix:path=/run/dbus/system_bus_socket",
+                            options->address);
                 return FALSE;
         }
 
