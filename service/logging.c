@@ -37,7 +37,6 @@ static const char *level_word(GLogLevelFlags level)
 static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer user_data)
 {
         const char *domain = field(fields, n, "GLIB_DOMAIN");
-        const char *connection = field(fields, n, "GUESTBUS_CONNECTION");
         const char *message = field(fields, n, "MESSAGE");
 
         if (!be_verbose && (level & (G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_INFO)))
@@ -46,8 +45,8 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
         if (g_log_writer_is_journald(STDERR_FILENO))
                 return g_log_writer_journald(level, fields, n, NULL);
 
-        fprintf(stderr, "%s: %s%s%s%s\n", domain ? domain : G_LOG_DOMAIN, level_word(level),
-                connection ? connection : "", connection ? ": " : "", message ? message : "(no message)");
+        fprintf(stderr, "%s: %s%s\n", domain ? domain : G_LOG_DOMAIN, level_word(level),
+                message ? message : "");
         return G_LOG_WRITER_HANDLED;
 }
 

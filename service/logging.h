@@ -9,7 +9,7 @@
 void logging_init(gboolean verbose);
 
 /* Logs a line about one connection; the journal has its name and URI as GUESTBUS_CONNECTION and LIBVIRT_URI.
- * Any thread. */
-#define log_connection(level, name, uri, ...)                                                                \
+ * @format is a literal. Any thread. */
+#define log_connection(level, name, uri, format, ...)                                                        \
         g_log_structured(G_LOG_DOMAIN, (level), "GUESTBUS_CONNECTION", (name), "LIBVIRT_URI", (uri),         \
-                         "MESSAGE", __VA_ARGS__)
+                         "MESSAGE", "%s: " format, (name), ##__VA_ARGS__)
