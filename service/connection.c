@@ -140,13 +140,27 @@ void connection_submit(Connection *connection, Call *call)
                 link_open(connection->events_link);
 }
 
+static void listed(void *data)
+{
+        Connection *connection = data;
+
+        log_connection(G_LOG_LEVEL_INFO, connection->name, connection->uri, "%u domains",
+                       mirror_size(connection->mirror));
+        finish_unlisted(connection);
+}
+
 void connection_submit_listed(Connection *connection, Call *call)
 {
         own_call(connection, call);
-        if (mirror_is_filled(connection->mirror) || link_error(connection->events_link))
+        if (mirror_is_filled(connection->mirror) || link_error(connection->events_link)) {
                 call_finish(call);
-        else
-                g_queue_push_tail(&connection->unlisted, call);
+                return;
+        }
+
+        g_queue_push_tail(&connection->unlisted, call);
+        /* The list may be on its way, but it may also have failed. */
+        if (link_state(connection->events_link) == LINK_OPEN)
+                mirror_list(connection->mirror, listed, connection);
 }
 
 /* Worker thread. */
@@ -157,15 +171,6 @@ static gboolean events_prepare(virConnectPtr conn, void *data, void **prepared, 
         /* Before anything is listed: what changes after that is told, what changed before is in the list. */
         *prepared = events_register(connection->events, conn, error);
         return *prepared != NULL;
-}
-
-static void listed(void *data)
-{
-        Connection *connection = data;
-
-        log_connection(G_LOG_LEVEL_INFO, connection->name, connection->uri, "%u domains",
-                       mirror_size(connection->mirror));
-        finish_unlisted(connection);
 }
 
 static void events_opened(Link *link, void *data)

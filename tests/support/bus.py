@@ -150,4 +150,7 @@ def kinds():
 
 
 def start(kind, home):
-    return {"dbus-daemon": Daemon, "dbus-broker": Broker, "system": lambda home: Daemon(home, True)}[kind](home)
+    """Starts a bus: a dbus-daemon, a dbus-broker, or "system", a dbus-daemon with a system bus's limits."""
+    if kind == "dbus-broker":
+        return Broker(home)
+    return Daemon(home, system=kind == "system")

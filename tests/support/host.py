@@ -2,7 +2,7 @@
 """A real libvirtd in a private directory, run by an ordinary user, and QEMU guests in it.
 
 Not as root: where /dev/kvm exists and QEMU's user cannot open it, a libvirtd of root's probes QEMU anew at
-each define, for seconds; an ordinary user's does not. And nothing here may touch the machine's own libvirt."""
+each define, for seconds; an ordinary user's does not. And nothing here touches the machine's own libvirt."""
 
 import json
 import os
@@ -100,7 +100,8 @@ class Libvirtd:
     def start(self):
         assert self.process is None
         with self.log.open("ab") as log:
-            self.process = spawn(["libvirtd"], self.home, env=self.env, user=self.user, stdout=log, stderr=log)
+            self.process = spawn(["libvirtd"], self.home, env=self.env, user=self.user, stdout=log,
+                                 stderr=log)
         wait_until(lambda: answers(self.socket) or self.process.poll() is not None, 30 * PATIENCE,
                    "libvirtd listens", every=0.002)
         assert self.process.poll() is None, self.log.read_text(errors="replace")[-2000:]

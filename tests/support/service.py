@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 from .client import CONNECT, PROPERTIES, Client, DBusError
@@ -59,13 +60,16 @@ class Service:
         return self
 
     def start(self, name=OURS):
-        """Starts it and waits until it owns `name`."""
+        """Starts it and waits until it owns `name`, and until org.libvirt has an owner, be it another."""
         self.spawn()
         with Client(self.bus.address) as client:
-            wait_until(lambda: self.ended() or self.owns(client, name), 10 * PATIENCE,
+            wait_until(lambda: self.ended() or self.ready(client, name), 10 * PATIENCE,
                        lambda: f"{name} owned; {self.stderr()}")
         assert not self.ended(), f"guestbusd ended with {self.process.returncode}: {self.stderr()}"
         return self
+
+    def ready(self, client, name):
+        return self.owns(client, name) and client.has_owner(client.destination)
 
     def owns(self, client, name):
         try:
@@ -86,9 +90,10 @@ class Service:
             self.process.send_signal(sig)
         try:
             result = self.process.wait(within)
-        except Exception:
+        except subprocess.TimeoutExpired:
             end(self.process, 0)
-            raise AssertionError(f"guestbusd did not end within {within} s: {self.stderr()[-3000:]}") from None
+            text = self.stderr()[-3000:]
+            raise AssertionError(f"guestbusd did not end within {within} s: {text}") from None
         finally:
             process, self.process = self.process, None
         took = time.monotonic() - began
@@ -160,7 +165,8 @@ def wait_connected(client, name="Test", within=10.0 * PATIENCE):
 
     def works():
         try:
-            client.call(f"/org/libvirt/{name}", PROPERTIES, "Get", "ss", (CONNECT, "LibVersion"), within=within)
+            client.call(f"/org/libvirt/{name}", PROPERTIES, "Get", "ss", (CONNECT, "LibVersion"),
+                        within=within)
         except DBusError as error:
             works.error = error
             return False
