@@ -195,6 +195,7 @@ static void events_lost(Link *link, void *data)
 {
         Connection *connection = data;
 
+        log_connection(G_LOG_LEVEL_WARNING, connection->name, connection->uri, "connection lost");
         connection->owner->changed(connection->data);
 }
 

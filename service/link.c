@@ -205,7 +205,7 @@ static void link_closed(Link *link)
         if (link->shut)
                 return;
 
-        log_connection(G_LOG_LEVEL_WARNING, link->name, link->uri, "connection lost");
+        log_connection(G_LOG_LEVEL_INFO, link->name, link->uri, "a connection to libvirt was lost");
         g_clear_error(&link->error);
         g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "connection to %s was lost",
                     link->uri);
