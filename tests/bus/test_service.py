@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The program: its options, its names, its end, and what it tells the service manager."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support.client import CONNECT, PROPERTIES, Client
+from support.process import PATIENCE, wait_until
+from support.service import FAULTS, OURS, command, wait_connected
+
+NAMES = ("org.libvirt", OURS)
+
+
+def run(*args):
+    """Runs the program to its end; (exit status, stdout, stderr)."""
+    result = subprocess.run(command(*args), capture_output=True, text=True, check=False,
+                            timeout=20 * PATIENCE, env=dict(os.environ, LC_ALL="C.UTF-8"))
+    assert not FAULTS.search(result.stderr), result.stderr
+    return result.returncode, result.stdout, result.stderr
+
+
+def test_names_are_owned(service, connect):
+    client = connect(service.bus)
+    for name in NAMES:
+        wait_until(lambda: client.has_owner(name), 5 * PATIENCE, name)
+        assert client.pid_of(name) == service.pid
+    assert client.owner(NAMES[0]) == client.owner(NAMES[1])
+
+
+def test_version():
+    status, out, err = run("--version")
+    assert status == 0
+    assert re.fullmatch(r"guestbusd \d+\.\d+(\.\d+)?( \(.*\))?\n", out)
+    assert err == ""
+
+
+@pytest.mark.parametrize("args, named", [
+    (["--nonsense"], "nonsense"),
+    (["surplus"], "surplus"),
+    (["--connect", "Test"], "Test"),
+    (["--connect", "=test:///default"], "name"),
+    (["--connect", "a b=test:///default"], "a b"),
+    (["--connect", "a/b=test:///default"], "a/b"),
+    (["--connect", "a-b=test:///default"], "a-b"),
+    (["--connect", "Ä=test:///default"], "Ä"),
+    (["--connect", "Test="], "Test"),
+    (["--connect", "Test=no uri"], "no uri"),
+    (["--connect", "A=test:///default", "--connect", "A=test:///default"], "A"),
+    (["--threads", "many"], "many"),
+    (["--threads", "0"], "threads"),
+    (["--threads", "-1"], "threads"),
+    (["--config", "/nonexistent/guestbusd.conf"], "/nonexistent/guestbusd.conf"),
+    (["--address", "no address"], "no address"),
+    (["--system", "--session"], "session"),
+])
+def test_bad_options_are_named(one_bus, args, named):
+    if "--address" not in args and "--system" not in args:
+        args = ["--address", one_bus.address, *args]
+    status, _, err = run(*args)
+    assert status not in (0, None) and status > 0
+    assert named in err and "guestbusd" in err
+
+
+@pytest.mark.parametrize("text, named", [
+    ("[limits]\nno-such-limit=1\n", "no-such-limit"),
+    ("[no-such-group]\na=1\n", "no-such-group"),
+    ("[limits]\ncalls-per-sender=many\n", "calls-per-sender"),
+    ("[limits]\ncalls-per-sender=-1\n", "calls-per-sender"),
+    ("[limits]\ncalls-per-sender=99999999999999999999\n", "calls-per-sender"),
+    ("[limits\n", "guestbusd.conf"),
+])
+def test_bad_configuration_is_named(home, one_bus, text, named):
+    file = home / "guestbusd.conf"
+    file.write_text(text, encoding="utf-8")
+    status, _, err = run("--address", one_bus.address, "--config", str(file))
+    assert status > 0
+    assert named in err
+
+
+def test_good_configuration_is_taken(one_bus, run_service, connect):
+    service = run_service(one_bus, config="[limits]\ncalls-per-sender=100\ncalls-total=200\n"
+                          "request-bytes=1000000\nreply-bytes=2000000\nkeepalive-interval=0\n")
+    wait_connected(connect(service.bus))
+
+
+def test_without_a_bus_it_ends(home):
+    status, _, err = run("--address", f"unix:path={home}/none", "--connect", "Test=test:///default")
+    assert status > 0
+    assert "guestbusd: " in err
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it(service, client, sig):
+    assert service.stop(sig) < 2.0 * PATIENCE
+    assert not client.has_owner(OURS)
+
+
+def test_a_signal_before_anything_is_ready_ends_it(one_bus, run_service):
+    """The signal may come at any moment of the start."""
+    for delay in (0.0, 0.005, 0.01, 0.02, 0.05, 0.1):
+        service = run_service(one_bus, start=False).spawn()
+        wait_until(lambda: os.readlink(f"/proc/{service.pid}/exe").endswith("guestbusd"), 5, "exec")
+        time.sleep(delay)
+        service.process.send_signal(signal.SIGTERM)
+        status = service.process.wait(2 * PATIENCE)
+        # Before the handler is installed the kernel ends it.
+        assert status in (0, -signal.SIGTERM)
+        service.process = None
+
+
+def test_end_of_the_bus_ends_it(bus, run_service):
+    service = run_service(bus)
+    bus.stop()
+    status = service.process.wait(5 * PATIENCE)
+    assert status > 0
+    assert not FAULTS.search(service.stderr())
+    service.process = None
+
+
+def test_replace_takes_the_names_over(bus, run_service, connect):
+    first = run_service(bus)
+    second = run_service(bus, args=["--replace"])
+    client = connect(bus)
+    for name in NAMES:
+        wait_until(lambda: client.has_owner(name) and client.pid_of(name) == second.pid, 5 * PATIENCE, name)
+    assert first.process.wait(5 * PATIENCE) == 0
+    wait_connected(client)
+    assert client.get("/org/libvirt/Test", CONNECT, "LibVersion")[0] == "t"
+
+
+def test_a_second_one_says_that_there_is_a_first(bus, run_service, connect):
+    first = run_service(bus)
+    second = run_service(bus, start=False).spawn()
+    assert second.process.wait(5 * PATIENCE) > 0
+    second.process = None
+    assert OURS in second.stderr()
+    assert connect(bus).pid_of(OURS) == first.pid
+
+
+def test_with_libvirt_name_taken_it_runs_with_its_own(bus, run_service, connect):
+    other = connect(bus)
+    assert other.bus("RequestName", "su", "org.libvirt", 4) == 1
+    service = run_service(bus)
+    client = connect(bus, OURS)
+    wait_connected(client)
+    assert client.owner("org.libvirt") == other.unique_name
+    assert any("org.libvirt" in line and "guestbusd" in line for line in service.lines())
+    assert client.connect("ListDomains", "u", 0)
+
+
+def test_objects_are_there_before_the_name(bus, run_service, connect):
+    """Who waits for the name and then calls at once must find the objects."""
+    for _ in range(5):
+        watch = connect(bus).match("type='signal',member='NameOwnerChanged'")
+        service = run_service(bus, start=False).spawn()
+        for name in NAMES:
+            watch.wait_for(lambda s: s.member == "NameOwnerChanged" and s.body[0] == name and s.body[2],
+                           10 * PATIENCE)
+            text = watch.call("/org/libvirt/Test", "org.freedesktop.DBus.Introspectable", "Introspect",
+                              destination=name)[0]
+            assert CONNECT in text
+            assert "Test" in watch.call("/org/libvirt", "org.freedesktop.DBus.Introspectable", "Introspect",
+                                        destination=name)[0]
+        service.stop()
+
+
+def test_a_call_right_after_start_is_answered(bus, run_service, connect):
+    """Calls made while the connection is being opened wait for it."""
+    for _ in range(5):
+        client = connect(bus)
+        service = run_service(bus)
+        assert client.connect("ListDomains", "u", 0) == [
+            "/org/libvirt/Test/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"]
+        service.stop()
+
+
+def test_only_the_connections_named_exist(bus, run_service, connect):
+    run_service(bus, {"One": "test:///default", "Two_2": "test:///default"})
+    client = connect(bus)
+    text = client.introspect("/org/libvirt")
+    assert set(re.findall(r'<node name="([^"]*)"', text)) == {"One", "Two_2"}
+    for name in ("One", "Two_2"):
+        wait_connected(client, name)
+    error = client.error("/org/libvirt/QEMU", PROPERTIES, "GetAll", "s", (CONNECT,))
+    assert error.name == "org.freedesktop.DBus.Error.UnknownObject"
+
+
+def test_a_hypervisor_that_is_not_there_breaks_nothing(bus, run_service, connect):
+    service = run_service(bus, {"Gone": "qemu+unix:///session?socket=/nonexistent/sock",
+                                "Test": "test:///default"})
+    client = connect(bus)
+    wait_connected(client)
+    error = client.error("/org/libvirt/Gone", CONNECT, "ListDomains", "u", (0,), within=20)
+    assert error.name == "org.libvirt.Error" and "/nonexistent/sock" in error.message
+    assert client.introspect("/org/libvirt/Gone")
+    assert service.stop() < 2.0 * PATIENCE
+
+
+def test_its_words_open_with_its_name(service, client):
+    service.stop()
+    assert service.lines()
+    assert all(line.startswith("guestbusd: ") for line in service.lines()), service.stderr()
+
+
+class Manager:
+    """The service manager's side of sd_notify."""
+
+    def __init__(self, home):
+        self.path = str(home / "notify")
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.sock.bind(self.path)
+        self.told = []
+
+    def read(self):
+        try:
+            while True:
+                self.told += self.sock.recv(65536).decode().splitlines()
+        except BlockingIOError:
+            return self.told
+
+    def wait(self, start, within=5.0 * PATIENCE):
+        return wait_until(lambda: [word for word in self.read() if word.startswith(start)], within,
+                          lambda: f"{start}; told {self.told}")
+
+
+@pytest.fixture
+def manager(home):
+    one = Manager(home)
+    yield one
+    one.sock.close()
+
+
+def test_service_manager_is_told(one_bus, run_service, manager):
+    service = run_service(one_bus, env={"NOTIFY_SOCKET": manager.path})
+    manager.wait("READY=1")
+    manager.wait("STATUS=")
+    with Client(one_bus.address) as client:
+        assert all(client.has_owner(name) for name in NAMES), "ready before its names"
+    assert not any(word.startswith(("WATCHDOG", "STOPPING")) for word in manager.read())
+    service.stop()
+    assert manager.wait("STOPPING=1") == ["STOPPING=1"]
+    assert manager.told.index("READY=1") < manager.told.index("STOPPING=1")
+
+
+def test_watchdog_is_fed(one_bus, run_service, manager):
+    service = run_service(one_bus, env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"})
+    wait_until(lambda: manager.read().count("WATCHDOG=1") >= 5, 5 * PATIENCE, "watchdog fed five times")
+    service.stop()
+
+
+def test_watchdog_of_another_process_is_not_fed(one_bus, run_service, manager):
+    run_service(one_bus, env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"})
+    manager.wait("READY=1")
+    time.sleep(0.5)
+    assert "WATCHDOG=1" not in manager.read()
