@@ -42,6 +42,7 @@ struct Link {
         LinkState state;
         Session *session; /* while open */
         GError *error;
+        char *logged; /* the last failure that was */
         gboolean was_open;
         gboolean shut;
         unsigned backoff_ms;
@@ -119,8 +120,13 @@ static void session_open(void *data)
                 virConnectSetKeepAlive(session->conn, (int)link->limits->keepalive_interval,
                                        link->limits->keepalive_count);
         /* Without a free function: a driver that has no such callback says so by forgetting it.
-         * session_close() ends the registration, and waits for a callback that is under way. */
-        virConnectRegisterCloseCallback(session->conn, session_close_callback, session, NULL);
+         * session_close() ends the registration, and waits for a callback that is under way. A loss that came
+         * before it is told to nobody: hence the second question. */
+        if (virConnectRegisterCloseCallback(session->conn, session_close_callback, session, NULL) < 0 ||
+            virConnectIsAlive(session->conn) == 0) {
+                error_take_libvirt(&session->error);
+                return;
+        }
         virResetLastError();
 
         if (link->owner->prepare)
@@ -214,6 +220,18 @@ static void link_closed(Link *link)
         link_wait(link);
 }
 
+/* Calls may start an attempt every now and then; what they all find is said once. */
+static void link_log_failure(Link *link)
+{
+        if (g_strcmp0(link->logged, link->error->message) == 0)
+                return;
+
+        g_free(link->logged);
+        link->logged = g_strdup(link->error->message);
+        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
+                       "failed to connect: %s", link->error->message);
+}
+
 static void link_attempt_failed(Link *link, Session *session)
 {
         /* No such driver, here or in libvirtd: only a call makes sense as the next attempt. */
@@ -230,8 +248,7 @@ static void link_attempt_failed(Link *link, Session *session)
         if (link->shut)
                 return;
 
-        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
-                       "failed to connect: %s", link->error->message);
+        link_log_failure(link);
         link->owner->failed(link, link->error, link->data);
         if (!absent)
                 link_wait(link);
@@ -250,6 +267,7 @@ static void session_opened(void *data)
         }
 
         g_clear_error(&link->error);
+        g_clear_pointer(&link->logged, g_free);
         link->session = session;
         link->state = LINK_OPEN;
         link->was_open = TRUE;
@@ -317,6 +335,7 @@ void link_free(Link *link)
 
         g_clear_error(&link->error);
         pthread_mutex_destroy(&link->lock);
+        g_free(link->logged);
         g_free(link->name);
         g_free(link->uri);
         g_free(link);

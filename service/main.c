@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define THREADS_UNSET G_MININT
@@ -126,6 +127,18 @@ static void print_version(void)
                libvirt / 1000 % 1000, libvirt % 1000);
 }
 
+/* A waiting call keeps its message, and with it every descriptor that came along, wanted or not: 16 at most
+ * on a system bus. The soft limit of 1,024 is for programs that use select(); this one does not. */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+                limit.rlim_cur = limit.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
 static gboolean run(const Options *options, GError **error)
 {
         g_autoptr(Config) config = config_new();
@@ -166,6 +179,7 @@ int main(int argc, char **argv)
         logging_init(options.verbose);
         /* A peer that closes its end is an error of that write, not of the process. */
         signal(SIGPIPE, SIG_IGN);
+        raise_descriptor_limit();
 
         if (!run(&options, &error)) {
                 g_warning("%s", error->message);

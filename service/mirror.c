@@ -75,7 +75,8 @@ static void round_ask_each(Round *round, virConnectPtr conn)
                 virDomainPtr domain = virDomainLookupByUUIDString(conn, g_ptr_array_index(round->asked, i));
                 gboolean present = domain != NULL;
 
-                /* Only libvirt's own word makes a domain disappear, never a failure to ask. */
+                /* Only libvirt's own word makes a domain disappear, never a failure to ask. What was answered
+                 * up to here counts. */
                 if (!domain && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN) {
                         error_take_libvirt(&round->error);
                         return;
@@ -113,17 +114,20 @@ static void round_free(Round *round)
         g_free(round);
 }
 
-static void mirror_apply(Mirror *mirror, const Round *round)
+static void mirror_apply_list(Mirror *mirror, const Round *round)
 {
-        if (round->all) {
-                g_hash_table_remove_all(mirror->domains);
-                mirror->filled = TRUE;
-        }
+        g_hash_table_remove_all(mirror->domains);
+        mirror->filled = TRUE;
+        for (guint i = 0; i < round->asked->len; i++)
+                g_hash_table_add(mirror->domains, path_uuid_leaf(g_ptr_array_index(round->asked, i)));
+}
 
-        for (guint i = 0; i < round->asked->len; i++) {
+static void mirror_apply_answers(Mirror *mirror, const Round *round)
+{
+        for (guint i = 0; i < round->present->len; i++) {
                 g_autofree char *leaf = path_uuid_leaf(g_ptr_array_index(round->asked, i));
 
-                if (round->all || g_array_index(round->present, gboolean, i))
+                if (g_array_index(round->present, gboolean, i))
                         g_hash_table_add(mirror->domains, g_steal_pointer(&leaf));
                 else
                         g_hash_table_remove(mirror->domains, leaf);
@@ -135,19 +139,26 @@ static void round_done(void *data)
 {
         Round *round = data;
         Mirror *mirror = round->mirror;
+        gboolean again;
 
-        /* Without an answer nothing is known. What was due is listed when the connection is back. */
-        if (!round->error)
-                mirror_apply(mirror, round);
+        if (!round->all)
+                mirror_apply_answers(mirror, round);
+        else if (!round->error)
+                mirror_apply_list(mirror, round);
 
         mirror->running = FALSE;
+        again = mirror->list_due || g_hash_table_size(mirror->due) > 0 || mirror->waiters->len > 0;
+        /* What stayed without an answer is in the next list: that of a new connection, or with whatever is
+         * due next. Not at once, as the cause is likely to be there still. */
+        if (round->error)
+                mirror->list_due = TRUE;
         for (guint i = 0; i < round->waiters->len; i++) {
                 const Waiter *waiter = &g_array_index(round->waiters, Waiter, i);
 
                 waiter->func(waiter->data);
         }
 
-        if (mirror->list_due || g_hash_table_size(mirror->due) > 0 || mirror->waiters->len > 0)
+        if (again || mirror->waiters->len > 0)
                 mirror_start_round(mirror);
 
         round_free(round);

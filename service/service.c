@@ -193,11 +193,12 @@ static gboolean on_late(gpointer user_data)
 
 static void service_free(Service *service)
 {
+        /* First, for it tells of callers that leave while it sends what is left. */
+        bus_free(service->bus, FLUSH_MS);
         for_each_connection(service, connection_free);
         g_hash_table_unref(service->dispatcher.connections);
         callers_free(service->dispatcher.callers);
         post_shutdown();
-        bus_free(service->bus, FLUSH_MS);
         g_main_loop_unref(service->loop);
 }
 
@@ -222,6 +223,8 @@ static void service_end(Service *service)
 
         /* A thread waits for libvirt and cannot be made to stop. Nothing of it may be freed; the process
          * ends. */
+        if (service->error)
+                g_warning("%s", service->error->message);
         g_message("libvirt does not answer; stopping without it");
         for_each_connection(service, connection_abandon);
         bus_free(service->bus, FLUSH_MS);

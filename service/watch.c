@@ -47,8 +47,10 @@ static char *watch_nearest(Watch *watch)
                         return g_steal_pointer(&missing);
                 }
 
-                if (strcmp(directory, "/") == 0 || strcmp(directory, ".") == 0)
+                if (strcmp(directory, "/") == 0 || strcmp(directory, ".") == 0) {
+                        watch->descriptor = -1;
                         return NULL;
+                }
 
                 g_free(missing);
                 missing = g_steal_pointer(&directory);
@@ -77,7 +79,8 @@ static gboolean watch_readable(int fd, GIOCondition condition, gpointer user_dat
                 ;
 
         watch_arm(watch);
-        if (watch_sees_socket(watch))
+        /* Who cannot see is told too: to look for itself from time to time. */
+        if (watch->descriptor < 0 || watch_sees_socket(watch))
                 watch->appeared(watch->data);
 
         return G_SOURCE_CONTINUE;
@@ -140,6 +143,9 @@ Watch *watch_new(const char *uri, WatchFunc *appeared, void *data)
                          .data = data};
         watch->source = g_unix_fd_add(fd, G_IO_IN, watch_readable, watch);
         watch_arm(watch);
+        if (watch->descriptor < 0)
+                g_clear_pointer(&watch, watch_free);
+
         return watch;
 }
 
