@@ -10,7 +10,8 @@ handlers) and into the text that Introspect serves. A member annotated
                             the rule gives (Domain.GetXMLDesc is domain_get_xml_desc()); where it is missing,
                             the build fails, and one that no file names is a warning.
 
-Further annotations: org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only connection
+The shapes that a generated handler can have stand below: each D-Bus type says what libvirt gets or gives for it.
+Further annotations: org.guestbus.EmptyIsNull on an argument, org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only connection
 may do; writing a property is always manage), org.guestbus.Changes (the reply waits until the mirror shows it).
 """
 
@@ -30,9 +31,28 @@ BASIC = {
     'd': ('double ', 'd'),
 }
 
-# What a member acts on, and the helper that takes that kind of object for a reply.
-OBJECTS = {'Connect': 'call_connect', 'Domain': 'call_domain'}
-REPLIES = {'Domain': 'call_reply_domain'}
+# A D-Bus type that is several arguments in libvirt, a pointer and how many: its C type, the helper that makes it of a
+# call's argument, and the pieces of it in libvirt's order.
+COMPOUND = {
+    'as': ('Strings', 'call_strings', '{0}.strings, {0}.n'),
+    'ay': ('Bytes', 'call_bytes', '{0}.bytes, {0}.n'),
+    'ab': ('Bitmap', 'call_bitmap', '{0}.bits, {0}.n'),
+    'ah': ('Files', 'call_files', '{0}.n, {0}.files'),
+    'a{sv}': ('Params', 'call_params', '{0}.params, {0}.n'),
+}
+
+# Kinds of objects as members name them, the longest first: SnapshotLookupByName gives a domain's snapshot.
+KINDS = {
+    'Snapshot': 'DomainSnapshot',
+    'StorageVol': 'StorageVol',
+    'StoragePool': 'StoragePool',
+    'NodeDevice': 'NodeDevice',
+    'NWFilter': 'NWFilter',
+    'Interface': 'Interface',
+    'Network': 'Network',
+    'Secret': 'Secret',
+    'Domain': 'Domain',
+}
 
 
 def fail(message):
@@ -61,14 +81,17 @@ class Member:
         self.changes = annotation(element, 'org.guestbus.Changes') == 'true'
         self.writable = element.get('access') == 'readwrite'
         args = element.findall('arg')
+        ins = [a for a in args if a.get('direction') == 'in']
 
         if self.kind == 'property':
             self.ins, self.outs = [], [element.get('type')]
         elif self.kind == 'signal':
             self.ins, self.outs = [], [a.get('type') for a in args]
         else:
-            self.ins = [a.get('type') for a in args if a.get('direction') == 'in']
+            self.ins = [a.get('type') for a in ins]
             self.outs = [a.get('type') for a in args if a.get('direction') == 'out']
+        # Which of the arguments stand for NULL when they are empty.
+        self.nullable = [annotation(a, 'org.guestbus.EmptyIsNull') == 'true' for a in ins]
 
         if self.kind != 'signal' and self.access not in ('monitor', 'manage'):
             fail(f'{interface.name}.{self.name}: org.guestbus.Access must be "monitor" or "manage", '
@@ -101,49 +124,119 @@ class Interface:
 
     @property
     def symbol(self):
-        return 'interface_' + self.name.replace('.', '_').lower()
+        return 'interface_' + snake(self.short)
 
 
 def interface_prefix(interface):
     return snake(interface.short)
 
 
-def reply_expression(member, call):
-    """How the result of the libvirt function becomes the reply; its C type and when it means failure."""
+def kind_of(member):
+    """The kind of the objects that a member returns: its name says it, or they are of its own kind."""
+    for name, kind in KINDS.items():
+        if name in member.name:
+            return kind
+    return member.interface.short
+
+
+def no_rule(member, why):
+    fail(f'{member.interface.name}.{member.name}: no rule writes a handler {why}; use org.guestbus.Function and '
+         'write it by hand')
+
+
+def read_arguments(member):
+    """Lines that declare and read the arguments, and the expressions that the libvirt function gets for them."""
+    declare, read, expressions = [], [], []
+    simple = all(t in BASIC for t in member.ins)
+    for i, dbus_type in enumerate(member.ins):
+        name = f'arg{i}'
+        if dbus_type in BASIC:
+            c_type, form = BASIC[dbus_type]
+            declare.append(f'        {c_type}{name};')
+            if not simple:
+                read.append(f'        g_variant_get_child(call_args(call), {i}, "{form}", &{name});')
+            expressions.append(f'call_nullable({name})' if member.nullable[i] else name)
+        elif dbus_type in COMPOUND:
+            c_type, helper, pieces = COMPOUND[dbus_type]
+            declare.append(f'        g_auto({c_type}) {name} = {{}};')
+            read += [f'        if (!{helper}(call, {i}, &{name}, error))', '                return NULL;', '']
+            expressions.append(pieces.format(name))
+        else:
+            no_rule(member, f'that takes {dbus_type!r}')
+
+    if simple and member.ins:
+        form = ''.join(BASIC[t][1] for t in member.ins)
+        names = ', '.join(f'&arg{i}' for i in range(len(member.ins)))
+        read = [f'        g_variant_get(call_args(call), "({form})", {names});']
+    return declare, read, expressions
+
+
+def reply_lines(member, expressions):
+    """How the function is called, and how its result becomes the reply."""
     out = ''.join(member.outs)
+    call = f'{member.calls}({", ".join(["object"] + expressions)})'
+    simple = {'s': 'text', 'b': 'boolean', 'i': 'int32', 'u': 'uint32'}
+
     if not member.outs:
-        return f'return {call} < 0 ? call_failed(error) : call_done();'
-    if out == 's':
-        return f'return call_reply_text({call}, error);'
-    if out == 'b':
-        return f'return call_reply_boolean({call}, error);'
+        return [f'        return {call} < 0 ? call_failed(error) : call_done();']
+    if out in simple:
+        return [f'        return call_reply_{simple[out]}({call}, error);']
     if out == 'o':
-        for kind, helper in REPLIES.items():
-            if kind in member.name:
-                return f'return {helper}(call, {call}, error);'
-    return fail(f'{member.interface.name}.{member.name}: no rule writes a handler that returns {out!r}; '
-                'use org.guestbus.Function and write it by hand')
+        return [f'        return call_reply_object(call, &kind_{snake(kind_of(member))}, {call}, error);']
+    if out == 'ao':
+        kind = kind_of(member)
+        call = f'{member.calls}({", ".join(["object", "&list"] + expressions)})'
+        return [f'        vir{kind}Ptr *list = NULL;', f'        int n = {call};', '',
+                f'        return call_reply_list(call, &kind_{snake(kind)}, (void **)list, n, error);']
+    if out == 'a{sv}':
+        leading = ', '.join(['object'] + expressions[:-1])
+        flags = expressions[-1]
+        return ['        g_auto(Params) result = {};', '',
+                f'        if ({member.calls}({leading}, NULL, &result.n, {flags}) < 0 || !params_allocate(&result) ||',
+                f'            {member.calls}({leading}, result.params, &result.n, {flags}) < 0)',
+                '                return call_failed(error);', '',
+                '        return params_to_variant(result.params, result.n);']
+    return no_rule(member, f'that returns {out!r}')
+
+
+def uuid_handler(member):
+    return [f'static GVariant *{member.handler}(Call *call, GError **error)', '{',
+            f'        vir{member.interface.short}Ptr object = call_object(call);',
+            '        char uuid[VIR_UUID_STRING_BUFLEN];', '',
+            f'        if (!object || {member.calls}(object, uuid) < 0)',
+            '                return call_failed(error);', '',
+            '        return g_variant_new_string(uuid);', '}', '']
+
+
+def autostart_handlers(member):
+    """The one property that is written, of each kind that has it; libvirt's functions come in a pair."""
+    kind = f'vir{member.interface.short}Ptr'
+    return [f'static GVariant *{member.handler}(Call *call, GError **error)', '{',
+            f'        {kind} object = call_object(call);',
+            '        int value = 0;', '',
+            f'        if (!object || {member.calls}(object, &value) < 0)',
+            '                return call_failed(error);', '',
+            '        return g_variant_new_boolean(value != 0);', '}', '',
+            f'static GVariant *{member.setter}(Call *call, GError **error)', '{',
+            f'        {kind} object = call_object(call);',
+            '        gboolean value;', '',
+            '        g_variant_get(call_args(call), "(b)", &value);',
+            f'        if (!object || {member.calls.replace("Get", "Set")}(object, value) < 0)',
+            '                return call_failed(error);', '',
+            '        return call_done();', '}', '']
 
 
 def generated_handler(member):
-    helper = OBJECTS.get(member.interface.short)
-    if helper is None or any(t not in BASIC for t in member.ins):
-        fail(f'{member.interface.name}.{member.name}: no rule writes this handler; '
-             'use org.guestbus.Function and write it by hand')
+    if member.calls.endswith('GetUUIDString'):
+        return uuid_handler(member)
+    if member.calls.endswith('GetAutostart'):
+        return autostart_handlers(member)
 
-    kind = f'vir{member.interface.short}Ptr'
-    lines = [f'static GVariant *{member.handler}(Call *call, GError **error)', '{']
-    lines.append(f'        {kind} object = {helper}(call);')
-    names = [f'arg{i}' for i in range(len(member.ins))]
-    for name, dbus_type in zip(names, member.ins):
-        lines.append(f'        {BASIC[dbus_type][0]}{name};')
-    lines += ['', '        if (!object)', '                return call_failed(error);', '']
-    if names:
-        form = ''.join(BASIC[t][1] for t in member.ins)
-        lines.append(f'        g_variant_get(call_args(call), "({form})", {", ".join("&" + n for n in names)});')
-    call = f'{member.calls}({", ".join(["object"] + names)})'
-    lines += [f'        {reply_expression(member, call)}', '}', '']
-    return lines
+    declare, read, expressions = read_arguments(member)
+    lines = [f'static GVariant *{member.handler}(Call *call, GError **error)', '{',
+             f'        vir{member.interface.short}Ptr object = call_object(call);']
+    lines += declare + ['', '        if (!object)', '                return call_failed(error);', '']
+    return lines + read + reply_lines(member, expressions) + ['}', '']
 
 
 def row(member):
@@ -196,7 +289,7 @@ def interface_table(interface):
 
 def write_source(interfaces, standard):
     lines = ['/* Made by generate.py from the interface files; do not edit. */', '',
-             '#include "call.h"', '#include "members.h"', '']
+             '#include "args.h"', '#include "call.h"', '#include "members.h"', '#include "params.h"', '']
     for interface in interfaces:
         lines += interface_table(interface)
     lines += ['const char interface_standard_xml[] =',
@@ -216,7 +309,7 @@ def write_header(interfaces):
                 continue
             if not member.calls:
                 lines.append(f'Handler {member.handler};')
-            if member.writable:
+            if member.writable and not member.calls:
                 lines.append(f'Handler {member.setter};')
         lines.append('')
     return lines

@@ -7,13 +7,14 @@
 #include "error.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-Call *call_new(sd_bus_message *message, CallKind kind, const char *path, const Limits *limits)
+Call *call_new(sd_bus_message *message, CallType type, const char *path, const Limits *limits)
 {
         Call *call = g_new0(Call, 1);
 
-        call->kind = kind;
+        call->type = type;
         call->message = sd_bus_message_ref(message);
         call->path = g_strdup(path);
         call->limits = limits;
@@ -35,6 +36,7 @@ void call_free(Call *call)
         g_clear_object(&call->result_fds);
         g_clear_error(&call->error);
         g_free(call->path);
+        g_free(call->key);
         g_free(call);
 }
 
@@ -65,6 +67,9 @@ static GVariant *get_all(Call *call, GError **error)
         g_autoptr(GError) first = NULL;
         unsigned found = 0;
 
+        if (!call_object(call))
+                return call_failed(error);
+
         g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
         for (size_t i = 0; i < interface->n_members; i++) {
                 const Member *member = &interface->members[i];
@@ -79,9 +84,6 @@ static GVariant *get_all(Call *call, GError **error)
                 if (!value) {
                         if (!first)
                                 first = g_steal_pointer(&problem);
-                        /* What is not found once is not found again: do not ask for each property. */
-                        if (*call->uuid && !call->domain)
-                                break;
                         continue;
                 }
 
@@ -100,11 +102,34 @@ static GVariant *get_all(Call *call, GError **error)
         return g_variant_builder_end(&builder);
 }
 
+/* The last elements of the paths of all objects of the collection. */
+static GVariant *list_children(Call *call, GError **error)
+{
+        const Kind *kind = call->kind;
+        void **objects = NULL;
+        GVariantBuilder leaves;
+        int n = kind->list(call->conn, &objects);
+
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&leaves, G_VARIANT_TYPE_STRING_ARRAY);
+        for (int i = 0; i < n; i++) {
+                g_autofree char *path = kind->path(call->connection_path, objects[i]);
+
+                g_variant_builder_add(&leaves, "s", strrchr(path, '/') + 1);
+                kind->free(objects[i]);
+        }
+        free(objects);
+
+        return g_variant_builder_end(&leaves);
+}
+
 static GVariant *serve(Call *call, GError **error)
 {
         const Member *member = call->member;
 
-        switch (call->kind) {
+        switch (call->type) {
         case CALL_METHOD:
                 return check_type(member->name, member->out_type, member->handler(call, error), error);
         case CALL_GET:
@@ -114,8 +139,10 @@ static GVariant *serve(Call *call, GError **error)
         case CALL_GET_ALL:
                 return get_all(call, error);
         case CALL_INTROSPECT:
-                /* Reached when the mirror does not know the domain: does libvirt? */
-                return call_domain(call) ? call_done() : call_failed(error);
+                /* Reached for what no mirror knows: is it there, or what is in there? */
+                if (call->key)
+                        return call_object(call) ? call_done() : call_failed(error);
+                return list_children(call, error);
         }
 
         g_return_val_if_reached(NULL);
@@ -151,6 +178,8 @@ void call_run(Call *call)
         }
 
         /* Here and not on the main thread: the last reference to a connection may have to talk to libvirt. */
+        if (call->object && call->key)
+                call->kind->free(g_steal_pointer(&call->object));
         if (call->domain)
                 virDomainFree(g_steal_pointer(&call->domain));
         if (call->conn)
@@ -159,7 +188,7 @@ void call_run(Call *call)
 
 static int append_result(const Call *call, sd_bus_message *reply)
 {
-        switch (call->kind) {
+        switch (call->type) {
         case CALL_GET: {
                 g_autoptr(GVariant) variant = g_variant_ref_sink(g_variant_new_variant(call->result));
 

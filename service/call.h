@@ -3,6 +3,7 @@
 
 #include "caller.h"
 #include "config.h"
+#include "kind.h"
 #include "link.h"
 #include "member.h"
 #include "post.h"
@@ -27,9 +28,16 @@ GUnixFDList *call_fds(const Call *call);
 /* The connection to libvirt, borrowed. */
 virConnectPtr call_connect(const Call *call);
 
-/* The domain that the call's object stands for, borrowed; it is looked up once per call. NULL when libvirt
- * does not find it: return call_failed(). */
-virDomainPtr call_domain(Call *call);
+/* The libvirt object that the call's object stands for: a virDomainPtr, virNetworkPtr, ..., the virConnectPtr
+ * for a connection's. Borrowed; it is looked up once per call. NULL when libvirt does not find it: return
+ * call_failed(). */
+void *call_object(Call *call);
+
+/* NULL for "", as clients write it. */
+static inline const char *call_nullable(const char *string)
+{
+        return *string ? string : NULL;
+}
 
 /* The result of a method that returns nothing. */
 GVariant *call_done(void);
@@ -37,33 +45,50 @@ GVariant *call_done(void);
 /* Takes libvirt's last error into @error and returns NULL. */
 GVariant *call_failed(GError **error);
 
-/* A libvirt result as a reply. @text is freed, NULL means failure; a negative @value means failure; @domain
- * is freed, NULL means failure, and its object's path is the reply. */
-GVariant *call_reply_text(char *text, GError **error);
-GVariant *call_reply_boolean(int value, GError **error);
-GVariant *call_reply_domain(Call *call, virDomainPtr domain, GError **error);
+/* Sets @error to say what is wrong with the arguments, and returns NULL. */
+GVariant *call_invalid(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* The path of @domain's object, floating. @domain stays the caller's. */
-GVariant *call_domain_path(const Call *call, virDomainPtr domain);
+/* Adds @fd, which is taken over, to the descriptors of the reply, and returns its handle; -1 and an error
+ * when there is no room for it. */
+int call_add_fd(Call *call, int fd, GError **error);
+
+/* A libvirt result as a reply. NULL means failure; text is freed where libvirt's function gives it away
+ * ("char *") and copied where it does not ("const char *"). */
+#define call_reply_text(text, error)                                                                         \
+        _Generic((text), char *: call_reply_owned_text, const char *: call_reply_borrowed_text)((text), (error))
+GVariant *call_reply_owned_text(char *text, GError **error);
+GVariant *call_reply_borrowed_text(const char *text, GError **error);
+
+/* The same for numbers; a negative @value means failure. */
+GVariant *call_reply_boolean(int value, GError **error);
+GVariant *call_reply_int32(int value, GError **error);
+GVariant *call_reply_uint32(int value, GError **error);
+
+/* The path of @object, which is freed; NULL means failure. */
+GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError **error);
+
+/* The paths of @n objects, which are freed, and @list with them; a negative @n means failure. */
+GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GError **error);
 
 /* For those that carry it. */
 
-typedef enum CallKind {
+typedef enum CallType {
         CALL_METHOD,
         CALL_GET,
         CALL_SET,
         CALL_GET_ALL,
         CALL_INTROSPECT,
-} CallKind;
+} CallType;
 
 struct Call {
         /* Set before the call is queued, constant from then on. */
-        CallKind kind;
+        CallType type;
         const Interface *interface;
         const Member *member; /* NULL for GetAll and Introspect */
         const char *connection_path;
-        char *path;                        /* the object's */
-        char uuid[VIR_UUID_STRING_BUFLEN]; /* of the object, "" when it has none */
+        char *path; /* the object's */
+        const Kind *kind;
+        char *key; /* of the object, NULL for a connection's */
         GVariant *args;
         size_t bytes;
         GUnixFDList *fds;
@@ -82,7 +107,8 @@ struct Call {
 
         /* The worker's, until the call is completed. */
         virConnectPtr conn;
-        virDomainPtr domain;
+        void *object;
+        virDomainPtr domain;                  /* of a snapshot */
         char touched[VIR_UUID_STRING_BUFLEN]; /* the domain that the call may have changed */
         GVariant *result;
         GUnixFDList *result_fds;
@@ -90,7 +116,7 @@ struct Call {
 };
 
 /* A call for @message, which it keeps. Main thread, as call_free(). */
-Call *call_new(sd_bus_message *message, CallKind kind, const char *path, const Limits *limits);
+Call *call_new(sd_bus_message *message, CallType type, const char *path, const Limits *limits);
 void call_free(Call *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
 
@@ -102,5 +128,3 @@ void call_conclude(Call *call);
 
 /* Sends an error as the one reply while a worker may still have the call. Main thread. */
 void call_reply_abandoned(Call *call, const char *why);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)

@@ -4,8 +4,8 @@
 
 #include "call.h"
 #include "members.h"
-
-#include <stdlib.h>
+#include "params.h"
+#include "text.h"
 
 static GVariant *version(int result, unsigned long number, GError **error)
 {
@@ -28,24 +28,23 @@ GVariant *connect_property_version(Call *call, GError **error)
         return version(result, number, error);
 }
 
-GVariant *connect_list_domains(Call *call, GError **error)
+GVariant *connect_get_all_domain_stats(Call *call, GError **error)
 {
-        virDomainPtr *domains = NULL;
-        GVariantBuilder paths;
-        guint32 flags;
+        virDomainStatsRecordPtr *records = NULL;
+        GVariantBuilder builder;
+        guint32 types, flags;
         int n;
 
-        g_variant_get(call_args(call), "(u)", &flags);
-        n = virConnectListAllDomains(call_connect(call), &domains, flags);
+        g_variant_get(call_args(call), "(uu)", &types, &flags);
+        n = virConnectGetAllDomainStats(call_connect(call), types, &records, flags);
         if (n < 0)
                 return call_failed(error);
 
-        g_variant_builder_init(&paths, G_VARIANT_TYPE_OBJECT_PATH_ARRAY);
-        for (int i = 0; i < n; i++) {
-                g_variant_builder_add_value(&paths, call_domain_path(call, domains[i]));
-                virDomainFree(domains[i]);
-        }
-        free(domains);
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sa{sv})"));
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add(&builder, "(@s@a{sv})", text_variant(virDomainGetName(records[i]->dom)),
+                                      params_to_variant(records[i]->params, records[i]->nparams));
+        virDomainStatsRecordListFree(records);
 
-        return g_variant_builder_end(&paths);
+        return g_variant_builder_end(&builder);
 }

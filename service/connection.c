@@ -51,10 +51,11 @@ static void call_completed(void *data)
         Call *call = data;
         Connection *connection = call->owner;
         gboolean changes = call->member && call->member->changes;
-        const char *uuid = *call->touched ? call->touched : call->uuid;
+        const char *own = call->kind == &kind_domain ? call->key : NULL;
+        const char *uuid = *call->touched ? call->touched : own;
 
         /* Who is told that a domain was defined must find it, and who is told that it is gone must not. */
-        if (changes && !call->error && *uuid && !connection->stopped)
+        if (changes && !call->error && uuid && !connection->stopped)
                 mirror_wait(connection->mirror, uuid, call_finish, call);
         else
                 call_finish(call);
@@ -100,15 +101,18 @@ static void run_waiting(Connection *connection)
 /* Why a call that comes now need not wait, or NULL. */
 static const GError *hopeless(const Connection *connection)
 {
-        const Link *link = connection->calls_link;
-        const Link *first = connection->events_link;
-        const GError *error = link_error(first) ? link_error(first) : link_error(link);
+        const Link *link = connection->events_link;
 
-        if (link_state(first) == LINK_OPENING ||
-            (link_state(first) == LINK_OPEN && link_state(link) == LINK_OPENING))
-                return error; /* set when it takes too long */
+        /* The calls' link follows the events' link. */
+        if (link_state(link) == LINK_OPEN)
+                link = connection->calls_link;
 
-        return g_get_monotonic_time() - connection->failed_at < RETRY_AFTER_US ? error : NULL;
+        /* An attempt that is under way has an error only when it takes too long. */
+        if (link_state(link) == LINK_OPENING ||
+            g_get_monotonic_time() - connection->failed_at < RETRY_AFTER_US)
+                return link_error(link);
+
+        return NULL;
 }
 
 void connection_submit(Connection *connection, Call *call)
@@ -159,7 +163,7 @@ void connection_submit_listed(Connection *connection, Call *call)
 
         g_queue_push_tail(&connection->unlisted, call);
         /* The list may be on its way, but it may also have failed. */
-        if (link_state(connection->events_link) == LINK_OPEN)
+        if (connection->unlisted.length == 1 && link_state(connection->events_link) == LINK_OPEN)
                 mirror_list(connection->mirror, listed, connection);
 }
 
@@ -210,7 +214,8 @@ static void link_failed(Link *link, const GError *error, void *data)
 
         connection->failed_at = g_get_monotonic_time();
         fail_waiting(connection, error);
-        finish_unlisted(connection);
+        if (link == connection->events_link)
+                finish_unlisted(connection);
         connection->owner->changed(connection->data);
 }
 

@@ -21,7 +21,7 @@
 typedef struct Request {
         const Dispatcher *dispatcher;
         sd_bus_message *message;
-        Object object;
+        const Object *object;
 } Request;
 
 static gboolean check_signature(sd_bus_message *message, const char *expected, GError **error)
@@ -53,7 +53,7 @@ static GVariant *read_arguments(sd_bus_message *message, const char *expected, G
 }
 
 /* Makes the call and enters it in the caller's account. */
-static Call *make_call(const Request *request, CallKind kind, const Interface *interface,
+static Call *make_call(const Request *request, CallType type, const Interface *interface,
                        const Member *member, GVariant *arguments, GError **error)
 {
         const Dispatcher *dispatcher = request->dispatcher;
@@ -65,21 +65,22 @@ static Call *make_call(const Request *request, CallKind kind, const Interface *i
         if (!caller)
                 return NULL;
 
-        call = call_new(request->message, kind, sd_bus_message_get_path(request->message),
+        call = call_new(request->message, type, sd_bus_message_get_path(request->message),
                         dispatcher->limits);
         call->caller = caller;
         call->bytes = bytes;
         call->interface = interface;
         call->member = member;
         call->args = arguments ? g_variant_ref(arguments) : NULL;
-        memcpy(call->uuid, request->object.uuid, sizeof call->uuid);
+        call->kind = request->object->kind;
+        call->key = g_strdup(request->object->key);
         return call;
 }
 
 static gboolean submit(const Request *request, Call *call)
 {
         if (call)
-                connection_submit(request->object.connection, call);
+                connection_submit(request->object->connection, call);
 
         return call != NULL;
 }
@@ -88,7 +89,7 @@ static gboolean dispatch_method(const Request *request, GError **error)
 {
         const Interface *interface;
         const Member *member =
-                object_find_member(&request->object, sd_bus_message_get_interface(request->message),
+                object_find_member(request->object, sd_bus_message_get_interface(request->message),
                                    MEMBER_METHOD, sd_bus_message_get_member(request->message), &interface,
                                    error);
         g_autoptr(GUnixFDList) fds = NULL;
@@ -120,8 +121,8 @@ static gboolean dispatch_get(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s&s)", &interface_name, &name);
-        member = object_find_member(&request->object, interface_name, MEMBER_PROPERTY, name, &interface,
-                                    error);
+        member =
+                object_find_member(request->object, interface_name, MEMBER_PROPERTY, name, &interface, error);
 
         return member && submit(request, make_call(request, CALL_GET, interface, member, NULL, error));
 }
@@ -157,8 +158,8 @@ static gboolean dispatch_set(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s&sv)", &interface_name, &name, &value);
-        member = object_find_member(&request->object, interface_name, MEMBER_PROPERTY, name, &interface,
-                                    error);
+        member =
+                object_find_member(request->object, interface_name, MEMBER_PROPERTY, name, &interface, error);
         if (member)
                 tuple = new_value(member, value, error);
 
@@ -185,14 +186,12 @@ static gboolean dispatch_get_all(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s)", &name);
-        /* Without a name all interfaces are meant; no object has properties in more than one. */
-        interface = *name ? object_find_interface(&request->object, name, error)
-                          : object_interfaces(request->object.kind)[0];
-        if (!interface && *name)
+        interface = object_find_interface(request->object, name, error);
+        if (!interface)
                 return FALSE;
 
         call = make_call(request, CALL_GET_ALL, interface, NULL, NULL, error);
-        if (!interface && call) {
+        if (call && interface->n_members == 0) {
                 call->result = g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
                 return answer_now(call);
         }
@@ -204,25 +203,32 @@ static gboolean dispatch_get_all(const Request *request, GError **error)
 static void conclude_introspect(Call *call)
 {
         const Dispatcher *dispatcher = call->dispatcher;
-        Object object;
+        g_autoptr(GVariant) children = g_steal_pointer(&call->result);
+        g_autoptr(GError) cause = g_steal_pointer(&call->error);
+        g_auto(Object) object = {};
 
-        if (call->error) {
-                g_autoptr(GError) cause = g_steal_pointer(&call->error);
-
+        object_resolve(dispatcher->connections, call->path, &object);
+        /* A collection is there even where nobody can tell what is in it. Of a leaf, that nobody could be
+         * asked does not mean that it is gone. */
+        if (object.level != OBJECT_LEAF || !cause)
+                call->result = g_variant_ref_sink(
+                        g_variant_new_take_string(introspect(&object, dispatcher->connections, children)));
+        else if (g_error_matches(cause, GUESTBUS_ERROR, GUESTBUS_ERROR_NO_OBJECT))
                 g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
                             "there is no object at %s: %s", call->path, cause->message);
-                return;
-        }
+        else
+                call->error = g_steal_pointer(&cause);
+}
 
-        g_clear_pointer(&call->result, g_variant_unref);
-        object_resolve(dispatcher->connections, call->path, &object);
-        call->result =
-                g_variant_ref_sink(g_variant_new_take_string(introspect(&object, dispatcher->connections)));
+static gboolean is_mirrored(const Object *object)
+{
+        return object->level == OBJECT_LEAF && object->kind == &kind_domain &&
+               mirror_has(connection_mirror(object->connection), object->leaf);
 }
 
 static gboolean dispatch_introspect(const Request *request, GError **error)
 {
-        const Object *object = &request->object;
+        const Object *object = request->object;
         Call *call;
 
         if (!check_signature(request->message, "", error))
@@ -234,13 +240,12 @@ static gboolean dispatch_introspect(const Request *request, GError **error)
 
         call->conclude = conclude_introspect;
         call->dispatcher = request->dispatcher;
-        if (object->kind == OBJECT_COLLECTION)
-                connection_submit_listed(object->connection, call);
-        else if (object->kind == OBJECT_DOMAIN &&
-                 !mirror_has(connection_mirror(object->connection), object->leaf))
-                connection_submit(object->connection, call);
-        else
+        if (object->level < OBJECT_COLLECTION || is_mirrored(object))
                 answer_now(call);
+        else if (object->level == OBJECT_COLLECTION && object->kind == &kind_domain)
+                connection_submit_listed(object->connection, call);
+        else
+                connection_submit(object->connection, call);
 
         return TRUE;
 }
@@ -269,25 +274,34 @@ static gboolean dispatch_request(const Request *request, GError **error)
         return FALSE;
 }
 
+static gboolean dispatch_checked(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+{
+        g_auto(Object) object = {};
+        const Request request = {dispatcher, message, &object};
+
+        if (dispatcher->stopping) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
+                return FALSE;
+        }
+
+        if (!object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object)) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT, "there is no object at %s",
+                            sd_bus_message_get_path(message));
+                return FALSE;
+        }
+
+        return dispatch_request(&request, error);
+}
+
 int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 {
         const Dispatcher *dispatcher = userdata;
-        Request request = {.dispatcher = dispatcher, .message = message};
         g_autoptr(GError) error = NULL;
 
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
 
-        if (dispatcher->stopping)
-                return sd_bus_error_set(reply, SD_BUS_ERROR_FAILED, "the service is stopping");
-
-        if (!object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &request.object)) {
-                g_set_error(&error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT, "there is no object at %s",
-                            sd_bus_message_get_path(message));
-                return error_to_bus(error, dispatcher->limits->error_bytes, reply);
-        }
-
-        if (!dispatch_request(&request, &error))
+        if (!dispatch_checked(dispatcher, message, &error))
                 return error_to_bus(error, dispatcher->limits->error_bytes, reply);
 
         return 1;

@@ -7,30 +7,9 @@
 #include "params.h"
 #include "text.h"
 
-GVariant *domain_property_autostart(Call *call, GError **error)
-{
-        virDomainPtr domain = call_domain(call);
-        int autostart = 0;
-
-        if (!domain || virDomainGetAutostart(domain, &autostart) < 0)
-                return call_failed(error);
-
-        return g_variant_new_boolean(autostart != 0);
-}
-
-GVariant *domain_property_autostart_set(Call *call, GError **error)
-{
-        virDomainPtr domain = call_domain(call);
-        gboolean autostart;
-
-        g_variant_get(call_args(call), "(b)", &autostart);
-
-        return domain && virDomainSetAutostart(domain, autostart) == 0 ? call_done() : call_failed(error);
-}
-
 GVariant *domain_property_id(Call *call, GError **error)
 {
-        virDomainPtr domain = call_domain(call);
+        virDomainPtr domain = call_object(call);
         unsigned id;
 
         if (!domain)
@@ -41,36 +20,18 @@ GVariant *domain_property_id(Call *call, GError **error)
         return g_variant_new_uint32(id == (unsigned)-1 ? 0 : id);
 }
 
-GVariant *domain_property_name(Call *call, GError **error)
-{
-        virDomainPtr domain = call_domain(call);
-
-        return domain ? text_variant(virDomainGetName(domain)) : call_failed(error);
-}
-
 GVariant *domain_property_scheduler_type(Call *call, GError **error)
 {
-        virDomainPtr domain = call_domain(call);
+        virDomainPtr domain = call_object(call);
         int parameters = 0;
         g_autofree char *type = domain ? virDomainGetSchedulerType(domain, &parameters) : NULL;
 
         return type ? g_variant_new("(@si)", text_variant(type), parameters) : call_failed(error);
 }
 
-GVariant *domain_property_uuid(Call *call, GError **error)
-{
-        virDomainPtr domain = call_domain(call);
-        char uuid[VIR_UUID_STRING_BUFLEN];
-
-        if (!domain || virDomainGetUUIDString(domain, uuid) < 0)
-                return call_failed(error);
-
-        return g_variant_new_string(uuid);
-}
-
 GVariant *domain_get_state(Call *call, GError **error)
 {
-        virDomainPtr domain = call_domain(call);
+        virDomainPtr domain = call_object(call);
         int state = 0, reason = 0;
         guint32 flags;
 
@@ -83,7 +44,7 @@ GVariant *domain_get_state(Call *call, GError **error)
 
 GVariant *domain_get_stats(Call *call, GError **error)
 {
-        virDomainPtr domains[] = {call_domain(call), NULL};
+        virDomainPtr domains[] = {call_object(call), NULL};
         virDomainStatsRecordPtr *records = NULL;
         GVariant *stats;
         guint32 types, flags;

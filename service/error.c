@@ -14,12 +14,34 @@
 
 G_DEFINE_QUARK(guestbus - error - quark, guestbus_error)
 
+static gboolean says_no_object(int code)
+{
+        switch (code) {
+        case VIR_ERR_NO_DOMAIN:
+        case VIR_ERR_NO_DOMAIN_SNAPSHOT:
+        case VIR_ERR_NO_INTERFACE:
+        case VIR_ERR_NO_NETWORK:
+        case VIR_ERR_NO_NODE_DEVICE:
+        case VIR_ERR_NO_NWFILTER:
+        case VIR_ERR_NO_SECRET:
+        case VIR_ERR_NO_STORAGE_POOL:
+        case VIR_ERR_NO_STORAGE_VOL:
+        /* A driver that does not know the kind has none of it. */
+        case VIR_ERR_NO_SUPPORT:
+                return TRUE;
+        default:
+                return FALSE;
+        }
+}
+
 void error_take_libvirt(GError **error)
 {
         virErrorPtr last = virGetLastError();
         g_autofree char *message = text_utf8(last ? last->message : NULL);
 
-        g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+        g_set_error_literal(error, GUESTBUS_ERROR,
+                            last && says_no_object(last->code) ? GUESTBUS_ERROR_NO_OBJECT
+                                                               : GUESTBUS_ERROR_LIBVIRT,
                             *message ? message : "libvirt failed and did not say why");
         virResetLastError();
 }
@@ -34,6 +56,7 @@ static const char *error_name(const GError *error)
 
         switch ((GuestbusError)error->code) {
         case GUESTBUS_ERROR_LIBVIRT:
+        case GUESTBUS_ERROR_NO_OBJECT:
                 return "org.libvirt.Error";
         case GUESTBUS_ERROR_INVALID_ARGS:
                 return SD_BUS_ERROR_INVALID_ARGS;

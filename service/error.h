@@ -9,7 +9,8 @@
 #define GUESTBUS_ERROR (guestbus_error_quark())
 
 typedef enum GuestbusError {
-        GUESTBUS_ERROR_LIBVIRT, /* libvirt said no; the message is libvirt's own */
+        GUESTBUS_ERROR_LIBVIRT,   /* libvirt said no; the message is libvirt's own */
+        GUESTBUS_ERROR_NO_OBJECT, /* the same: what was asked for is not there */
         GUESTBUS_ERROR_INVALID_ARGS,
         GUESTBUS_ERROR_UNKNOWN_OBJECT,
         GUESTBUS_ERROR_UNKNOWN_INTERFACE,

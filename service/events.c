@@ -1,115 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One table of events. Events whose callbacks have the same C type share one callback: what differs is the
- * row that comes with it. In callbacks libvirt is not asked anything; names and UUIDs come with the object.
- */
+/* Registering the table of events, and what its callbacks say. */
 
 #include "events.h"
 
 #include "error.h"
-#include "members.h"
-#include "path.h"
-#include "text.h"
+#include "event_rows.h"
 
 #include <libvirt/virterror.h>
-
-/* What a callback gets: the signal that it makes. */
-typedef struct Binding {
-        Events *events;
-        const Interface *interface;
-        const Member *signal;
-} Binding;
 
 struct Events {
         const char *connection_path;
         const EventsOwner *owner;
         void *data;
-        Binding *bindings; /* one for each row */
+        EventBinding *bindings; /* one for each row */
 };
 
-static void emit_on_domain(const Binding *binding, virDomainPtr domain, GVariant *arguments)
-{
-        const Events *events = binding->events;
-        char uuid[VIR_UUID_STRING_BUFLEN] = "";
-        g_autofree char *path = NULL;
-
-        virDomainGetUUIDString(domain, uuid);
-        path = path_domain(events->connection_path, uuid);
-        events->owner->signal(path, binding->interface, binding->signal, arguments, events->data);
-}
-
-/* Whether the domain's being there may have changed, and not just what it does. */
-static gboolean changes_presence(int event)
-{
-        switch (event) {
-        case VIR_DOMAIN_EVENT_DEFINED:
-        case VIR_DOMAIN_EVENT_UNDEFINED:
-        case VIR_DOMAIN_EVENT_STARTED:
-        case VIR_DOMAIN_EVENT_STOPPED:
-        case VIR_DOMAIN_EVENT_CRASHED:
-                return TRUE;
-        default:
-                return FALSE;
-        }
-}
-
-static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *opaque)
-{
-        const Binding *binding = opaque;
-        const Events *events = binding->events;
-        char uuid[VIR_UUID_STRING_BUFLEN] = "";
-        g_autofree char *path = NULL;
-
-        virDomainGetUUIDString(domain, uuid);
-        path = path_domain(events->connection_path, uuid);
-        events->owner->signal(events->connection_path, binding->interface, binding->signal,
-                              g_variant_new("(oii)", path, event, detail), events->data);
-        if (changes_presence(event))
-                events->owner->changed(uuid, events->data);
-
-        return 0;
-}
-
-static void on_plain(virConnectPtr conn, virDomainPtr domain, void *opaque)
-{
-        emit_on_domain(opaque, domain, g_variant_new_tuple(NULL, 0));
-}
-
-static void on_balloon_change(virConnectPtr conn, virDomainPtr domain, unsigned long long actual,
-                              void *opaque)
-{
-        emit_on_domain(opaque, domain, g_variant_new("(t)", (guint64)actual));
-}
-
-static void on_device(virConnectPtr conn, virDomainPtr domain, const char *alias, void *opaque)
-{
-        GVariant *device = text_variant(alias);
-
-        emit_on_domain(opaque, domain, g_variant_new_tuple(&device, 1));
-}
-
-typedef struct EventRow {
+typedef struct Registration {
+        const EventFamily *family;
         int id;
-        const Interface *interface;
-        const char *signal;
-        virConnectDomainEventGenericCallback callback;
-} EventRow;
+} Registration;
 
-#define DOMAIN(id, signal, callback)                                                                         \
-        {                                                                                                    \
-                VIR_DOMAIN_EVENT_ID_##id, &interface_org_libvirt_domain, signal,                             \
-                        VIR_DOMAIN_EVENT_CALLBACK(callback)                                                  \
-        }
+void event_emit(const EventBinding *binding, void *object, GVariant *arguments)
+{
+        const Events *events = binding->events;
+        g_autofree char *path = binding->row->family->kind->path(events->connection_path, object);
 
-static const EventRow event_rows[] = {
-        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, &interface_org_libvirt_connect, "DomainEvent",
-         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
-        DOMAIN(REBOOT, "Reboot", on_plain),
-        DOMAIN(BALLOON_CHANGE, "BalloonChange", on_balloon_change),
-        DOMAIN(DEVICE_ADDED, "DeviceAdded", on_device),
-        DOMAIN(DEVICE_REMOVED, "DeviceRemoved", on_device),
-        DOMAIN(DEVICE_REMOVAL_FAILED, "DeviceRemovalFailed", on_device),
-};
+        events->owner->signal(path, binding->row->interface, binding->signal, arguments, events->data);
+}
+
+void event_emit_lifecycle(const EventBinding *binding, void *object, int event, int detail)
+{
+        const Events *events = binding->events;
+        g_autofree char *path = binding->row->family->kind->path(events->connection_path, object);
+        gboolean with_detail = g_str_equal(binding->signal->out_type, "(oii)");
+        GVariant *arguments = with_detail ? g_variant_new("(oii)", path, event, detail)
+                                          : g_variant_new("(oi)", path, event);
+
+        events->owner->signal(events->connection_path, binding->row->interface, binding->signal, arguments,
+                              events->data);
+}
+
+void event_tell_changed(const EventBinding *binding, const char *uuid)
+{
+        binding->events->owner->changed(uuid, binding->events->data);
+}
 
 Events *events_new(const char *connection_path, const EventsOwner *owner, void *data)
 {
@@ -118,13 +53,13 @@ Events *events_new(const char *connection_path, const EventsOwner *owner, void *
         events->connection_path = connection_path;
         events->owner = owner;
         events->data = data;
-        events->bindings = g_new(Binding, G_N_ELEMENTS(event_rows));
-        for (size_t i = 0; i < G_N_ELEMENTS(event_rows); i++) {
+        events->bindings = g_new(EventBinding, n_event_rows);
+        for (size_t i = 0; i < n_event_rows; i++) {
                 const EventRow *row = &event_rows[i];
                 const Member *signal = interface_find(row->interface, MEMBER_SIGNAL, row->signal);
 
                 g_assert(signal);
-                events->bindings[i] = (Binding){events, row->interface, signal};
+                events->bindings[i] = (EventBinding){events, row, signal};
         }
 
         return events;
@@ -141,16 +76,21 @@ void events_free(Events *events)
 
 void *events_register(Events *events, virConnectPtr conn, GError **error)
 {
-        GArray *registered = g_array_new(FALSE, FALSE, sizeof(int));
+        GArray *registered = g_array_new(FALSE, FALSE, sizeof(Registration));
 
-        for (size_t i = 0; i < G_N_ELEMENTS(event_rows); i++) {
-                int id = virConnectDomainEventRegisterAny(conn, NULL, event_rows[i].id,
-                                                          event_rows[i].callback, &events->bindings[i], NULL);
+        for (size_t i = 0; i < n_event_rows; i++) {
+                const EventFamily *family = event_rows[i].family;
+                const Registration registration = {family, family->enroll(conn, event_rows[i].id,
+                                                                          event_rows[i].callback,
+                                                                          &events->bindings[i])};
 
-                if (id >= 0) {
-                        g_array_append_val(registered, id);
-                } else if (event_rows[i].id == VIR_DOMAIN_EVENT_ID_LIFECYCLE &&
-                           virGetLastErrorCode() != VIR_ERR_NO_SUPPORT) {
+                if (registration.id >= 0) {
+                        g_array_append_val(registered, registration);
+                        continue;
+                }
+
+                g_debug("no %s from this driver: %s", event_rows[i].signal, virGetLastErrorMessage());
+                if (i == 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT) {
                         /* An event that the driver does not know is left out. But a connection that says
                          * nothing of the lifecycle, and could, would look alive and be deaf. */
                         error_take_libvirt(error);
@@ -165,11 +105,14 @@ void *events_register(Events *events, virConnectPtr conn, GError **error)
 
 void events_deregister(virConnectPtr conn, void *registered)
 {
-        GArray *ids = registered;
+        GArray *registrations = registered;
 
-        for (guint i = 0; i < ids->len; i++)
-                virConnectDomainEventDeregisterAny(conn, g_array_index(ids, int, i));
+        for (guint i = 0; i < registrations->len; i++) {
+                const Registration *registration = &g_array_index(registrations, Registration, i);
+
+                registration->family->dismiss(conn, registration->id);
+        }
 
         virResetLastError();
-        g_array_unref(ids);
+        g_array_unref(registrations);
 }

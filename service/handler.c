@@ -5,10 +5,11 @@
 #include "call.h"
 
 #include "error.h"
-#include "path.h"
 #include "text.h"
 
-#include <string.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 GVariant *call_args(const Call *call)
 {
@@ -25,12 +26,13 @@ virConnectPtr call_connect(const Call *call)
         return call->conn;
 }
 
-virDomainPtr call_domain(Call *call)
+void *call_object(Call *call)
 {
-        if (!call->domain)
-                call->domain = virDomainLookupByUUIDString(call->conn, call->uuid);
+        if (!call->object)
+                call->object =
+                        call->key ? call->kind->lookup(call->conn, call->key, &call->domain) : call->conn;
 
-        return call->domain;
+        return call->object;
 }
 
 GVariant *call_done(void)
@@ -44,7 +46,36 @@ GVariant *call_failed(GError **error)
         return NULL;
 }
 
-GVariant *call_reply_text(char *text, GError **error)
+GVariant *call_invalid(GError **error, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        g_propagate_error(error,
+                          g_error_new_valist(GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS, format, arguments));
+        va_end(arguments);
+        return NULL;
+}
+
+int call_add_fd(Call *call, int fd, GError **error)
+{
+        int handle;
+
+        if (!call->result_fds)
+                call->result_fds = g_unix_fd_list_new();
+
+        /* The list keeps a duplicate. */
+        handle = g_unix_fd_list_append(call->result_fds, fd, error);
+        close(fd);
+        return handle;
+}
+
+GVariant *call_reply_borrowed_text(const char *text, GError **error)
+{
+        return text ? text_variant(text) : call_failed(error);
+}
+
+GVariant *call_reply_owned_text(char *text, GError **error)
 {
         g_autofree char *owned = text;
 
@@ -56,24 +87,50 @@ GVariant *call_reply_boolean(int value, GError **error)
         return value >= 0 ? g_variant_new_boolean(value > 0) : call_failed(error);
 }
 
-GVariant *call_domain_path(const Call *call, virDomainPtr domain)
+GVariant *call_reply_int32(int value, GError **error)
 {
-        char uuid[VIR_UUID_STRING_BUFLEN] = "";
-        g_autofree char *path = NULL;
+        return value >= 0 ? g_variant_new_int32(value) : call_failed(error);
+}
 
-        /* A local accessor that fails only for what is no domain. */
-        virDomainGetUUIDString(domain, uuid);
-        path = path_domain(call->connection_path, uuid);
+GVariant *call_reply_uint32(int value, GError **error)
+{
+        return value >= 0 ? g_variant_new_uint32((guint32)value) : call_failed(error);
+}
+
+static GVariant *object_path(const Call *call, const Kind *kind, void *object)
+{
+        g_autofree char *path = kind->path(call->connection_path, object);
+
         return g_variant_new_object_path(path);
 }
 
-GVariant *call_reply_domain(Call *call, virDomainPtr domain, GError **error)
+GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError **error)
 {
-        g_autoptr(virDomain) owned = domain;
+        GVariant *path;
 
-        if (!owned)
+        if (!object)
                 return call_failed(error);
 
-        virDomainGetUUIDString(owned, call->touched);
-        return call_domain_path(call, owned);
+        if (kind == &kind_domain)
+                virDomainGetUUIDString(object, call->touched);
+        path = object_path(call, kind, object);
+        kind->free(object);
+        return path;
+}
+
+GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GError **error)
+{
+        GVariantBuilder paths;
+
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&paths, G_VARIANT_TYPE_OBJECT_PATH_ARRAY);
+        for (int i = 0; i < n; i++) {
+                g_variant_builder_add_value(&paths, object_path(call, kind, list[i]));
+                kind->free(list[i]);
+        }
+        free(list);
+
+        return g_variant_builder_end(&paths);
 }

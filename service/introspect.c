@@ -18,37 +18,60 @@ static void append_child(GString *xml, const char *name)
         g_string_append(xml, "\"/>");
 }
 
-static void append_children(GString *xml, const Object *object, GHashTable *connections)
+static void append_table(GString *xml, GHashTableIter *iter)
 {
-        GHashTableIter iter;
         gpointer name;
 
-        switch (object->kind) {
-        case OBJECT_ROOT:
-                g_hash_table_iter_init(&iter, connections);
-                break;
-        case OBJECT_CONNECTION:
-                append_child(xml, "domain");
-                return;
-        case OBJECT_COLLECTION:
-                mirror_iterate(connection_mirror(object->connection), &iter);
-                break;
-        case OBJECT_DOMAIN:
-                return;
-        }
-
-        while (g_hash_table_iter_next(&iter, &name, NULL))
+        while (g_hash_table_iter_next(iter, &name, NULL))
                 append_child(xml, name);
 }
 
-char *introspect(const Object *object, GHashTable *connections)
+static void append_members(GString *xml, const Object *object, GVariant *children)
 {
+        GHashTableIter iter;
+        GVariantIter list;
+        const char *name;
+
+        if (object->kind == &kind_domain) {
+                mirror_iterate(connection_mirror(object->connection), &iter);
+                append_table(xml, &iter);
+        } else if (children) {
+                g_variant_iter_init(&list, children);
+                while (g_variant_iter_next(&list, "&s", &name))
+                        append_child(xml, name);
+        }
+}
+
+static void append_children(GString *xml, const Object *object, GHashTable *connections, GVariant *children)
+{
+        GHashTableIter iter;
+
+        switch (object->level) {
+        case OBJECT_ROOT:
+                g_hash_table_iter_init(&iter, connections);
+                append_table(xml, &iter);
+                break;
+        case OBJECT_CONNECTION:
+                for (const Kind *const *kind = kinds; *kind; kind++)
+                        append_child(xml, (*kind)->collection);
+                break;
+        case OBJECT_COLLECTION:
+                append_members(xml, object, children);
+                break;
+        case OBJECT_LEAF:
+                break;
+        }
+}
+
+char *introspect(const Object *object, GHashTable *connections, GVariant *children)
+{
+        const Interface *interface = object_interface(object);
         GString *xml = g_string_new(DOCTYPE "<node>");
 
         g_string_append(xml, interface_standard_xml);
-        for (const Interface *const *each = object_interfaces(object->kind); *each; each++)
-                g_string_append(xml, (*each)->xml);
-        append_children(xml, object, connections);
+        if (interface)
+                g_string_append(xml, interface->xml);
+        append_children(xml, object, connections, children);
         g_string_append(xml, "</node>\n");
 
         return g_string_free(xml, FALSE);

@@ -5,80 +5,72 @@
 #include "object.h"
 
 #include "error.h"
-#include "members.h"
 #include "path.h"
 
 #include <string.h>
+
+/* For what has no members of its own. */
+static const Interface no_interface = {};
 
 gboolean object_resolve(GHashTable *connections, const char *path, Object *object)
 {
         g_auto(PathParts) parts = {};
 
+        *object = (Object){};
         if (!path_split(path, &parts))
                 return FALSE;
 
-        *object = (Object){.kind = OBJECT_ROOT};
+        object->level = OBJECT_ROOT;
         if (!parts.connection)
                 return TRUE;
 
+        object->level = OBJECT_CONNECTION;
         object->connection = g_hash_table_lookup(connections, parts.connection);
-        object->kind = OBJECT_CONNECTION;
+        object->kind = &kind_connect;
         if (!object->connection || !parts.collection)
                 return object->connection != NULL;
 
-        object->kind = OBJECT_COLLECTION;
-        if (strcmp(parts.collection, "domain") != 0 || !parts.leaf)
-                return strcmp(parts.collection, "domain") == 0;
+        object->level = OBJECT_COLLECTION;
+        object->kind = kind_find(parts.collection);
+        if (!object->kind || !parts.leaf)
+                return object->kind != NULL;
 
-        object->kind = OBJECT_DOMAIN;
+        object->level = OBJECT_LEAF;
         object->leaf = strrchr(path, '/') + 1;
-        return path_leaf_to_uuid(object->leaf, object->uuid);
+        object->key = object->kind->key(object->leaf);
+        return object->key != NULL;
 }
 
-const Interface *const *object_interfaces(ObjectKind kind)
+void object_clear(Object *object)
 {
-        static const Interface *const none[] = {NULL};
-        static const Interface *const connection[] = {&interface_org_libvirt_connect, NULL};
-        static const Interface *const domain[] = {&interface_org_libvirt_domain, NULL};
+        g_clear_pointer(&object->key, g_free);
+}
 
-        switch (kind) {
+const Interface *object_interface(const Object *object)
+{
+        switch (object->level) {
         case OBJECT_CONNECTION:
-                return connection;
-        case OBJECT_DOMAIN:
-                return domain;
+        case OBJECT_LEAF:
+                return object->kind->interface;
         case OBJECT_ROOT:
         case OBJECT_COLLECTION:
                 break;
         }
 
-        return none;
-}
-
-const Interface *object_find_interface(const Object *object, const char *interface, GError **error)
-{
-        const Interface *const *each = object_interfaces(object->kind);
-
-        for (; *each; each++)
-                if (strcmp((*each)->name, interface) == 0)
-                        return *each;
-
-        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_INTERFACE, "the object has no interface %s",
-                    interface);
         return NULL;
 }
 
-static const Member *find_anywhere(const Object *object, MemberKind kind, const char *name,
-                                   const Interface **found)
+const Interface *object_find_interface(const Object *object, const char *name, GError **error)
 {
-        for (const Interface *const *each = object_interfaces(object->kind); *each; each++) {
-                const Member *member = interface_find(*each, kind, name);
+        const Interface *interface = object_interface(object);
 
-                if (member) {
-                        *found = *each;
-                        return member;
-                }
-        }
+        if (!*name)
+                return interface ? interface : &no_interface;
+        if (interface && strcmp(interface->name, name) == 0)
+                return interface;
 
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_INTERFACE, "the object has no interface %s",
+                    name);
         return NULL;
 }
 
@@ -87,16 +79,11 @@ const Member *object_find_member(const Object *object, const char *interface, Me
 {
         const Member *member;
 
-        if (interface && *interface) {
-                *found = object_find_interface(object, interface, error);
-                if (!*found)
-                        return NULL;
+        *found = object_find_interface(object, interface ? interface : "", error);
+        if (!*found)
+                return NULL;
 
-                member = interface_find(*found, kind, name);
-        } else {
-                member = find_anywhere(object, kind, name, found);
-        }
-
+        member = interface_find(*found, kind, name);
         if (!member)
                 g_set_error(error, GUESTBUS_ERROR,
                             kind == MEMBER_PROPERTY ? GUESTBUS_ERROR_UNKNOWN_PROPERTY

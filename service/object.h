@@ -2,37 +2,43 @@
 #pragma once
 
 #include "connection.h"
+#include "kind.h"
 #include "member.h"
 
 #include <glib.h>
 
 /* What stands at an object path. Main thread. */
 
-typedef enum ObjectKind {
+typedef enum ObjectLevel {
         OBJECT_ROOT,       /* /org/libvirt */
         OBJECT_CONNECTION, /* /org/libvirt/QEMU */
         OBJECT_COLLECTION, /* /org/libvirt/QEMU/domain */
-        OBJECT_DOMAIN,     /* /org/libvirt/QEMU/domain/_... */
-} ObjectKind;
+        OBJECT_LEAF,       /* /org/libvirt/QEMU/domain/_... */
+} ObjectLevel;
 
 typedef struct Object {
-        ObjectKind kind;
+        ObjectLevel level;
         Connection *connection; /* NULL for the root */
-        char uuid[VIR_UUID_STRING_BUFLEN];
-        const char *leaf; /* last element of a domain's path; borrowed from the path */
+        const Kind *kind;       /* of a connection, of a collection's members, of a leaf; NULL for the root */
+        char *key;              /* a leaf's, owned */
+        const char *leaf;       /* a leaf's last element, borrowed from the path */
 } Object;
 
-/* Finds what @path means, by its form alone: whether a domain exists is for the mirror or libvirt to say.
- * FALSE when no object can be there. @connections maps names to Connection. */
+/* Finds what @path means, by its form alone: whether a leaf is there is for the mirror or libvirt to say.
+ * FALSE when no object can be there. @connections maps names to Connection. Clear @object with object_clear()
+ * either way. */
 gboolean object_resolve(GHashTable *connections, const char *path, Object *object);
+void object_clear(Object *object);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Object, object_clear)
 
-/* The interfaces of that kind of object besides the standard ones, ended by NULL. */
-const Interface *const *object_interfaces(ObjectKind kind);
+/* The object's interface besides the standard ones, or NULL. */
+const Interface *object_interface(const Object *object);
 
-/* The row of a member, and the interface it is in. With @interface NULL or "" all are searched, as D-Bus
- * allows. NULL and an error that says which of the two is unknown. */
+/* The same, when that is its name or @name is "", which means any; NULL and an error where it is not. An
+ * object without any has an empty one for "". */
+const Interface *object_find_interface(const Object *object, const char *name, GError **error);
+
+/* The row of a member. With @interface NULL or "" it need not be named, as D-Bus allows. NULL and an error
+ * that says which of the two is unknown. */
 const Member *object_find_member(const Object *object, const char *interface, MemberKind kind,
                                  const char *name, const Interface **found, GError **error);
-
-/* The interface of that name on the object; NULL and an error where it has none. */
-const Interface *object_find_interface(const Object *object, const char *interface, GError **error);

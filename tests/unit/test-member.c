@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-static const Interface *const interfaces[] = {&interface_org_libvirt_connect, &interface_org_libvirt_domain};
+static const Interface *const interfaces[] = {&interface_connect, &interface_domain};
 
 static void test_find(void)
 {
-        const Interface *domain = &interface_org_libvirt_domain;
+        const Interface *domain = &interface_domain;
         const Member *reboot = interface_find(domain, MEMBER_METHOD, "Reboot");
         const Member *reboot_signal = interface_find(domain, MEMBER_SIGNAL, "Reboot");
 

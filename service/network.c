@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.libvirt.Network and org.libvirt.Secret: the members that are more than one call of libvirt with the
+ * arguments as they come. */
+
+#include "call.h"
+#include "members.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static GVariant *lease_variant(const virNetworkDHCPLease *lease)
+{
+        return g_variant_new("(@sxi@s@s@su@s@s)", text_variant(lease->iface), (gint64)lease->expirytime,
+                             lease->type, text_variant(lease->mac), text_variant(lease->iaid),
+                             text_variant(lease->ipaddr), lease->prefix, text_variant(lease->hostname),
+                             text_variant(lease->clientid));
+}
+
+GVariant *network_get_dhcp_leases(Call *call, GError **error)
+{
+        virNetworkPtr network = call_object(call);
+        virNetworkDHCPLeasePtr *leases = NULL;
+        GVariantBuilder builder;
+        const char *mac;
+        guint32 flags;
+        int n;
+
+        g_variant_get(call_args(call), "(&su)", &mac, &flags);
+        n = network ? virNetworkGetDHCPLeases(network, call_nullable(mac), &leases, flags) : -1;
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sxisssuss)"));
+        for (int i = 0; i < n; i++) {
+                g_variant_builder_add_value(&builder, lease_variant(leases[i]));
+                virNetworkDHCPLeaseFree(leases[i]);
+        }
+        free(leases);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *secret_get_value(Call *call, GError **error)
+{
+        virSecretPtr secret = call_object(call);
+        unsigned char *value = NULL;
+        GVariant *variant;
+        guint32 flags;
+        size_t size = 0;
+
+        g_variant_get(call_args(call), "(u)", &flags);
+        value = secret ? virSecretGetValue(secret, &size, flags) : NULL;
+        if (!value)
+                return call_failed(error);
+
+        variant = g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, value, size, 1);
+        explicit_bzero(value, size);
+        free(value);
+        return variant;
+}

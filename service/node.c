@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.libvirt.Connect: the host and its devices. */
+
+#include "args.h"
+#include "call.h"
+#include "members.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+GVariant *connect_node_get_cpu_map(Call *call, GError **error)
+{
+        g_autofree unsigned char *map = NULL;
+        guint32 flags;
+        int n;
+
+        g_variant_get(call_args(call), "(u)", &flags);
+        n = virNodeGetCPUMap(call_connect(call), &map, NULL, flags);
+        return n < 0 ? call_failed(error) : bits_to_variant(map, (unsigned)n);
+}
+
+GVariant *connect_node_get_cpu_stats(Call *call, GError **error)
+{
+        g_autofree virNodeCPUStatsPtr stats = NULL;
+        GVariantBuilder builder;
+        gint32 cpu;
+        guint32 flags;
+        int n = 0;
+
+        g_variant_get(call_args(call), "(iu)", &cpu, &flags);
+        if (virNodeGetCPUStats(call_connect(call), cpu, NULL, &n, flags) < 0)
+                return call_failed(error);
+
+        stats = g_new0(virNodeCPUStats, MAX(n, 1));
+        if (n > 0 && virNodeGetCPUStats(call_connect(call), cpu, stats, &n, flags) < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add(&builder, "{@st}", text_variant(stats[i].field),
+                                      (guint64)stats[i].value);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *connect_node_get_memory_stats(Call *call, GError **error)
+{
+        g_autofree virNodeMemoryStatsPtr stats = NULL;
+        GVariantBuilder builder;
+        gint32 cell;
+        guint32 flags;
+        int n = 0;
+
+        g_variant_get(call_args(call), "(iu)", &cell, &flags);
+        if (virNodeGetMemoryStats(call_connect(call), cell, NULL, &n, flags) < 0)
+                return call_failed(error);
+
+        stats = g_new0(virNodeMemoryStats, MAX(n, 1));
+        if (n > 0 && virNodeGetMemoryStats(call_connect(call), cell, stats, &n, flags) < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add(&builder, "{@st}", text_variant(stats[i].field),
+                                      (guint64)stats[i].value);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *connect_node_get_free_memory(Call *call, GError **error)
+{
+        unsigned long long bytes = virNodeGetFreeMemory(call_connect(call));
+
+        /* No host runs with nothing at all: 0 is how this function says that it failed. */
+        return bytes > 0 ? g_variant_new_uint64(bytes) : call_failed(error);
+}
+
+GVariant *connect_node_get_security_model(Call *call, GError **error)
+{
+        g_autofree virSecurityModelPtr model = g_new0(virSecurityModel, 1);
+
+        if (virNodeGetSecurityModel(call_connect(call), model) < 0)
+                return call_failed(error);
+
+        return g_variant_new("(@s@s)", text_variant(model->model), text_variant(model->doi));
+}
+
+GVariant *connect_get_cpu_model_names(Call *call, GError **error)
+{
+        g_auto(GStrv) models = NULL;
+        GVariantBuilder builder;
+        const char *arch;
+        guint32 flags;
+        int n;
+
+        g_variant_get(call_args(call), "(&su)", &arch, &flags);
+        n = virConnectGetCPUModelNames(call_connect(call), arch, &models, flags);
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add_value(&builder, text_variant(models[i]));
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *node_device_list_caps(Call *call, GError **error)
+{
+        virNodeDevicePtr device = call_object(call);
+        int n = device ? virNodeDeviceNumOfCaps(device) : -1;
+        g_auto(GStrv) names = g_new0(char *, MAX(n, 0) + 1);
+        GVariantBuilder builder;
+
+        /* Between the two calls the device may lose capabilities. */
+        n = n > 0 ? virNodeDeviceListCaps(device, names, n) : n;
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add_value(&builder, text_variant(names[i]));
+
+        return g_variant_builder_end(&builder);
+}
