@@ -20,53 +20,35 @@ GVariant *connect_node_get_cpu_map(Call *call, GError **error)
         return n < 0 ? call_failed(error) : bits_to_variant(map, (unsigned)n);
 }
 
-GVariant *connect_node_get_cpu_stats(Call *call, GError **error)
-{
-        g_autofree virNodeCPUStatsPtr stats = NULL;
-        GVariantBuilder builder;
-        gint32 cpu;
-        guint32 flags;
-        int n = 0;
+/* Statistics of CPUs and of memory differ in the names of their types alone: first how many there are, then
+ * they. */
+#define DEFINE_NODE_STATS(handler, Stats, get)                                                               \
+        GVariant *handler(Call *call, GError **error)                                                        \
+        {                                                                                                    \
+                g_autofree Stats *stats = NULL;                                                              \
+                GVariantBuilder builder;                                                                     \
+                guint32 flags;                                                                               \
+                gint32 which;                                                                                \
+                int n = 0;                                                                                   \
+                                                                                                             \
+                g_variant_get(call_args(call), "(iu)", &which, &flags);                                      \
+                if (get(call_connect(call), which, NULL, &n, flags) < 0)                                     \
+                        return call_failed(error);                                                           \
+                                                                                                             \
+                stats = g_new0(Stats, MAX(n, 1));                                                            \
+                if (n > 0 && get(call_connect(call), which, stats, &n, flags) < 0)                           \
+                        return call_failed(error);                                                           \
+                                                                                                             \
+                g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));                                   \
+                for (int i = 0; i < n; i++)                                                                  \
+                        g_variant_builder_add(&builder, "{@st}", text_variant(stats[i].field),               \
+                                              (guint64)stats[i].value);                                      \
+                                                                                                             \
+                return g_variant_builder_end(&builder);                                                      \
+        }
 
-        g_variant_get(call_args(call), "(iu)", &cpu, &flags);
-        if (virNodeGetCPUStats(call_connect(call), cpu, NULL, &n, flags) < 0)
-                return call_failed(error);
-
-        stats = g_new0(virNodeCPUStats, MAX(n, 1));
-        if (n > 0 && virNodeGetCPUStats(call_connect(call), cpu, stats, &n, flags) < 0)
-                return call_failed(error);
-
-        g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));
-        for (int i = 0; i < n; i++)
-                g_variant_builder_add(&builder, "{@st}", text_variant(stats[i].field),
-                                      (guint64)stats[i].value);
-
-        return g_variant_builder_end(&builder);
-}
-
-GVariant *connect_node_get_memory_stats(Call *call, GError **error)
-{
-        g_autofree virNodeMemoryStatsPtr stats = NULL;
-        GVariantBuilder builder;
-        gint32 cell;
-        guint32 flags;
-        int n = 0;
-
-        g_variant_get(call_args(call), "(iu)", &cell, &flags);
-        if (virNodeGetMemoryStats(call_connect(call), cell, NULL, &n, flags) < 0)
-                return call_failed(error);
-
-        stats = g_new0(virNodeMemoryStats, MAX(n, 1));
-        if (n > 0 && virNodeGetMemoryStats(call_connect(call), cell, stats, &n, flags) < 0)
-                return call_failed(error);
-
-        g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));
-        for (int i = 0; i < n; i++)
-                g_variant_builder_add(&builder, "{@st}", text_variant(stats[i].field),
-                                      (guint64)stats[i].value);
-
-        return g_variant_builder_end(&builder);
-}
+DEFINE_NODE_STATS(connect_node_get_cpu_stats, virNodeCPUStats, virNodeGetCPUStats)
+DEFINE_NODE_STATS(connect_node_get_memory_stats, virNodeMemoryStats, virNodeGetMemoryStats)
 
 GVariant *connect_node_get_free_memory(Call *call, GError **error)
 {
