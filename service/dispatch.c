@@ -131,7 +131,7 @@ static gboolean dispatch_get(const Request *request, GError **error)
 static GVariant *new_value(const Member *member, GVariant *value, GError **error)
 {
         if (!member->setter) {
-                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_PROPERTY_READ_ONLY,
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
                             "property %s cannot be written", member->name);
                 return NULL;
         }
@@ -186,7 +186,7 @@ static gboolean dispatch_get_all(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s)", &name);
-        interface = object_find_interface(request->object, name, error);
+        interface = object_find_interface(request->object, name, MEMBER_PROPERTY, error);
         if (!interface)
                 return FALSE;
 

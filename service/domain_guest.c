@@ -71,8 +71,8 @@ GVariant *domain_get_fs_info(Call *call, GError **error)
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sssas)"));
         for (int i = 0; i < n; i++) {
-                g_variant_builder_add(&builder, "(@s@s@s@as)", text_variant(info[i]->name),
-                                      text_variant(info[i]->mountpoint), text_variant(info[i]->fstype),
+                g_variant_builder_add(&builder, "(@s@s@s@as)", text_variant(info[i]->mountpoint),
+                                      text_variant(info[i]->name), text_variant(info[i]->fstype),
                                       aliases(info[i]));
                 virDomainFSInfoFree(info[i]);
         }

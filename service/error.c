@@ -62,14 +62,8 @@ static const char *error_name(const GError *error)
                 return SD_BUS_ERROR_INVALID_ARGS;
         case GUESTBUS_ERROR_UNKNOWN_OBJECT:
                 return SD_BUS_ERROR_UNKNOWN_OBJECT;
-        case GUESTBUS_ERROR_UNKNOWN_INTERFACE:
-                return SD_BUS_ERROR_UNKNOWN_INTERFACE;
         case GUESTBUS_ERROR_UNKNOWN_METHOD:
                 return SD_BUS_ERROR_UNKNOWN_METHOD;
-        case GUESTBUS_ERROR_UNKNOWN_PROPERTY:
-                return SD_BUS_ERROR_UNKNOWN_PROPERTY;
-        case GUESTBUS_ERROR_PROPERTY_READ_ONLY:
-                return SD_BUS_ERROR_PROPERTY_READ_ONLY;
         case GUESTBUS_ERROR_LIMITS_EXCEEDED:
                 return SD_BUS_ERROR_LIMITS_EXCEEDED;
         case GUESTBUS_ERROR_FAILED:

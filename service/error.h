@@ -13,10 +13,7 @@ typedef enum GuestbusError {
         GUESTBUS_ERROR_NO_OBJECT, /* the same: what was asked for is not there */
         GUESTBUS_ERROR_INVALID_ARGS,
         GUESTBUS_ERROR_UNKNOWN_OBJECT,
-        GUESTBUS_ERROR_UNKNOWN_INTERFACE,
         GUESTBUS_ERROR_UNKNOWN_METHOD,
-        GUESTBUS_ERROR_UNKNOWN_PROPERTY,
-        GUESTBUS_ERROR_PROPERTY_READ_ONLY,
         GUESTBUS_ERROR_LIMITS_EXCEEDED,
         GUESTBUS_ERROR_FAILED, /* a fault of the service itself */
 } GuestbusError;

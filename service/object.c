@@ -60,7 +60,15 @@ const Interface *object_interface(const Object *object)
         return NULL;
 }
 
-const Interface *object_find_interface(const Object *object, const char *name, GError **error)
+/* Clients of libvirt-dbus know these errors by the names that its library gives them: what cannot be called
+ * is an unknown method, what cannot be read or written is a wrong argument. */
+static int unknown_code(MemberKind kind)
+{
+        return kind == MEMBER_PROPERTY ? GUESTBUS_ERROR_INVALID_ARGS : GUESTBUS_ERROR_UNKNOWN_METHOD;
+}
+
+const Interface *object_find_interface(const Object *object, const char *name, MemberKind kind,
+                                       GError **error)
 {
         const Interface *interface = object_interface(object);
 
@@ -69,8 +77,7 @@ const Interface *object_find_interface(const Object *object, const char *name, G
         if (interface && strcmp(interface->name, name) == 0)
                 return interface;
 
-        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_INTERFACE, "the object has no interface %s",
-                    name);
+        g_set_error(error, GUESTBUS_ERROR, unknown_code(kind), "the object has no interface %s", name);
         return NULL;
 }
 
@@ -79,16 +86,14 @@ const Member *object_find_member(const Object *object, const char *interface, Me
 {
         const Member *member;
 
-        *found = object_find_interface(object, interface ? interface : "", error);
+        *found = object_find_interface(object, interface ? interface : "", kind, error);
         if (!*found)
                 return NULL;
 
         member = interface_find(*found, kind, name);
         if (!member)
-                g_set_error(error, GUESTBUS_ERROR,
-                            kind == MEMBER_PROPERTY ? GUESTBUS_ERROR_UNKNOWN_PROPERTY
-                                                    : GUESTBUS_ERROR_UNKNOWN_METHOD,
-                            "there is no %s %s%s%s", kind == MEMBER_PROPERTY ? "property" : "method", name,
+                g_set_error(error, GUESTBUS_ERROR, unknown_code(kind), "there is no %s %s%s%s",
+                            kind == MEMBER_PROPERTY ? "property" : "method", name,
                             interface && *interface ? " in " : "", interface ? interface : "");
 
         return member;

@@ -34,9 +34,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Object, object_clear)
 /* The object's interface besides the standard ones, or NULL. */
 const Interface *object_interface(const Object *object);
 
-/* The same, when that is its name or @name is "", which means any; NULL and an error where it is not. An
- * object without any has an empty one for "". */
-const Interface *object_find_interface(const Object *object, const char *name, GError **error);
+/* The same, when that is its name or @name is "", which means any; NULL and an error where it is not, called
+ * after what is looked for in it. An object without any has an empty one for "". */
+const Interface *object_find_interface(const Object *object, const char *name, MemberKind kind,
+                                       GError **error);
 
 /* The row of a member. With @interface NULL or "" it need not be named, as D-Bus allows. NULL and an error
  * that says which of the two is unknown. */
