@@ -18,13 +18,15 @@ from support.service import wait_connected
 
 PEER = shutil.which("libvirt-dbus", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/libexec")
 TEST = "/org/libvirt/Test"
-SHUT_OFF = 5
 GUEST = f"{TEST}/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"
 UUID = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab"
 OTHER = f"{TEST}/domain/_" + UUID.replace("-", "_")
 ABSENT = f"{TEST}/domain/_" + "0" * 8 + "_0000_0000_0000_" + "0" * 12
 XML = f"""<domain type='test'><name>Ä %s $ o-t</name><uuid>{UUID}</uuid><memory>65536</memory>
 <vcpu current='1'>4</vcpu><os><type>hvm</type></os></domain>"""
+FENCE = f"{TEST}/domain/_ffffffff_ffff_ffff_ffff_ffffffffffff"
+FENCE_XML = """<domain type='test'><name>fence</name><uuid>ffffffff-ffff-ffff-ffff-ffffffffffff</uuid>
+<memory>65536</memory><os><type>hvm</type></os></domain>"""
 DISK = "<disk type='block' device='disk'><source dev='/dev/null'/><target dev='vdz' bus='virtio'/></disk>"
 
 
@@ -127,7 +129,6 @@ UNORDERED = ("ao", "a(sa{sv})")
 NULL = "[Invalid UTF-8]"
 
 needs_peer = pytest.mark.skipif(not PEER, reason="libvirt-dbus is not installed")
-pytestmark = needs_peer
 
 
 def masked(value):
@@ -144,8 +145,8 @@ def masked(value):
 
 
 def perform(address, script):
-    """([(label, outcome)], [signals]) of a script on one bus. The guest's start and end behind it are the
-    fence: what the script caused was told before."""
+    """([(label, outcome)], [signals]) of a script on one bus. A guest of its own behind it is the
+    fence: what the script caused is told before."""
     with Client(address) as client, Client(address) as listener:
         listener.match()
         wait_connected(client)
@@ -160,13 +161,8 @@ def perform(address, script):
             except DBusError as error:
                 outcome = ("error", error.name, error.message)
             results.append((label, outcome))
-        if client.domain(GUEST, "GetState", "u", 0)[0] != SHUT_OFF:
-            client.domain(GUEST, "Destroy", "u", 0)
-        client.domain(GUEST, "Create", "u", 0)
-        listener.wait_signal("DomainEvent", body=(GUEST, 2, 0))
-        client.domain(GUEST, "Destroy", "u", 0)
-        listener.wait_for(lambda s: s.body[:2] == (GUEST, 5) and s is listener.signals[-1])
-        listener.drain()
+        assert client.connect("DomainDefineXML", "s", FENCE_XML) == FENCE
+        listener.wait_signal("DomainEvent", 10 * PATIENCE, body=(FENCE, 0, 0))
         signals = [(s.path, s.interface, s.member, s.signature, s.body) for s in listener.signals
                    if s.interface.startswith("org.libvirt")]
     return results, signals
@@ -225,4 +221,4 @@ def test_the_life_of_a_guest(home, one_bus, run_service):
     mine = perform(one_bus.address, SCRIPT)
     calls, succeeded = compare(theirs, mine, DIFFERENT)
     assert calls >= 80 and succeeded >= 55
-    assert len(mine[1]) > 10
+    assert len(mine[1]) >= 10
