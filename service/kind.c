@@ -118,7 +118,8 @@ static int list_inner(void **outer, int n_outer, void (*free_outer)(void *), int
         free(outer);
         n_outer = (int)all->len;
         *objects = calloc(all->len + 1, sizeof(void *));
-        memcpy(*objects, all->data, all->len * sizeof(void *));
+        if (all->len > 0)
+                memcpy(*objects, all->data, all->len * sizeof(void *));
         g_array_unref(all);
         return n_outer;
 }
