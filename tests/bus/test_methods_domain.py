@@ -44,7 +44,7 @@ READS = [
     ("GetControlInfo", (0,), lambda d: d.controlInfo(0), plainly),
     ("GetDiskErrors", (0,), lambda d: d.diskErrors(0), lambda v: [list(one) for one in v.items()]),
     ("GetEmulatorPinInfo", (0,), lambda d: d.emulatorPinInfo(0), plainly),
-    ("GetFSInfo", (0,), lambda d: d.fsInfo(0), lambda v: [[n, m, t, list(a)] for m, n, t, a in v]),
+    ("GetFSInfo", (0,), lambda d: d.fsInfo(0), lambda v: [[m, n, t, list(a)] for m, n, t, a in v]),
     ("GetHostname", (0,), lambda d: d.hostname(0), plainly),
     ("GetHostname", (1 << 20,), lambda d: d.hostname(1 << 20), plainly),
     ("GetIOThreadInfo", (0,), lambda d: d.ioThreadInfo(0), plainly),
