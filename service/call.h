@@ -101,9 +101,10 @@ struct Call {
         Caller *caller;
         void *owner; /* the Connection */
         GList place; /* in the owner's list of calls */
-        void (*conclude)(
-                Call *call); /* makes the result out of what came of the call; NULL: it is the result */
-        const struct Dispatcher *dispatcher; /* for conclude */
+        /* Makes the result out of what came of the call; NULL where that is the result. The other is for it.
+         */
+        void (*conclude)(Call *call);
+        const struct Dispatcher *dispatcher;
 
         /* The worker's, until the call is completed. */
         virConnectPtr conn;

@@ -31,8 +31,9 @@ typedef union {
 typedef struct {
         sd_bus_message *message;
         GUnixFDList **fds;
-        int first;    /* place of this message's first descriptor in *fds */
-        GArray *seen; /* the message's own descriptors, in the order of *fds */
+        int first;     /* place of this message's first descriptor in *fds */
+        GArray *seen;  /* the message's own descriptors, in the order of *fds */
+        unsigned left; /* values that may still come */
 } Reader;
 
 static int read_value(Reader *reader, const GVariantType *type, unsigned depth, GVariant **value);
@@ -255,6 +256,8 @@ static int read_value(Reader *reader, const GVariantType *type, unsigned depth, 
 
         if (strchr("a({v", kind) && depth >= DEPTH_MAX)
                 return -ELOOP;
+        if (reader->left-- == 0)
+                return -E2BIG;
 
         switch (kind) {
         case 'a':
@@ -298,7 +301,8 @@ GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList
         g_autoptr(GArray) seen = g_array_new(FALSE, FALSE, sizeof(int));
         gboolean made = *fds == NULL;
         int first = *fds ? g_unix_fd_list_get_length(*fds) : 0;
-        Reader reader = {.message = message, .fds = fds, .first = first, .seen = seen};
+        Reader reader = {
+                .message = message, .fds = fds, .first = first, .seen = seen, .left = CODEC_VALUES_MAX};
         GVariant *value = NULL;
         int r;
 
@@ -310,7 +314,9 @@ GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList
                 g_clear_object(fds);
 
         g_set_error(error, G_IO_ERROR,
-                    r == -EMFILE ? G_IO_ERROR_TOO_MANY_OPEN_FILES : G_IO_ERROR_INVALID_DATA,
+                    r == -EMFILE  ? G_IO_ERROR_TOO_MANY_OPEN_FILES
+                    : r == -E2BIG ? G_IO_ERROR_MESSAGE_TOO_LARGE
+                                  : G_IO_ERROR_INVALID_DATA,
                     "Failed to read the body of the message: %s", g_strerror(-r));
 
         return NULL;

@@ -50,6 +50,9 @@ static const char *error_name(const GError *error)
 {
         if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA))
                 return SD_BUS_ERROR_INVALID_ARGS;
+        if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE) ||
+            g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES))
+                return SD_BUS_ERROR_LIMITS_EXCEEDED;
 
         if (error->domain != GUESTBUS_ERROR)
                 return SD_BUS_ERROR_FAILED;

@@ -322,6 +322,23 @@ static void test_changed(void)
         g_assert_cmpuint(refused, >, 64); /* lengths and padding may not */
 }
 
+/* A small message that would take a hundred times its size in memory. */
+static void test_many_values(void)
+{
+        g_autoptr(sd_bus_message) message = message_new();
+        g_autoptr(GUnixFDList) fds = NULL;
+        g_autoptr(GError) error = NULL;
+
+        g_assert_cmpint(sd_bus_message_open_container(message, 'a', "s"), >=, 0);
+        for (unsigned i = 0; i < CODEC_VALUES_MAX; i++)
+                g_assert_cmpint(sd_bus_message_append(message, "s", ""), >=, 0);
+        g_assert_cmpint(sd_bus_message_close_container(message), >=, 0);
+        message_finish(message);
+
+        g_assert_null(codec_read(message, "as", &fds, &error));
+        g_assert_error(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
+}
+
 int main(int argc, char **argv)
 {
         int result;
@@ -335,6 +352,7 @@ int main(int argc, char **argv)
         g_test_add_func("/codec-wire/handle-then-malformed", test_handle_then_malformed);
         g_test_add_func("/codec-wire/truncated", test_truncated);
         g_test_add_func("/codec-wire/changed", test_changed);
+        g_test_add_func("/codec-wire/many-values", test_many_values);
 
         bus_open();
         result = g_test_run();
