@@ -313,11 +313,13 @@ GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList
         if (made)
                 g_clear_object(fds);
 
-        g_set_error(error, G_IO_ERROR,
-                    r == -EMFILE  ? G_IO_ERROR_TOO_MANY_OPEN_FILES
-                    : r == -E2BIG ? G_IO_ERROR_MESSAGE_TOO_LARGE
-                                  : G_IO_ERROR_INVALID_DATA,
-                    "Failed to read the body of the message: %s", g_strerror(-r));
+        if (r == -E2BIG)
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                            "the arguments have more than %d values", CODEC_VALUES_MAX);
+        else
+                g_set_error(error, G_IO_ERROR,
+                            r == -EMFILE ? G_IO_ERROR_TOO_MANY_OPEN_FILES : G_IO_ERROR_INVALID_DATA,
+                            "failed to read the arguments: %s", g_strerror(-r));
 
         return NULL;
 }
