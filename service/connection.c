@@ -18,7 +18,6 @@
 
 struct Connection {
         char *name, *uri, *path;
-        const Limits *limits;
         Bus *bus;
         const ConnectionOwner *owner;
         void *data;
@@ -269,7 +268,6 @@ Connection *connection_new(const ConnectionConfig *config, const Limits *limits,
         connection->name = g_strdup(config->name);
         connection->uri = g_strdup(config->uri);
         connection->path = g_strconcat(PATH_ROOT "/", config->name, NULL);
-        connection->limits = limits;
         connection->bus = bus;
         connection->owner = owner;
         connection->data = data;
