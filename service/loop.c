@@ -1,16 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
-#include <fcntl.h>
-#include <glib-unix.h>
-#include <libvirt/libvirt.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "loop.h"
 
 /* libvirt's event API on the default GMainContext.
  *
@@ -20,38 +8,33 @@
  * a poll that is already running, and never wake the main thread. A GSource per handle would cost a wake-up
  * and a pass over all sources for each change.
  *
- * A timeout is a GSource of its own; there are few (one per keep-alive), and its ready time can be set from
- * any thread.
- *
  * libvirt calls in with locks of its own held, and its callbacks take those locks. Therefore the lock here is
  * never held over a callback, and free callbacks wait in a queue for the main loop. */
+
+#include "loop.h"
+
+#include "loop_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <libvirt/libvirt.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Events taken from epoll at a time, so that a flood leaves room for the other sources; what is left is
  * reported again in the next iteration. */
 #define BATCH_MAX 64
 
-/* What a handle and a timeout share. Referenced by its table and by a running callback. */
-typedef struct Watch {
-        int id;
-        unsigned refs;
-        void *opaque;
-        virFreeCallback free;
-} Watch;
-
 typedef struct Handle {
-        Watch watch; /* first, a Handle is a Watch */
+        Entry entry; /* first, a Handle is an Entry */
         virEventHandleCallback callback;
         int fd;          /* libvirt's, which is passed to the callback */
         int poll_fd;     /* the same, or a substitute that is ours */
         uint32_t events; /* as epoll bits; 0: not polled at all, not even for EPOLLHUP */
 } Handle;
-
-typedef struct Timeout {
-        Watch watch; /* first, a Timeout is a Watch */
-        virEventTimeoutCallback callback;
-        int frequency; /* ms; negative: disabled */
-        GSource *source;
-} Timeout;
 
 /* One per process, as libvirt's functions carry no user data. */
 static struct {
@@ -59,13 +42,14 @@ static struct {
         pthread_mutex_t lock;
         int epoll_fd;
         GSource *source;
-        GHashTable *handles;  /* id to Handle */
-        GHashTable *polled;   /* descriptor to the Handle that epoll has under that number */
-        GHashTable *timeouts; /* id to Timeout */
-        int last_handle;      /* ids are never used again, so that a late event cannot meet a new handle */
-        int last_timeout;
-        GQueue dead; /* Watches to free */
+        GHashTable *handles; /* id to Handle */
+        GHashTable *polled;  /* descriptor to the Handle that epoll has under that number */
+        int last_handle;
+        GQueue dead; /* Entries to free */
 } loop = {.lock = PTHREAD_MUTEX_INITIALIZER, .epoll_fd = -1, .dead = G_QUEUE_INIT};
+
+/* Of loop_note_descriptor(). */
+static __thread int *noted_fd;
 
 static uint32_t events_to_epoll(int events)
 {
@@ -83,54 +67,26 @@ static int events_from_epoll(uint32_t events)
                (events & EPOLLHUP ? VIR_EVENT_HANDLE_HANGUP : 0);
 }
 
-static pthread_mutex_t *lock(void)
+pthread_mutex_t *loop_lock(void)
 {
         pthread_mutex_lock(&loop.lock);
         return &loop.lock;
 }
 
-static void unlock(pthread_mutex_t **locked)
+void entry_unref(Entry *entry)
 {
-        pthread_mutex_unlock(*locked);
-}
-
-/* Holds the lock to the end of the block. */
-#define LOCKED __attribute__((cleanup(unlock), unused)) pthread_mutex_t *locked = lock()
-
-static void *table_lookup(GHashTable *table, int key)
-{
-        return g_hash_table_lookup(table, GINT_TO_POINTER(key));
-}
-
-static void *table_steal(GHashTable *table, int key)
-{
-        void *value = NULL;
-
-        g_hash_table_steal_extended(table, GINT_TO_POINTER(key), NULL, &value);
-        return value;
-}
-
-/* A new id after *@last, or -1 when all have been used. */
-static int next_id(int *last)
-{
-        return *last < INT_MAX ? ++*last : -1;
-}
-
-/* With the lock held. */
-static void watch_unref(Watch *watch)
-{
-        if (--watch->refs > 0)
+        if (--entry->refs > 0)
                 return;
 
-        g_queue_push_tail(&loop.dead, watch);
+        g_queue_push_tail(&loop.dead, entry);
         g_source_set_ready_time(loop.source, 0);
 }
 
-static void watch_release(Watch *watch)
+void entry_release(Entry *entry)
 {
         LOCKED;
 
-        watch_unref(watch);
+        entry_unref(entry);
 }
 
 static GQueue take_dead(void)
@@ -147,18 +103,18 @@ static GQueue take_dead(void)
 static void free_dead(void)
 {
         GQueue dead = take_dead();
-        Watch *watch;
+        Entry *entry;
 
-        while ((watch = g_queue_pop_head(&dead))) {
-                if (watch->free)
-                        watch->free(watch->opaque);
-                g_free(watch);
+        while ((entry = g_queue_pop_head(&dead))) {
+                if (entry->free)
+                        entry->free(entry->opaque);
+                g_free(entry);
         }
 }
 
 static int handle_control(Handle *handle, int operation)
 {
-        struct epoll_event event = {.events = handle->events, .data.u64 = (uint64_t)handle->watch.id};
+        struct epoll_event event = {.events = handle->events, .data.u64 = (uint64_t)handle->entry.id};
 
         return epoll_ctl(loop.epoll_fd, operation, handle->poll_fd, &event) < 0 ? -errno : 0;
 }
@@ -235,7 +191,7 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
         int id = next_id(&loop.last_handle);
 
         *handle = (Handle){
-                .watch = {.id = id, .refs = 1, .opaque = opaque, .free = ff},
+                .entry = {.id = id, .refs = 1, .opaque = opaque, .free = ff},
                 .callback = callback,
                 .fd = fd,
                 .poll_fd = fd,
@@ -249,6 +205,8 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
         }
 
         g_hash_table_insert(loop.handles, GINT_TO_POINTER(id), handle);
+        if (noted_fd)
+                *noted_fd = fd;
         return id;
 }
 
@@ -256,12 +214,17 @@ static void handle_update(int id, int events)
 {
         LOCKED;
         Handle *handle = table_lookup(loop.handles, id);
+        uint32_t wanted = events_to_epoll(events);
         int r;
 
         if (!handle)
                 return;
 
-        handle->events = events_to_epoll(events);
+        /* As libvirt does after each message that it was not asked for. */
+        if (handle->events == wanted && handle_polled(handle))
+                return;
+
+        handle->events = wanted;
         r = handle_poll(handle);
 
         /* A descriptor that its owner closed too early is harmless. Anything else silences a connection, and
@@ -279,7 +242,7 @@ static int handle_remove(int id)
                 return -1;
 
         handle_close(handle);
-        watch_unref(&handle->watch);
+        entry_unref(&handle->entry);
         return 0;
 }
 
@@ -345,7 +308,7 @@ static Handle *handle_claim(struct epoll_event *event)
         if (event->events == 0)
                 return NULL;
 
-        handle->watch.refs++;
+        handle->entry.refs++;
         return handle;
 }
 
@@ -356,9 +319,9 @@ static void handle_dispatch(struct epoll_event *event)
         if (!handle)
                 return;
 
-        handle->callback(handle->watch.id, handle->fd, events_from_epoll(event->events),
-                         handle->watch.opaque);
-        watch_release(&handle->watch);
+        handle->callback(handle->entry.id, handle->fd, events_from_epoll(event->events),
+                         handle->entry.opaque);
+        entry_release(&handle->entry);
 }
 
 static gboolean loop_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
@@ -369,100 +332,17 @@ static gboolean loop_dispatch(GSource *source, GSourceFunc callback, gpointer us
         free_dead();
 
         n = handles_wait(events);
+        timeouts_hold();
         for (int i = 0; i < n; i++)
                 handle_dispatch(&events[i]);
+        timeouts_release();
 
         return G_SOURCE_CONTINUE;
 }
 
-static void timeout_arm(Timeout *timeout)
+void loop_note_descriptor(int *fd)
 {
-        gint64 ready = timeout->frequency;
-
-        if (ready > 0)
-                ready = g_get_monotonic_time() + ready * 1000;
-
-        g_source_set_ready_time(timeout->source, MAX(ready, -1));
-}
-
-/* The timeout, referenced and armed anew, or NULL when another thread has removed, disabled or postponed it
- * since GLib found it due. */
-static Timeout *timeout_claim(GSource *source, int id)
-{
-        LOCKED;
-        Timeout *timeout = table_lookup(loop.timeouts, id);
-        gint64 ready = timeout ? g_source_get_ready_time(source) : -1;
-
-        if (ready < 0 || ready > g_source_get_time(source))
-                return NULL;
-
-        timeout_arm(timeout); /* before the callback, whose own change then stands */
-        timeout->watch.refs++;
-        return timeout;
-}
-
-static gboolean timeout_dispatch(GSource *source, GSourceFunc callback, gpointer id)
-{
-        Timeout *timeout = timeout_claim(source, GPOINTER_TO_INT(id));
-
-        if (timeout) {
-                timeout->callback(timeout->watch.id, timeout->watch.opaque);
-                watch_release(&timeout->watch);
-        }
-
-        return G_SOURCE_CONTINUE;
-}
-
-static int timeout_add(int frequency, virEventTimeoutCallback callback, void *opaque, virFreeCallback ff)
-{
-        static GSourceFuncs funcs = {.dispatch = timeout_dispatch};
-        LOCKED;
-        Timeout *timeout;
-        int id = next_id(&loop.last_timeout);
-
-        if (id < 0)
-                return -1;
-
-        timeout = g_new(Timeout, 1);
-        *timeout = (Timeout){
-                .watch = {.id = id, .refs = 1, .opaque = opaque, .free = ff},
-                .callback = callback,
-                .frequency = frequency,
-                .source = g_source_new(&funcs, sizeof(GSource)),
-        };
-        g_hash_table_insert(loop.timeouts, GINT_TO_POINTER(id), timeout);
-
-        g_source_set_static_name(timeout->source, "libvirt timeout");
-        g_source_set_callback(timeout->source, NULL, GINT_TO_POINTER(id), NULL);
-        timeout_arm(timeout);
-        g_source_attach(timeout->source, NULL);
-        return id;
-}
-
-static void timeout_update(int id, int frequency)
-{
-        LOCKED;
-        Timeout *timeout = table_lookup(loop.timeouts, id);
-
-        if (!timeout)
-                return;
-
-        timeout->frequency = frequency;
-        timeout_arm(timeout);
-}
-
-static int timeout_remove(int id)
-{
-        LOCKED;
-        Timeout *timeout = table_steal(loop.timeouts, id);
-
-        if (!timeout)
-                return -1;
-
-        g_source_destroy(timeout->source);
-        g_source_unref(timeout->source);
-        watch_unref(&timeout->watch);
-        return 0;
+        noted_fd = fd;
 }
 
 void loop_register(void)
@@ -477,11 +357,14 @@ void loop_register(void)
 
         loop.handles = g_hash_table_new(NULL, NULL);
         loop.polled = g_hash_table_new(NULL, NULL);
-        loop.timeouts = g_hash_table_new(NULL, NULL);
+        timeouts_init();
 
         loop.source = g_source_new(&funcs, sizeof(GSource));
         g_source_set_static_name(loop.source, "libvirt handles");
         g_source_add_unix_fd(loop.source, loop.epoll_fd, G_IO_IN);
+        /* No loop runs inside a dispatch. That said, GLib need not take the descriptor out of the poll set
+         * for each of them and put it back, which wakes the loop twice. */
+        g_source_set_can_recurse(loop.source, TRUE);
         g_source_attach(loop.source, NULL);
 
         virEventRegisterImpl(handle_add, handle_update, handle_remove, timeout_add, timeout_update,

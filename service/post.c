@@ -18,14 +18,13 @@ typedef struct Letter {
 
 /* A pthread mutex, as thread sanitizers cannot see into GLib's. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static GArray *letters; /* under lock; NULL before init and after shutdown */
-static GSource *mailbox;
+static GArray *letters;  /* under lock; NULL before init and after shutdown */
+static GSource *mailbox; /* the same */
 
-static gboolean mailbox_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
+static guint read_letters(void)
 {
         g_autoptr(GArray) batch = NULL;
 
-        g_source_set_ready_time(source, -1);
         pthread_mutex_lock(&lock);
         batch = g_steal_pointer(&letters);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
@@ -37,6 +36,13 @@ static gboolean mailbox_dispatch(GSource *source, GSourceFunc callback, gpointer
                 letter->func(letter->data);
         }
 
+        return batch->len;
+}
+
+static gboolean mailbox_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
+{
+        g_source_set_ready_time(source, -1);
+        read_letters();
         return G_SOURCE_CONTINUE;
 }
 
@@ -44,36 +50,50 @@ static GSourceFuncs mailbox_funcs = {.dispatch = mailbox_dispatch};
 
 void post_init(void)
 {
+        pthread_mutex_lock(&lock);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
         mailbox = g_source_new(&mailbox_funcs, sizeof(GSource));
         g_source_set_static_name(mailbox, "mailbox");
         g_source_attach(mailbox, NULL);
+        pthread_mutex_unlock(&lock);
 }
 
 void post(PostFunc *func, void *data)
 {
         const Letter letter = {func, data};
-        gboolean wake = FALSE;
+        GSource *wake = NULL;
 
         pthread_mutex_lock(&lock);
         if (letters) {
                 g_array_append_val(letters, letter);
-                wake = letters->len == 1;
+                if (letters->len == 1)
+                        wake = g_source_ref(mailbox);
         }
         pthread_mutex_unlock(&lock);
 
         /* Without the lock, which the main thread takes as soon as it is awake. Should it have emptied the
-         * box meanwhile, it looks once in vain. */
-        if (wake)
-                g_source_set_ready_time(mailbox, 0);
+         * box meanwhile, it looks once in vain; should it have thrown the box away, the reference keeps it.
+         */
+        if (wake) {
+                g_source_set_ready_time(wake, 0);
+                g_source_unref(wake);
+        }
+}
+
+void post_flush(void)
+{
+        while (read_letters() > 0)
+                ;
 }
 
 void post_shutdown(void)
 {
+        g_autoptr(GSource) thrown = NULL;
+
         pthread_mutex_lock(&lock);
         g_clear_pointer(&letters, g_array_unref);
+        thrown = g_steal_pointer(&mailbox);
         pthread_mutex_unlock(&lock);
 
-        g_source_destroy(mailbox);
-        g_clear_pointer(&mailbox, g_source_unref);
+        g_source_destroy(thrown);
 }

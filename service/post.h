@@ -12,5 +12,8 @@ void post_init(void);
  * too; @func is never called from within post(). */
 void post(PostFunc *func, void *data);
 
+/* Calls what the main loop has not called yet, and what that posts, without the loop. Main thread. */
+void post_flush(void);
+
 /* Forgets what has not been called and frees the mailbox; later posts are ignored. Main thread. */
 void post_shutdown(void);

@@ -324,6 +324,47 @@ static void test_idle(void)
         close(fds[1]);
 }
 
+static void receive(Probe *probe)
+{
+        read_one(probe);
+        probe_update(probe->other, 0);
+        probe_update(probe, READABLE);
+}
+
+static void fall_silent(Probe *probe)
+{
+        probe_update(probe, -1);
+}
+
+/* What libvirt does with an event takes one poll, and leaves nothing that would end the next one. */
+static void test_event_takes_one_poll(void)
+{
+        Probe timeout = {.timeout = TRUE, .action = fall_silent};
+        Probe handle = {.action = receive, .other = &timeout};
+        int fds[2];
+
+        make_pair(fds);
+        handle.fd = fds[0];
+        probe_add(&timeout, -1);
+        probe_add(&handle, READABLE);
+        turn(3);
+
+        g_atomic_int_set(&polls, 0);
+        for (int i = 1; i <= 3; i++) {
+                put(fds[1]);
+                g_main_context_iteration(NULL, TRUE);
+                g_assert_cmpint(timeout.calls, ==, i);
+                g_assert_cmpint(g_atomic_int_get(&polls), ==, i);
+        }
+
+        g_assert_cmpint(polls_within(50), <=, 1);
+        g_assert_cmpint(handle.calls, ==, 3);
+        remove_and_expect_free(&handle);
+        remove_and_expect_free(&timeout);
+        close(fds[0]);
+        close(fds[1]);
+}
+
 int main(int argc, char **argv)
 {
         probes_begin(&argc, &argv);
@@ -335,6 +376,7 @@ int main(int argc, char **argv)
         add_both("free-after-remove-by-thread", test_free_after_remove_by_thread);
         g_test_add_func("/loop/handle/many", test_many);
         g_test_add_func("/loop/idle", test_idle);
+        g_test_add_func("/loop/event-takes-one-poll", test_event_takes_one_poll);
 
         return g_test_run();
 }

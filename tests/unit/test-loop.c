@@ -25,7 +25,6 @@ static void test_handle_add(void)
         remove_and_expect_free(&probe);
         close(fds[0]);
         close(fds[1]);
-
         g_assert_cmpint(virEventAddHandle(-1, READABLE, on_handle, &unused, on_free), ==, -1);
         g_assert_cmpint(virEventAddHandle(fds[0], READABLE, on_handle, &unused, on_free), ==, -1);
         turn(3);
@@ -296,19 +295,24 @@ static void test_remove_in_own_callback(gconstpointer timeout)
         probes_close(&probe, 1);
 }
 
+/* Both are ready; whichever is called first sees by @action to it that the other is not. */
+static void turn_one_of_two(Probe probes[2], gconstpointer timeout, void (*action)(Probe *))
+{
+        probes_init(probes, 2, timeout);
+        for (int i = 0; i < 2; i++) {
+                probes[i].action = action;
+                probe_add(&probes[i], always(&probes[i]));
+        }
+
+        turn(4);
+        g_assert_true((probes[0].calls == 0) != (probes[1].calls == 0));
+}
+
 static void test_remove_other_in_callback(gconstpointer timeout)
 {
         Probe probes[2];
 
-        probes_init(probes, 2, timeout);
-        for (int i = 0; i < 2; i++) {
-                probes[i].action = remove_other;
-                probe_add(&probes[i], always(&probes[i]));
-        }
-
-        /* Both are ready; whichever is called first removes the other. */
-        turn(4);
-        g_assert_true((probes[0].calls == 0) != (probes[1].calls == 0));
+        turn_one_of_two(probes, timeout, remove_other);
         g_assert_cmpint(probes[0].frees + probes[1].frees, ==, 1);
         remove_and_expect_free(probes[0].calls ? &probes[0] : &probes[1]);
         probes_close(probes, 2);
@@ -323,14 +327,7 @@ static void test_update_other_in_callback(gconstpointer timeout)
 {
         Probe probes[2];
 
-        probes_init(probes, 2, timeout);
-        for (int i = 0; i < 2; i++) {
-                probes[i].action = silence_other;
-                probe_add(&probes[i], always(&probes[i]));
-        }
-
-        turn(4);
-        g_assert_true((probes[0].calls == 0) != (probes[1].calls == 0));
+        turn_one_of_two(probes, timeout, silence_other);
         remove_and_expect_free(&probes[0]);
         remove_and_expect_free(&probes[1]);
         probes_close(probes, 2);
@@ -346,14 +343,7 @@ static void test_handle_narrow_other_in_callback(void)
 {
         Probe probes[2];
 
-        probes_init(probes, 2, NULL);
-        for (int i = 0; i < 2; i++) {
-                probes[i].action = narrow_other;
-                probe_add(&probes[i], READABLE);
-        }
-
-        turn(4);
-        g_assert_true((probes[0].calls == 0) != (probes[1].calls == 0));
+        turn_one_of_two(probes, NULL, narrow_other);
         remove_and_expect_free(&probes[0]);
         remove_and_expect_free(&probes[1]);
         probes_close(probes, 2);
@@ -432,6 +422,45 @@ static void test_timeout_slower_in_callback(void)
         remove_and_expect_free(&probe);
 }
 
+static void silence_itself(Probe *probe)
+{
+        probe_update(probe, -1);
+}
+
+static void catch_up(Probe *probe)
+{
+        int before = probe->other->calls;
+
+        loop_catch_up();
+        g_assert_cmpint(probe->other->calls, ==, before + 1);
+}
+
+/* Each is run once, though the main loop has found it due as well. */
+static void test_timeout_catch_up(void)
+{
+        Probe due = {.timeout = TRUE, .action = silence_itself}, later = {.timeout = TRUE};
+        Probe handle = {.action = catch_up, .fd = ready_fd(), .other = &due};
+
+        probe_add(&due, 0);
+        probe_add(&later, 3600 * 1000);
+        loop_catch_up();
+        loop_catch_up();
+        turn(3);
+        g_assert_cmpint(due.calls, ==, 1);
+
+        probe_update(&due, 0);
+        probe_add(&handle, READABLE);
+        turn(1);
+        g_assert_cmpint(handle.calls, ==, 1);
+        g_assert_cmpint(due.calls, ==, 2);
+
+        remove_and_expect_free(&handle);
+        remove_and_expect_free(&due);
+        remove_and_expect_free(&later);
+        g_assert_cmpint(later.calls, ==, 0);
+        close(handle.fd);
+}
+
 int main(int argc, char **argv)
 {
         probes_begin(&argc, &argv);
@@ -449,6 +478,7 @@ int main(int argc, char **argv)
         g_test_add_func("/loop/handle/silence-hung-up-in-callback", test_handle_silence_hung_up_in_callback);
         g_test_add_func("/loop/timeout/period", test_timeout_period);
         g_test_add_func("/loop/timeout/slower-in-callback", test_timeout_slower_in_callback);
+        g_test_add_func("/loop/timeout/catch-up", test_timeout_catch_up);
         add_both("update", test_update);
         add_both("remove", test_remove);
         add_both("no-free-callback", test_no_free_callback);

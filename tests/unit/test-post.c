@@ -103,6 +103,35 @@ static void worked(void *data)
         ((Work *)data)->answered = g_thread_self();
 }
 
+static void post_once(void *data)
+{
+        count(data);
+        post(count, data);
+}
+
+static void post_twice(void *data)
+{
+        count(data);
+        post(post_once, data);
+}
+
+/* At the end, where no loop runs any more: a letter that posts one, and that one too. */
+static void test_flush(void)
+{
+        unsigned calls = 0;
+
+        post_flush();
+        post(post_twice, &calls);
+        g_assert_cmpuint(calls, ==, 0);
+        post_flush();
+        g_assert_cmpuint(calls, ==, 3);
+
+        /* The loop that looks in vain. */
+        while (g_main_context_iteration(NULL, FALSE))
+                ;
+        g_assert_cmpuint(calls, ==, 3);
+}
+
 static void test_job(void)
 {
         Work each = {};
@@ -115,6 +144,38 @@ static void test_job(void)
         g_assert_true(each.answered == g_thread_self());
 }
 
+#define SHUTDOWNS 3000
+
+static void ignore(void *data)
+{
+}
+
+static gpointer nuisance(gpointer data)
+{
+        while (!g_atomic_int_get((int *)data))
+                post(ignore, NULL);
+
+        return NULL;
+}
+
+/* Workers post to the end, and after it: the mailbox may go between a letter and the bell. */
+static void test_shutdown(void)
+{
+        int over = FALSE;
+        GThread *thread = g_thread_new("nuisance", nuisance, &over);
+
+        for (unsigned i = 0; i < SHUTDOWNS; i++) {
+                g_main_context_iteration(NULL, FALSE);
+                post_shutdown();
+                post_init();
+        }
+
+        g_atomic_int_set(&over, TRUE);
+        g_thread_join(thread);
+        while (g_main_context_iteration(NULL, FALSE))
+                continue;
+}
+
 int main(int argc, char **argv)
 {
         int r;
@@ -124,7 +185,9 @@ int main(int argc, char **argv)
         g_test_add_func("/post/order", test_order);
         g_test_add_func("/post/later", test_later);
         g_test_add_func("/post/from-within", test_from_within);
+        g_test_add_func("/post/flush", test_flush);
         g_test_add_func("/post/job", test_job);
+        g_test_add_func("/post/shutdown", test_shutdown);
         r = g_test_run();
         post_shutdown();
         return r;
