@@ -5,14 +5,13 @@
 
 #include "codec.h"
 
+#include "signature.h"
+
 #include <errno.h>
 #include <string.h>
 
-/* The D-Bus specification's limits: bytes of one signature, arrays and structs open at once in one, and all
- * containers around a value, variants (each of which begins a new signature) included. */
-#define SIGNATURE_MAX       255
-#define SIGNATURE_DEPTH_MAX 32
-#define DEPTH_MAX           64
+/* The D-Bus specification's limit: all containers around a value, variants included. */
+#define DEPTH_MAX 64
 
 /* What a basic type's value is read into and written from. */
 typedef union {
@@ -39,35 +38,11 @@ typedef struct {
 static int read_value(Reader *reader, const GVariantType *type, unsigned depth, GVariant **value);
 static int append_value(sd_bus_message *message, GVariant *value, GUnixFDList *fds, unsigned depth);
 
-/* The size of an element that looks the same in a GVariant and on the wire; 0 for every other type. */
-static gsize fixed_size(char type)
-{
-        return type == 'y'           ? 1
-               : strchr("nq", type)  ? 2
-               : strchr("iu", type)  ? 4
-               : strchr("xtd", type) ? 8
-                                     : 0;
-}
-
-/* sd-bus's letter for the container @type, and a copy of what is between its brackets or behind its a. */
-static char split_type(const GVariantType *type, char contents[SIGNATURE_MAX + 1])
-{
-        const char *string = g_variant_type_peek_string(type);
-        gsize length = g_variant_type_get_string_length(type) - (*string == 'a' ? 1 : 2);
-
-        g_assert(length <= SIGNATURE_MAX);
-
-        memcpy(contents, string + 1, length);
-        contents[length] = '\0';
-
-        return *string == 'a' ? 'a' : *string == '(' ? 'r' : 'e';
-}
-
 /* Not for the recursing functions themselves: the buffer would be in each of their frames. */
 static G_NO_INLINE int enter(Reader *reader, const GVariantType *type)
 {
         char contents[SIGNATURE_MAX + 1];
-        char kind = split_type(type, contents);
+        char kind = signature_split(type, contents);
         int r;
 
         r = sd_bus_message_enter_container(reader->message, kind, contents);
@@ -199,7 +174,7 @@ static int read_container(Reader *reader, const GVariantType *type, unsigned dep
 static int read_array(Reader *reader, const GVariantType *type, unsigned depth, GVariant **value)
 {
         char element = g_variant_type_peek_string(type)[1];
-        gsize element_size = fixed_size(element), size = 0;
+        gsize element_size = signature_fixed_size(element), size = 0;
         const void *data = NULL;
         int r;
 
@@ -324,44 +299,6 @@ GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList
         return NULL;
 }
 
-/* Whether D-Bus allows @length bytes of @signature, valid GVariant types: no maybe types, no empty structs,
- * no dict entries outside arrays, and not too long or deep. Empty arrays would otherwise hide such types from
- * sd-bus, which checks what it is given piece by piece. */
-static gboolean signature_allowed(const char *signature, gsize length)
-{
-        guint8 outer[SIGNATURE_DEPTH_MAX + 1] = {}; /* arrays open where the n-th bracket was opened */
-        unsigned arrays = 0, brackets = 0;
-
-        if (length > SIGNATURE_MAX)
-                return FALSE;
-
-        for (const char *c = signature; c < signature + length; c++) {
-                switch (*c) {
-                case 'm':
-                        return FALSE;
-                case 'a':
-                        if (++arrays > SIGNATURE_DEPTH_MAX)
-                                return FALSE;
-                        break;
-                case '(':
-                case '{':
-                        if (c[1] == ')' || (*c == '{' && (c == signature || c[-1] != 'a')) ||
-                            ++brackets > SIGNATURE_DEPTH_MAX)
-                                return FALSE;
-                        outer[brackets] = (guint8)arrays;
-                        break;
-                case ')':
-                case '}':
-                        brackets--;
-                        G_GNUC_FALLTHROUGH;
-                default:
-                        arrays = outer[brackets];
-                }
-        }
-
-        return TRUE;
-}
-
 /* Not inline for the reason that enter() is not. */
 static G_NO_INLINE int open_container(sd_bus_message *message, GVariant *value)
 {
@@ -372,13 +309,13 @@ static G_NO_INLINE int open_container(sd_bus_message *message, GVariant *value)
                 g_autoptr(GVariant) content = g_variant_get_variant(value);
                 const char *type = g_variant_get_type_string(content);
 
-                if (!signature_allowed(type, strlen(type)))
+                if (!signature_is_allowed(type, strlen(type)))
                         return -EINVAL;
 
                 return sd_bus_message_open_container(message, 'v', type);
         }
 
-        kind = split_type(g_variant_get_type(value), contents);
+        kind = signature_split(g_variant_get_type(value), contents);
 
         return sd_bus_message_open_container(message, kind, contents);
 }
@@ -421,7 +358,7 @@ static int append_container(sd_bus_message *message, GVariant *value, GUnixFDLis
 static int append_array(sd_bus_message *message, GVariant *value, GUnixFDList *fds, unsigned depth)
 {
         char element = g_variant_get_type_string(value)[1];
-        gsize element_size = fixed_size(element), length;
+        gsize element_size = signature_fixed_size(element), length;
         const void *data;
 
         if (element_size == 0)
@@ -487,7 +424,7 @@ int codec_append(sd_bus_message *message, GVariant *value, GUnixFDList *fds)
 {
         const char *type = g_variant_get_type_string(value);
 
-        if (!signature_allowed(type, strlen(type)))
+        if (!signature_is_allowed(type, strlen(type)))
                 return -EINVAL;
 
         return append_value(message, value, fds, 0);
@@ -498,7 +435,7 @@ int codec_append_children(sd_bus_message *message, GVariant *value, GUnixFDList 
         const char *type = g_variant_get_type_string(value);
 
         /* The tuple itself is no struct: its brackets do not count. */
-        if (type[0] != '(' || !signature_allowed(type + 1, strlen(type) - 2))
+        if (type[0] != '(' || !signature_is_allowed(type + 1, strlen(type) - 2))
                 return -EINVAL;
 
         return append_items(message, value, fds, 0);
