@@ -9,7 +9,8 @@
 
 #include "watch.h"
 
-#include <gio/gio.h>
+#include "uri.h"
+
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -89,21 +90,18 @@ static gboolean watch_readable(int fd, GIOCondition condition, gpointer user_dat
 /* The directory and the name of the socket that @uri is served at, as libvirt's remote driver chooses it. */
 static gboolean find_socket(const char *uri, char **directory, char **name)
 {
-        g_autoptr(GUri) parsed = g_uri_parse(uri, G_URI_FLAGS_NON_DNS | G_URI_FLAGS_PARSE_RELAXED, NULL);
-        g_autoptr(GHashTable) query = NULL;
-        const char *transport, *socket = NULL;
+        g_autoptr(GUri) parsed = uri_parse(uri);
+        g_autofree char *socket = NULL;
+        const char *transport;
 
         if (!parsed)
                 return FALSE;
 
         transport = strchr(g_uri_get_scheme(parsed), '+');
-        if (transport ? strcmp(transport, "+unix") != 0 : (g_uri_get_host(parsed) && *g_uri_get_host(parsed)))
+        if (transport ? strcmp(transport, "+unix") != 0 : !uri_is_local(parsed))
                 return FALSE;
 
-        if (g_uri_get_query(parsed))
-                query = g_uri_parse_params(g_uri_get_query(parsed), -1, "&", G_URI_PARAMS_NONE, NULL);
-        if (query)
-                socket = g_hash_table_lookup(query, "socket");
+        socket = uri_parameter(parsed, "socket");
         if (socket) {
                 *directory = g_path_get_dirname(socket);
                 *name = g_path_get_basename(socket);
@@ -111,8 +109,7 @@ static gboolean find_socket(const char *uri, char **directory, char **name)
         }
 
         /* A session's daemon is started by the attempt to connect; the test driver needs none. */
-        if (strcmp(g_uri_get_path(parsed), "/session") == 0 ||
-            (g_str_has_prefix(g_uri_get_scheme(parsed), "test") && !transport))
+        if (strcmp(g_uri_get_path(parsed), "/session") == 0 || (uri_has_driver(parsed, "test") && !transport))
                 return FALSE;
 
         *directory = g_strdup("/run/libvirt");
@@ -130,7 +127,6 @@ Watch *watch_new(const char *uri, WatchFunc *appeared, void *data)
                 return NULL;
 
         fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-
         if (fd < 0)
                 return NULL;
 

@@ -16,7 +16,7 @@ static void set_up(Fixture *fixture, gconstpointer data)
         fixture->top = g_dir_make_tmp("guestbus-watch-XXXXXX", NULL);
         fixture->directory = g_build_filename(fixture->top, "run", "libvirt", NULL);
         fixture->socket = g_build_filename(fixture->directory, "libvirt-sock", NULL);
-        fixture->uri = g_strdup_printf("qemu+unix:///system?socket=%s", fixture->socket);
+        fixture->uri = g_strdup_printf("qemu+unix:///system?no_tty&socket=%s", fixture->socket);
 }
 
 static void tear_down(Fixture *fixture, gconstpointer data)
