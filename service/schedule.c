@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "schedule.h"
+
+/* A libvirtd that was started anew takes over its guests while it serves already, and tells nobody of one
+ * that it gives up. So everything is compared again after an outage: this many seconds after the comparison
+ * before. */
+static const unsigned again_after[] = {1, 3, 12};
+
+struct Schedule {
+        unsigned interval;
+        ScheduleFunc *func;
+        void *data;
+        unsigned timer;
+        unsigned again_timer, again; /* which of again_after is next */
+};
+
+Schedule *schedule_new(unsigned interval, ScheduleFunc *func, void *data)
+{
+        Schedule *schedule = g_new0(Schedule, 1);
+
+        schedule->interval = interval;
+        schedule->func = func;
+        schedule->data = data;
+        return schedule;
+}
+
+void schedule_free(Schedule *schedule)
+{
+        if (!schedule)
+                return;
+
+        schedule_end(schedule);
+        g_free(schedule);
+}
+
+static gboolean on_timer(gpointer user_data)
+{
+        const Schedule *schedule = user_data;
+
+        schedule->func(schedule->data);
+        return G_SOURCE_CONTINUE;
+}
+
+static void call_later(Schedule *schedule);
+
+static gboolean on_again(gpointer user_data)
+{
+        Schedule *schedule = user_data;
+
+        schedule->again_timer = 0;
+        call_later(schedule);
+        schedule->func(schedule->data);
+        return G_SOURCE_REMOVE;
+}
+
+static void call_later(Schedule *schedule)
+{
+        if (schedule->again < G_N_ELEMENTS(again_after))
+                schedule->again_timer =
+                        g_timeout_add_seconds(again_after[schedule->again++], on_again, schedule);
+}
+
+void schedule_begin(Schedule *schedule, gboolean again)
+{
+        schedule_end(schedule);
+        if (schedule->interval > 0)
+                schedule->timer = g_timeout_add_seconds(schedule->interval, on_timer, schedule);
+        if (!again)
+                return;
+
+        schedule->again = 0;
+        call_later(schedule);
+}
+
+void schedule_end(Schedule *schedule)
+{
+        g_clear_handle_id(&schedule->timer, g_source_remove);
+        g_clear_handle_id(&schedule->again_timer, g_source_remove);
+}
