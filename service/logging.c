@@ -5,11 +5,12 @@
 #include "logging.h"
 
 #include <libvirt/virterror.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static gboolean be_verbose;
+static int max_level = LOG_NOTICE; /* atomic: every thread logs */
 
 static const char *field(const GLogField *fields, gsize n, const char *key)
 {
@@ -34,19 +35,55 @@ static const char *level_word(GLogLevelFlags level)
         return "";
 }
 
+/* The journal knows whose a line of standard error is. What is sent to its own socket has to say so, or would
+ * not be found under the program's name. */
+static GLogWriterOutput write_journal(GLogLevelFlags level, const GLogField *fields, gsize n)
+{
+        g_autofree GLogField *named = g_new(GLogField, n + 1);
+
+        memcpy(named, fields, n * sizeof *fields);
+        named[n] = (GLogField){.key = "SYSLOG_IDENTIFIER", .value = LOGGING_IDENTIFIER, .length = -1};
+        return g_log_writer_journald(level, named, n + 1, NULL);
+}
+
+/* GLib says it in the journal's terms already: one digit. */
+static int level_of(const GLogField *fields, gsize n)
+{
+        const char *priority = field(fields, n, "PRIORITY");
+
+        return priority ? g_ascii_digit_value(priority[0]) : LOG_NOTICE;
+}
+
+/* A line has room in a pipe that takes anything at all, which is 4,096 bytes. */
+#define LINE_MAX_BYTES 4000
+
+/* A pipe that nobody reads, a terminal that was stopped: a line is worth less than the time of those who
+ * would wait for the service meanwhile. */
+static void write_line(const char *line)
+{
+        struct pollfd record = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+        flockfile(stderr); /* no other thread may take the room in between */
+        if (poll(&record, 1, 0) > 0)
+                fprintf(stderr, "%.*s\n", LINE_MAX_BYTES, line);
+        funlockfile(stderr);
+}
+
 static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer user_data)
 {
         const char *domain = field(fields, n, "GLIB_DOMAIN");
         const char *message = field(fields, n, "MESSAGE");
+        g_autofree char *line = NULL;
 
-        if (!be_verbose && (level & (G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_INFO)))
+        if (level_of(fields, n) > logging_level())
                 return G_LOG_WRITER_HANDLED;
 
-        if (g_log_writer_is_journald(STDERR_FILENO))
-                return g_log_writer_journald(level, fields, n, NULL);
+        if (logging_to_journal())
+                return write_journal(level, fields, n);
 
-        fprintf(stderr, "%s: %s%s\n", domain ? domain : G_LOG_DOMAIN, level_word(level),
-                message ? message : "");
+        line = g_strdup_printf("%s: %s%s", domain ? domain : G_LOG_DOMAIN, level_word(level),
+                               message ? message : "");
+        write_line(line);
         return G_LOG_WRITER_HANDLED;
 }
 
@@ -55,9 +92,24 @@ static void ignore_libvirt_error(void *user_data, virErrorPtr error)
 {
 }
 
-void logging_init(gboolean verbose)
+void logging_init(int level)
 {
-        be_verbose = verbose;
+        logging_set_level(level);
         g_log_set_writer_func(write_log, NULL, NULL);
         virSetErrorFunc(NULL, ignore_libvirt_error);
+}
+
+int logging_level(void)
+{
+        return g_atomic_int_get(&max_level);
+}
+
+void logging_set_level(int level)
+{
+        g_atomic_int_set(&max_level, level);
+}
+
+gboolean logging_to_journal(void)
+{
+        return g_log_writer_is_journald(STDERR_FILENO);
 }

@@ -2,11 +2,23 @@
 #pragma once
 
 #include <glib.h>
+#include <syslog.h>
 
 /* Where messages go: the journal with fields where systemd reads standard error, plain lines elsewhere. */
 
-/* Main thread, first thing. @verbose lets debug and info messages through. */
-void logging_init(gboolean verbose);
+/* What our messages are found under in the journal. */
+#define LOGGING_IDENTIFIER "guestbusd"
+
+/* Main thread, first thing. Messages up to @level are let through, LOG_EMERG to LOG_DEBUG of <syslog.h>;
+ * GLib's warnings and criticals are LOG_WARNING, its messages LOG_NOTICE. */
+void logging_init(int level);
+
+/* The level may be changed at any time. Any thread. */
+int logging_level(void);
+void logging_set_level(int level);
+
+/* Whether messages go to the journal. Any thread. */
+gboolean logging_to_journal(void);
 
 /* Logs a line about one connection; the journal has its name and URI as GUESTBUS_CONNECTION and LIBVIRT_URI.
  * @format is a literal. Any thread. */
