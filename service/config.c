@@ -4,6 +4,8 @@
 
 #include "config.h"
 
+#include "uri.h"
+
 #include <gio/gio.h>
 #include <string.h>
 
@@ -35,8 +37,22 @@ static const LimitRow limit_rows[] = {
         LIMIT("reply-bytes", reply_bytes, 1 << 24, 1 << 10, 1 << 24),
         /* libvirt's longest useful messages are a few hundred bytes. */
         LIMIT("error-bytes", error_bytes, 1 << 14, 64, 1 << 20),
+        /* Some 20,000 events, or what callers ask for in the moment in which a busy bus does not read. */
+        LIMIT("output-bytes", output_bytes, 1 << 26, 0, 1 << 30),
+        /* A bus that runs reads within milliseconds. Less than the 25 s after which callers give up. */
+        LIMIT("bus-timeout", bus_timeout, 20, 0, 3600),
         /* Less than the 25 s that most D-Bus clients wait for a reply. */
         LIMIT("open-timeout", open_timeout, 10, 1, 3600),
+        /* What a listener may miss and still catch up with: a minute of a storm, a day of most hosts. */
+        LIMIT("events-kept", events_kept, 4096, 0, 1 << 20),
+        /* Four times what that many events of the usual size take. */
+        LIMIT("events-bytes", events_bytes, 1 << 23, 1 << 10, 1 << 30),
+        /* Each takes two or three of the 5,000 clients that libvirtd serves, and a picture of all guests. */
+        LIMIT("views", views, 32, 1, 1024),
+        /* Time for a program that opens a connection to the bus for each call. */
+        LIMIT("view-idle", view_idle, 60, 0, 86400),
+        /* What libvirt has no event for is seen this late; two calls for a thousand domains cost 10 ms. */
+        LIMIT("check-interval", check_interval, 600, 0, 1 << 20),
         /* libvirt's own defaults. Together they find a silent libvirtd within 30 s. */
         LIMIT("keepalive-interval", keepalive_interval, 5, 0, 3600),
         LIMIT("keepalive-count", keepalive_count, 5, 1, 100),
@@ -73,6 +89,7 @@ void config_free(Config *config)
                 return;
 
         g_ptr_array_unref(config->connections);
+        g_strfreev(config->forward);
         g_free(config);
 }
 
@@ -109,6 +126,18 @@ static gboolean is_path_element(const char *name)
         return *name && strspn(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_") == strlen(name);
 }
 
+static ConnectionConfig *find_connection(const Config *config, const char *name)
+{
+        for (guint i = 0; i < config->connections->len; i++) {
+                ConnectionConfig *connection = g_ptr_array_index(config->connections, i);
+
+                if (strcmp(connection->name, name) == 0)
+                        return connection;
+        }
+
+        return NULL;
+}
+
 gboolean config_add_connection(Config *config, const char *name, const char *uri, GError **error)
 {
         g_autofree char *scheme = g_uri_parse_scheme(uri);
@@ -117,8 +146,7 @@ gboolean config_add_connection(Config *config, const char *name, const char *uri
         if (!is_path_element(name)) {
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                             "connection name \"%s\" must consist of letters, digits and \"_\", as it becomes "
-                            "part of "
-                            "an object path",
+                            "part of an object path",
                             name);
                 return FALSE;
         }
@@ -129,14 +157,11 @@ gboolean config_add_connection(Config *config, const char *name, const char *uri
                 return FALSE;
         }
 
-        for (guint i = 0; i < config->connections->len; i++) {
-                connection = g_ptr_array_index(config->connections, i);
-                if (strcmp(connection->name, name) == 0) {
-                        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                    "connection %s is given twice, as %s and as %s", name, connection->uri,
-                                    uri);
-                        return FALSE;
-                }
+        connection = find_connection(config, name);
+        if (connection) {
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                            "connection %s is given twice, as %s and as %s", name, connection->uri, uri);
+                return FALSE;
         }
 
         connection = g_new0(ConnectionConfig, 1);
@@ -161,6 +186,19 @@ gboolean config_add_connection_option(Config *config, const char *option, GError
         return config_add_connection(config, name, equals + 1, error);
 }
 
+/* GLib gives a string and an error for a value with an escape that there is not. */
+static char *get_value(GKeyFile *file, const char *group, const char *key, GError **error)
+{
+        g_autoptr(GError) problem = NULL;
+        g_autofree char *value = g_key_file_get_string(file, group, key, &problem);
+
+        if (!problem)
+                return g_steal_pointer(&value);
+
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+}
+
 static gboolean load_connections(Config *config, GKeyFile *file, GError **error)
 {
         g_auto(GStrv) names = g_key_file_get_keys(file, "connections", NULL, error);
@@ -170,7 +208,7 @@ static gboolean load_connections(Config *config, GKeyFile *file, GError **error)
 
         g_ptr_array_set_size(config->connections, 0);
         for (char **name = names; *name; name++) {
-                g_autofree char *uri = g_key_file_get_string(file, "connections", *name, error);
+                g_autofree char *uri = get_value(file, "connections", *name, error);
 
                 if (!uri || !config_add_connection(config, *name, uri, error))
                         return FALSE;
@@ -187,7 +225,7 @@ static gboolean load_limits(Config *config, GKeyFile *file, GError **error)
                 return FALSE;
 
         for (char **name = names; *name; name++) {
-                g_autofree char *text = g_key_file_get_string(file, "limits", *name, error);
+                g_autofree char *text = get_value(file, "limits", *name, error);
                 guint64 value;
 
                 if (!text || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &value, error)) {
@@ -202,15 +240,40 @@ static gboolean load_limits(Config *config, GKeyFile *file, GError **error)
         return TRUE;
 }
 
+static gboolean load_identity(Config *config, GKeyFile *file, GError **error)
+{
+        g_auto(GStrv) keys = g_key_file_get_keys(file, "identity", NULL, error);
+
+        if (!keys)
+                return FALSE;
+
+        for (char **key = keys; *key; key++) {
+                if (strcmp(*key, "forward") != 0) {
+                        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                                    "unknown key \"%s\" in [identity]; there is forward", *key);
+                        return FALSE;
+                }
+
+                g_strfreev(config->forward);
+                config->forward = g_key_file_get_string_list(file, "identity", *key, NULL, error);
+                if (!config->forward)
+                        return FALSE;
+        }
+
+        return TRUE;
+}
+
 static gboolean load_group(Config *config, GKeyFile *file, const char *group, GError **error)
 {
         if (strcmp(group, "connections") == 0)
                 return load_connections(config, file, error);
+        if (strcmp(group, "identity") == 0)
+                return load_identity(config, file, error);
         if (strcmp(group, "limits") == 0)
                 return load_limits(config, file, error);
 
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "unknown group [%s]; there are [connections] and [limits]", group);
+                    "unknown group [%s]; there are [connections], [identity] and [limits]", group);
         return FALSE;
 }
 
@@ -230,6 +293,44 @@ gboolean config_load(Config *config, const char *path, GError **error)
                         g_prefix_error(error, "failed to read configuration %s: ", path);
                         return FALSE;
                 }
+        }
+
+        return TRUE;
+}
+
+/* Whether libvirt serves that URI in the process that opens it. */
+static gboolean is_in_process(const char *uri)
+{
+        static const char *const always[] = {"esx", "gsx", "hyperv", "vpx", NULL};
+        static const char *const locally[] = {"openvz",       "test",     "vmwarefusion",
+                                              "vmwareplayer", "vmwarews", NULL};
+        g_autoptr(GUri) parsed = uri_parse(uri);
+        const char *scheme = parsed ? g_uri_get_scheme(parsed) : "";
+
+        return g_strv_contains(always, scheme) || (g_strv_contains(locally, scheme) && uri_is_local(parsed));
+}
+
+gboolean config_complete(Config *config, GError **error)
+{
+        for (char **name = config->forward; name && *name; name++) {
+                ConnectionConfig *connection = find_connection(config, *name);
+
+                if (!connection) {
+                        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                                    "callers cannot be forwarded to %s: there is no such connection", *name);
+                        return FALSE;
+                }
+
+                if (is_in_process(connection->uri)) {
+                        g_set_error(
+                                error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                                "callers cannot be forwarded to %s: libvirt runs the driver of %s in this "
+                                "process, and only a daemon of libvirt's asks who the caller is",
+                                *name, connection->uri);
+                        return FALSE;
+                }
+
+                connection->forward = TRUE;
         }
 
         return TRUE;

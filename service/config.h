@@ -15,7 +15,14 @@ typedef struct Limits {
         unsigned pending_bytes;      /* arguments of all calls in flight */
         unsigned reply_bytes;        /* one reply or signal */
         unsigned error_bytes;        /* the message of an error reply */
+        unsigned output_bytes;       /* messages that the bus has not read; 0: any */
+        unsigned bus_timeout;        /* s that it may read nothing while some wait; 0: for ever */
         unsigned open_timeout;       /* s that calls wait for a connection that is being opened */
+        unsigned events_kept;        /* events that GetEvents can still tell, per connection */
+        unsigned events_bytes;       /* the same, in bytes */
+        unsigned views;              /* callers at once that are forwarded to libvirt */
+        unsigned view_idle;          /* s that what was opened for a caller outlives its last bus name */
+        unsigned check_interval;     /* s between comparisons of everything with libvirt; 0: none are made */
         unsigned keepalive_interval; /* s between libvirt's keep-alive messages; 0: none are sent */
         unsigned keepalive_count;    /* unanswered ones before a connection counts as lost */
 } Limits;
@@ -23,10 +30,12 @@ typedef struct Limits {
 typedef struct ConnectionConfig {
         char *name; /* last element of the object's path */
         char *uri;
+        gboolean forward; /* each caller is served as libvirt serves that caller */
 } ConnectionConfig;
 
 typedef struct Config {
         GPtrArray *connections; /* of ConnectionConfig */
+        char **forward;         /* the names of those to forward callers to, or NULL; see config_complete() */
         Limits limits;
 } Config;
 
@@ -40,8 +49,8 @@ Config *config_new(void);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
-/* Reads @path: group [connections] of NAME=URI, which replaces the list where it is there, and group
- * [limits]. What it does not know is an error that names it. */
+/* Reads @path: group [connections] of NAME=URI, which replaces the list where it is there, group [identity]
+ * and group [limits]. What it does not know is an error that names it. */
 gboolean config_load(Config *config, const char *path, GError **error);
 
 /* Adds a connection. An error when @name is no element of an object path, @uri is no URI, or the name is
@@ -53,6 +62,10 @@ gboolean config_add_connection_option(Config *config, const char *option, GError
 
 /* Sets the limit that the configuration file calls @name, within its bounds. */
 gboolean config_set_limit(Config *config, const char *name, guint64 value, GError **error);
+
+/* When all connections are there: marks those that callers are forwarded to. An error where one of them is
+ * not there, or where libvirt runs its driver in this process, which asks nobody who the caller is. */
+gboolean config_complete(Config *config, GError **error);
 
 /* Adds the drivers that libvirt knows for that kind of bus, under the names that clients expect. */
 void config_add_default_connections(Config *config, BusKind kind);

@@ -12,7 +12,7 @@
 #include <gio/gio.h>
 #include <libvirt/virterror.h>
 
-G_DEFINE_QUARK(guestbus - error - quark, guestbus_error)
+G_DEFINE_QUARK(guestbus_error, guestbus_error)
 
 static gboolean says_no_object(int code)
 {
@@ -69,6 +69,14 @@ static const char *error_name(const GError *error)
                 return SD_BUS_ERROR_UNKNOWN_METHOD;
         case GUESTBUS_ERROR_LIMITS_EXCEEDED:
                 return SD_BUS_ERROR_LIMITS_EXCEEDED;
+        case GUESTBUS_ERROR_GONE:
+                return "org.guestbus.Error.Gone";
+        case GUESTBUS_ERROR_TIMEOUT:
+                return "org.guestbus.Error.Timeout";
+        case GUESTBUS_ERROR_ACCESS_DENIED:
+                return SD_BUS_ERROR_ACCESS_DENIED;
+        case GUESTBUS_ERROR_INTERACTIVE:
+                return SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED;
         case GUESTBUS_ERROR_FAILED:
                 break;
         }

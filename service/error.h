@@ -15,7 +15,11 @@ typedef enum GuestbusError {
         GUESTBUS_ERROR_UNKNOWN_OBJECT,
         GUESTBUS_ERROR_UNKNOWN_METHOD,
         GUESTBUS_ERROR_LIMITS_EXCEEDED,
-        GUESTBUS_ERROR_FAILED, /* a fault of the service itself */
+        GUESTBUS_ERROR_GONE,    /* events that are no longer kept */
+        GUESTBUS_ERROR_TIMEOUT, /* what was waited for did not come */
+        GUESTBUS_ERROR_ACCESS_DENIED,
+        GUESTBUS_ERROR_INTERACTIVE, /* denied, but somebody could authenticate */
+        GUESTBUS_ERROR_FAILED,      /* a fault of the service itself */
 } GuestbusError;
 
 GQuark guestbus_error_quark(void);

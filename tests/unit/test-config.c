@@ -73,7 +73,57 @@ static void test_refused(void)
         assert_refused("[limit]\nworkers=1\n", "unknown group [limit]");
         assert_refused("[connections]\nmy-host=qemu:///system\n", "letters, digits");
         assert_refused("[connections]\nQEMU=system\n", "not a libvirt URI");
+        assert_refused("[connections]\nQEMU=qemu:///system\nTest=test:///\\d\n", "cannot be interpreted");
+        assert_refused("[limits]\nworkers=2\\d\n", "cannot be interpreted");
         assert_refused("QEMU=qemu:///system\n", "failed to read configuration");
+}
+
+static void test_forward(void)
+{
+        g_autoptr(Config) config = config_new();
+        g_autofree char *message = load(config, "[connections]\nA=qemu:///system\nB=test+unix:///default\n"
+                                                "C=lxc:///system\n[identity]\nforward=A;B\n");
+
+        g_assert_null(message);
+        g_assert_false(connection_at(config, 0)->forward);
+        g_assert_true(config_complete(config, NULL));
+        g_assert_true(connection_at(config, 0)->forward);
+        g_assert_true(connection_at(config, 1)->forward);
+        g_assert_false(connection_at(config, 2)->forward);
+}
+
+static void test_forward_nobody(void)
+{
+        g_autoptr(Config) config = config_new();
+
+        config_add_default_connections(config, BUS_SYSTEM);
+        g_assert_true(config_complete(config, NULL));
+        for (guint i = 0; i < config->connections->len; i++)
+                g_assert_false(connection_at(config, i)->forward);
+}
+
+static void assert_not_forwarded(const char *uri, const char *because)
+{
+        g_autofree char *text = g_strdup_printf("[connections]\nA=%s\n[identity]\nforward=A;B\n", uri);
+        g_autoptr(Config) config = config_new();
+        g_autofree char *message = load(config, text);
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(message);
+        g_assert_false(config_complete(config, &error));
+        g_assert_nonnull(strstr(error->message, because));
+}
+
+static void test_forward_refused(void)
+{
+        assert_not_forwarded("qemu:///system", "to B: there is no such connection");
+        assert_not_forwarded("test:///default",
+                             "to A: libvirt runs the driver of test:///default in this process");
+        assert_not_forwarded("test:///some/file.xml", "in this process");
+        assert_not_forwarded("esx://host/", "in this process");
+        assert_not_forwarded("test://host/default", "to B");
+        assert_refused("[identity]\nforwards=QEMU\n",
+                       "unknown key \"forwards\" in [identity]; there is forward");
 }
 
 static void assert_option_refused(const char *option, const char *because)
@@ -116,6 +166,9 @@ int main(int argc, char **argv)
         g_test_add_func("/config/file", test_file);
         g_test_add_func("/config/defaults-stay", test_defaults_stay);
         g_test_add_func("/config/refused", test_refused);
+        g_test_add_func("/config/forward", test_forward);
+        g_test_add_func("/config/forward-nobody", test_forward_nobody);
+        g_test_add_func("/config/forward-refused", test_forward_refused);
         g_test_add_func("/config/option", test_option);
         g_test_add_func("/config/missing-file", test_missing_file);
         return g_test_run();
