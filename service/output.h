@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "config.h"
+
+#include <glib.h>
+
+/* How much the bus has yet to read of what was sent to it. Main thread. */
+
+typedef struct Output Output;
+
+Output *output_new(const Limits *limits);
+
+/* NULL is fine. */
+void output_free(Output *output);
+
+/* A message with about @size bytes was sent, after which @queued messages wait, that one among them if it
+ * does. What nobody tells of counts all the same, as soon as it is among those that wait. */
+void output_sent(Output *output, size_t size, guint64 queued);
+
+/* Of all messages, @queued wait at the time @now, monotonic, in microseconds. With @moved the bus has read
+ * something since the last time. */
+void output_look(Output *output, guint64 queued, gboolean moved, gint64 now);
+
+/* Whether so much waits that no more requests should be taken on. */
+gboolean output_is_behind(const Output *output);
+
+/* Whether @size more bytes are within the limit. */
+gboolean output_has_room(const Output *output, size_t size);
+
+/* The monotonic time, in microseconds, from which on a bus that reads nothing counts as gone; -1 for never.
+ */
+gint64 output_deadline(const Output *output);
