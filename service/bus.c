@@ -5,14 +5,20 @@
 #include "bus.h"
 
 #include "codec.h"
+#include "logcontrol.h"
+#include "output.h"
 #include "path.h"
 
 #include <errno.h>
 #include <gio/gio.h>
 #include <poll.h>
 
-/* Messages handled in a row before events and results get their turn. */
-#define BATCH 64
+/* Messages handled in a row before events and results get their turn, and the time that they may take. */
+#define BATCH    64
+#define BATCH_US (5 * G_TIME_SPAN_MILLISECOND)
+
+/* What the owner of a name gets to show that it is there. */
+#define OWNER_ANSWERS_US (1 * G_TIME_SPAN_SECOND)
 
 typedef struct BusSource {
         GSource base;
@@ -26,19 +32,60 @@ struct Bus {
         const Limits *limits;
         const BusOwner *owner;
         void *data;
+        Output *output;
+        gboolean gone;     /* and its owner was told */
+        struct Bus *wide;  /* the one that this one narrows, which all goes through; or NULL */
+        GHashTable *names; /* the only ones that signals go to then */
 };
+
+static guint64 queued(const Bus *bus)
+{
+        uint64_t n = 0;
+
+        return sd_bus_get_n_queued_write(bus->bus, &n) < 0 ? 0 : n;
+}
+
+/* Once. What is sent from now on has no one to go to. */
+static void bus_is_gone(Bus *bus, const char *why)
+{
+        if (bus->gone)
+                return;
+
+        bus->gone = TRUE;
+        g_warning("the bus is gone: %s", why);
+        bus->owner->closed(bus->data);
+}
+
+static int ms_until(gint64 then)
+{
+        gint64 left = then - g_get_monotonic_time();
+
+        return left <= 0 ? 0 : (int)MIN((left + 999) / 1000, G_MAXINT);
+}
 
 /* Milliseconds until sd-bus wants to be called, -1 for never. */
 static int bus_timeout_ms(sd_bus *bus)
 {
         uint64_t until = UINT64_MAX;
-        gint64 left;
 
         if (sd_bus_get_timeout(bus, &until) < 0 || until == UINT64_MAX)
                 return -1;
 
-        left = (gint64)until - g_get_monotonic_time();
-        return left <= 0 ? 0 : (int)MIN((left + 999) / 1000, G_MAXINT);
+        return ms_until((gint64)until);
+}
+
+/* The same until the source has something to do. */
+static int source_timeout_ms(Bus *bus)
+{
+        gint64 deadline = output_deadline(bus->output);
+        int timeout = output_is_behind(bus->output) ? -1 : bus_timeout_ms(bus->bus);
+        int left;
+
+        if (deadline < 0)
+                return timeout;
+
+        left = ms_until(deadline);
+        return timeout < 0 ? left : MIN(left, timeout);
 }
 
 /* The poll record is the source's own and set in place. g_source_modify_unix_fd() in a source's own prepare
@@ -48,8 +95,11 @@ static gboolean bus_source_prepare(GSource *source, gint *timeout)
         BusSource *self = (BusSource *)source;
         int events = sd_bus_get_events(self->bus->bus);
 
+        output_look(self->bus->output, queued(self->bus), FALSE, g_get_monotonic_time());
         self->poll.events = events >= 0 ? (gushort)events : 0;
-        *timeout = bus_timeout_ms(self->bus->bus);
+        if (output_is_behind(self->bus->output))
+                self->poll.events &= POLLOUT;
+        *timeout = source_timeout_ms(self->bus);
         return events < 0 || *timeout == 0;
 }
 
@@ -57,22 +107,35 @@ static gboolean bus_source_check(GSource *source)
 {
         BusSource *self = (BusSource *)source;
 
-        return self->poll.revents != 0 || bus_timeout_ms(self->bus->bus) == 0;
+        return self->poll.revents != 0 || source_timeout_ms(self->bus) == 0;
 }
 
 static gboolean bus_source_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
 {
-        Bus *bus = ((BusSource *)source)->bus;
+        BusSource *self = (BusSource *)source;
+        Bus *bus = self->bus;
+        gint64 now = g_get_monotonic_time(), end = now + BATCH_US;
+        gint64 deadline = output_deadline(bus->output);
+        gboolean moved = (self->poll.revents & POLLOUT) != 0;
         int r = 1;
 
-        for (unsigned i = 0; i < BATCH && r > 0; i++)
+        if (deadline >= 0 && now >= deadline && !moved) {
+                bus_is_gone(bus, "it does not read what is sent to it");
+                return G_SOURCE_REMOVE;
+        }
+
+        /* The first time in any case: it writes what waits. */
+        for (unsigned i = 0; i < BATCH && r > 0 && now < end; i++, now = g_get_monotonic_time()) {
                 r = sd_bus_process(bus->bus, NULL);
+                output_look(bus->output, queued(bus), moved, now);
+                if (output_is_behind(bus->output))
+                        break;
+        }
 
         if (r >= 0)
                 return G_SOURCE_CONTINUE;
 
-        g_warning("the bus is gone: %s", g_strerror(-r));
-        bus->owner->closed(bus->data);
+        bus_is_gone(bus, g_strerror(-r));
         return G_SOURCE_REMOVE;
 }
 
@@ -142,6 +205,7 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         int r;
 
         bus->limits = limits;
+        bus->output = output_new(limits);
         bus->owner = owner;
         bus->data = data;
 
@@ -152,6 +216,8 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
                 r = sd_bus_add_match(bus->bus, NULL, MATCH_LOST, on_name_lost, bus);
         if (r >= 0)
                 r = sd_bus_add_fallback(bus->bus, NULL, PATH_ROOT, owner->call, data);
+        if (r >= 0)
+                r = logcontrol_add(bus->bus);
 
         if (r < 0) {
                 g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-r), "failed to connect to %s: %s",
@@ -203,14 +269,58 @@ void bus_free(Bus *bus, unsigned timeout_ms)
                 sd_bus_unref(bus->bus);
         }
 
+        output_free(bus->output);
         g_free(bus);
+}
+
+Bus *bus_narrow(Bus *bus, GHashTable *names)
+{
+        Bus *narrow = g_new0(Bus, 1);
+
+        narrow->wide = bus;
+        narrow->bus = bus->bus;
+        narrow->limits = bus->limits;
+        narrow->names = names;
+        return narrow;
+}
+
+void bus_unnarrow(Bus *bus)
+{
+        g_free(bus);
+}
+
+/* Has the bus say something to the owner of @name and waits for its answer, so long that one who is there has
+ * given it. */
+static void try_owner(Bus *bus, const char *name)
+{
+        sd_bus_message *ping = NULL;
+        int r = sd_bus_message_new_method_call(bus->bus, &ping, name, "/", "org.freedesktop.DBus.Peer",
+                                               "Ping");
+
+        if (r >= 0)
+                sd_bus_call(bus->bus, ping, OWNER_ANSWERS_US, NULL, NULL);
+        sd_bus_message_unref(ping);
+}
+
+/* A dbus-daemon that did not read from the owner any more does not see either that it has left. It does when
+ * it writes to it. */
+static int request_name(Bus *bus, const char *name, uint64_t flags)
+{
+        int r = sd_bus_request_name(bus->bus, name, flags);
+
+        if (r != 0)
+                return r;
+
+        try_owner(bus, name);
+        r = sd_bus_request_name(bus->bus, name, flags);
+        return r == -EALREADY ? 1 : r;
 }
 
 BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **error)
 {
         uint64_t flags = SD_BUS_NAME_ALLOW_REPLACEMENT | SD_BUS_NAME_QUEUE |
                          (replace ? SD_BUS_NAME_REPLACE_EXISTING : 0);
-        int r = sd_bus_request_name(bus->bus, name, flags);
+        int r = request_name(bus, name, flags);
 
         if (r < 0) {
                 g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-r), "failed to own the name %s: %s",
@@ -221,24 +331,128 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
         return r > 0 ? BUS_NAME_OWNED : BUS_NAME_TAKEN;
 }
 
+sd_bus *bus_handle(const Bus *bus)
+{
+        return bus->bus;
+}
+
+void bus_give_slot(sd_bus_slot *slot, sd_bus_destroy_t destroy)
+{
+        sd_bus_slot_set_destroy_callback(slot, destroy);
+        sd_bus_slot_set_floating(slot, 1);
+        sd_bus_slot_unref(slot);
+}
+
+sd_bus_message *bus_new_signal(Bus *bus, const char *path, const char *interface, const char *name)
+{
+        sd_bus_message *message = NULL;
+
+        sd_bus_message_new_signal(bus->bus, &message, path, interface, name);
+        return message;
+}
+
+/* A signal that is left out would be missed: who listens cannot know. So that what does not fit is the end,
+ * and the beginning of a new epoch. */
+static int send_signal(Bus *bus, sd_bus_message *message, size_t size)
+{
+        int r;
+
+        if (bus->gone)
+                return 0;
+
+        if (!output_has_room(bus->output, size)) {
+                bus_is_gone(bus, "more waits for it than output-bytes allows");
+                return 0;
+        }
+
+        r = sd_bus_send(bus->bus, message, NULL);
+        output_sent(bus->output, size, queued(bus));
+        return r;
+}
+
+/* A copy of the sealed signal @message for the owner of that name alone. */
+static int send_to(Bus *bus, sd_bus_message *message, size_t size, const char *name)
+{
+        sd_bus_message *copy = NULL;
+        int r = sd_bus_message_new_signal(bus->bus, &copy, sd_bus_message_get_path(message),
+                                          sd_bus_message_get_interface(message),
+                                          sd_bus_message_get_member(message));
+
+        if (r >= 0)
+                r = sd_bus_message_set_destination(copy, name);
+        if (r >= 0)
+                r = sd_bus_message_rewind(message, TRUE);
+        if (r >= 0)
+                r = sd_bus_message_copy(copy, message, TRUE);
+        if (r >= 0)
+                r = send_signal(bus, copy, size);
+
+        sd_bus_message_unref(copy);
+        return r;
+}
+
+static int send_to_names(const Bus *bus, sd_bus_message *message, size_t size)
+{
+        GHashTableIter iter;
+        gpointer name;
+        int r;
+
+        if (g_hash_table_size(bus->names) == 0)
+                return 0;
+
+        /* The number is not sent: each copy gets one of its own. */
+        r = sd_bus_message_seal(message, 1, 0);
+        g_hash_table_iter_init(&iter, bus->names);
+        while (r >= 0 && g_hash_table_iter_next(&iter, &name, NULL))
+                r = send_to(bus->wide, message, size, name);
+
+        return r;
+}
+
+void bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
+{
+        if (!message)
+                r = -ENOMEM;
+        if (r >= 0)
+                r = bus->names ? send_to_names(bus, message, size) : send_signal(bus, message, size);
+
+        if (r < 0 && message)
+                g_warning("failed to emit %s.%s on %s: %s", sd_bus_message_get_interface(message),
+                          sd_bus_message_get_member(message), sd_bus_message_get_path(message),
+                          g_strerror(-r));
+
+        sd_bus_message_unref(message);
+}
+
+void bus_signal(Bus *bus, const char *path, const char *interface, const char *name, GVariant *arguments)
+{
+        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        sd_bus_message *message = bus_new_signal(bus, path, interface, name);
+        int r = -EMSGSIZE;
+
+        if (message && g_variant_get_size(owned) <= bus->limits->reply_bytes)
+                r = codec_append_children(message, owned, NULL);
+        bus_send(bus, message, g_variant_get_size(owned), r);
+}
+
+gboolean bus_has_room(const Bus *bus, size_t size)
+{
+        return output_has_room(bus->output, size);
+}
+
+void bus_sent(Bus *bus, size_t size)
+{
+        output_sent(bus->output, size, queued(bus));
+}
+
 void bus_emit(Bus *bus, const char *path, const Interface *interface, const Member *signal,
               GVariant *arguments)
 {
         g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
-        sd_bus_message *message = NULL;
-        int r = -EINVAL;
 
-        if (g_variant_is_of_type(owned, G_VARIANT_TYPE(signal->out_type)) &&
-            g_variant_get_size(owned) <= bus->limits->reply_bytes)
-                r = sd_bus_message_new_signal(bus->bus, &message, path, interface->name, signal->name);
-        if (r >= 0)
-                r = codec_append_children(message, owned, NULL);
-        if (r >= 0)
-                r = sd_bus_send(bus->bus, message, NULL);
-
-        if (r < 0)
-                g_warning("failed to emit %s.%s on %s: %s", interface->name, signal->name, path,
-                          g_strerror(-r));
-
-        sd_bus_message_unref(message);
+        if (g_variant_is_of_type(owned, G_VARIANT_TYPE(signal->out_type)))
+                bus_signal(bus, path, interface->name, signal->name, owned);
+        else
+                g_warning("%s.%s on %s is of type %s instead of %s", interface->name, signal->name, path,
+                          g_variant_get_type_string(owned), signal->out_type);
 }

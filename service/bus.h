@@ -29,6 +29,11 @@ typedef struct BusOwner {
 Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusOwner *owner, void *data,
              GError **error);
 
+/* A bus like @bus whose signals go to the owners of those names alone (a set of strings, which may change and
+ * must outlive it, as @bus must). For whom no name is there, nothing is sent. Free it with bus_unnarrow(). */
+Bus *bus_narrow(Bus *bus, GHashTable *names);
+void bus_unnarrow(Bus *bus);
+
 /* Sends what is still queued, for at most @timeout_ms, and disconnects. NULL is fine. */
 void bus_free(Bus *bus, unsigned timeout_ms);
 
@@ -41,7 +46,32 @@ typedef enum BusName {
 /* Asks for a name; with @replace it is taken from an owner that allows this, as we do. */
 BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **error);
 
-/* Emits @signal with the tuple @arguments, which is consumed when it is floating. What does not match the
- * row, or is larger than a reply may be, is logged and not sent. */
+/* A new signal, to be filled and given to bus_send(), or NULL. */
+sd_bus_message *bus_new_signal(Bus *bus, const char *path, const char *interface, const char *name);
+
+/* Sends @message with about @size bytes, which is consumed and may be NULL, unless @r, which says how filling
+ * it went, is negative; that is logged. When the bus has not read so much that there is no room for it, the
+ * bus counts as gone. */
+void bus_send(Bus *bus, sd_bus_message *message, size_t size, int r);
+
+/* Whether a reply of @size bytes is within the limit of what waits for a bus that does not read. */
+gboolean bus_has_room(const Bus *bus, size_t size);
+
+/* A reply of @size bytes was sent, with sd-bus's own functions. */
+void bus_sent(Bus *bus, size_t size);
+
+/* sd-bus's own, for calls to others on the bus. Borrowed. */
+sd_bus *bus_handle(const Bus *bus);
+
+/* Leaves @slot, of a call to somebody else, to the bus; @destroy frees its userdata when it is over, or the
+ * bus is. */
+void bus_give_slot(sd_bus_slot *slot, sd_bus_destroy_t destroy);
+
+/* Emits a signal of that name with the tuple @arguments, which is consumed when it is floating; what is
+ * larger than a reply may be is logged and not sent. */
+void bus_signal(Bus *bus, const char *path, const char *interface, const char *name, GVariant *arguments);
+
+/* The same for a row: emits @signal with the tuple @arguments, which is consumed when it is floating. What
+ * does not match the row is logged and not sent. */
 void bus_emit(Bus *bus, const char *path, const Interface *interface, const Member *signal,
               GVariant *arguments);
