@@ -275,9 +275,9 @@ Connection *connection_new(const ConnectionConfig *config, const Limits *limits,
         connection->failed_at = G_MININT64 / 2;
 
         connection->events = events_new(connection->path, &signals_owner, connection);
-        connection->events_link = link_new(config->name, config->uri, limits, &events_owner, connection);
+        connection->events_link = link_new(config->name, config->uri, FALSE, limits, &events_owner, connection);
         connection->calls_link = is_private(config->uri) ? connection->events_link
-                                                         : link_new(config->name, config->uri, limits,
+                                                         : link_new(config->name, config->uri, FALSE, limits,
                                                                     &calls_owner, connection);
         connection->mirror = mirror_new(connection->events_link);
         connection->queue = queue_new(limits->workers);

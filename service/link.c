@@ -11,10 +11,14 @@
 #include "error.h"
 #include "job.h"
 #include "logging.h"
+#include "loop.h"
 #include "watch.h"
 
+#include <fcntl.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* The first wait after a loss: long enough for a restarting libvirtd to leave, too short to be noticed. */
 #define BACKOFF_FIRST_MS 100
@@ -27,9 +31,11 @@ typedef struct Session {
         gatomicrefcount refs;
         Link *link;
         virConnectPtr conn;
+        int socket; /* a duplicate of the connection's: its number stays ours when libvirt closes its own */
         void *prepared;
         GError *error;
         int code;      /* libvirt's, of @error */
+        int reason;    /* libvirt's, of the end */
         gboolean lost; /* main thread */
 } Session;
 
@@ -40,15 +46,21 @@ struct Link {
         void *data;
 
         LinkState state;
-        Session *session; /* while open */
+        Session *session;  /* while open */
+        unsigned sessions; /* that are not freed */
+        gboolean forwards; /* it is taken for @identity, or for nobody */
+        const Identity *identity;
         GError *error;
         char *logged; /* the last failure that was */
+        int close_reason;
+        gboolean read_only;
         gboolean was_open;
         gboolean shut;
         unsigned backoff_ms;
         unsigned retry_timer;
+        gboolean retry_soon; /* the timer is that of a socket that came */
         unsigned slow_timer;
-        Watch *watch; /* while closed */
+        Watch *watch; /* while not open */
 
         pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
         virConnectPtr conn;   /* under lock: what workers may use */
@@ -62,6 +74,9 @@ static Session *session_new(Link *link)
 
         g_atomic_ref_count_init(&session->refs);
         session->link = link;
+        link->sessions++;
+        session->reason = -1;
+        session->socket = -1;
         return session;
 }
 
@@ -71,6 +86,7 @@ static Session *session_ref(Session *session)
         return session;
 }
 
+/* Main thread. */
 static void session_unref(void *data)
 {
         Session *session = data;
@@ -78,12 +94,13 @@ static void session_unref(void *data)
         if (!g_atomic_ref_count_dec(&session->refs))
                 return;
 
+        session->link->sessions--;
         g_clear_error(&session->error);
         g_free(session);
 }
 
 /* Main thread. */
-static void session_lost(void *data)
+static void session_end(void *data)
 {
         Session *session = data;
         Link *link = session->link;
@@ -95,10 +112,51 @@ static void session_lost(void *data)
         session_unref(session);
 }
 
+/* Main thread. Events that came before the end are told by a timer of libvirt's, in the next turn of the
+ * loop: the end is told after them. */
+static void session_lost(void *data)
+{
+        post(session_end, data);
+}
+
 /* Any thread: whichever reads the socket when it ends. */
 static void session_close_callback(virConnectPtr conn, int reason, void *opaque)
 {
-        post(session_lost, session_ref(opaque));
+        Session *session = opaque;
+
+        /* Before the post, which the main thread reads after. */
+        session->reason = reason;
+        post(session_lost, session_ref(session));
+}
+
+/* Whether libvirt takes the connection for whom it is to be taken. Worker thread. */
+static gboolean session_identify(Session *session)
+{
+        const Link *link = session->link;
+
+        if (!link->forwards)
+                return TRUE;
+
+        if (link->identity)
+                return identity_forward(link->identity, session->conn, &session->error);
+
+        g_set_error(&session->error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+                    "%s is for callers that are known alone", link->uri);
+        return FALSE;
+}
+
+/* Worker thread. Should the connection be lost before its socket is duplicated, the number may be another
+ * file's by then; but the caller finds the loss, and the session is not used. */
+static void session_connect(Session *session)
+{
+        Link *link = session->link;
+        int fd = -1;
+
+        loop_note_descriptor(&fd);
+        session->conn = link->read_only ? virConnectOpenReadOnly(link->uri) : virConnectOpen(link->uri);
+        loop_note_descriptor(NULL);
+        if (session->conn && fd >= 0)
+                session->socket = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
 /* Worker thread. */
@@ -107,18 +165,21 @@ static void session_open(void *data)
         Session *session = data;
         Link *link = session->link;
 
-        session->conn = virConnectOpen(link->uri);
-
+        session_connect(session);
         if (!session->conn) {
                 session->code = virGetLastErrorCode();
                 error_take_libvirt(&session->error);
                 return;
         }
 
+        /* Nothing is asked in the service's own name. */
+        if (!session_identify(session))
+                return;
+
         /* Drivers inside this process have neither; that is no error. */
         if (link->limits->keepalive_interval > 0)
                 virConnectSetKeepAlive(session->conn, (int)link->limits->keepalive_interval,
-                                       link->limits->keepalive_count);
+                                       link->limits->keepalive_count + link->owner->patience);
         /* Without a free function: a driver that has no such callback says so by forgetting it.
          * session_close() ends the registration, and waits for a callback that is under way. A loss that came
          * before it is told to nobody: hence the second question. */
@@ -138,6 +199,8 @@ static void session_close(void *data)
 {
         Session *session = data;
 
+        if (session->socket >= 0)
+                close(session->socket);
         if (!session->conn)
                 return;
 
@@ -167,11 +230,20 @@ static void link_socket_appeared(void *data)
 {
         Link *link = data;
 
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        /* The attempt may have met the socket that was there before. If so, it plans the next one. */
+        if (link->state == LINK_OPENING)
+                return;
+
+        /* Whatever comes beside it is told as well: that must not put the attempt off again and again. */
+        if (link->retry_timer && link->retry_soon)
+                return;
+
         /* Not at once: the socket is there a moment before anybody listens. Wakes a link that has no timer,
          * or a long one. */
-        link->backoff_ms = BACKOFF_FIRST_MS;
         g_clear_handle_id(&link->retry_timer, g_source_remove);
         link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
+        link->retry_soon = TRUE;
 }
 
 /* Plans the next attempt. */
@@ -189,6 +261,7 @@ static void link_wait(Link *link)
                 return;
 
         link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
+        link->retry_soon = FALSE;
         link->backoff_ms = MIN(link->backoff_ms * 2, max);
 }
 
@@ -207,6 +280,7 @@ static void link_closed(Link *link)
         pthread_mutex_unlock(&link->lock);
 
         link->state = LINK_CLOSED;
+        link->close_reason = session->reason;
         link_discard(session);
         if (link->shut)
                 return;
@@ -250,7 +324,9 @@ static void link_attempt_failed(Link *link, Session *session)
 
         link_log_failure(link);
         link->owner->failed(link, link->error, link->data);
-        if (!absent)
+        if (absent)
+                link_stop_waiting(link);
+        else
                 link_wait(link);
 }
 
@@ -266,6 +342,7 @@ static void session_opened(void *data)
                 return;
         }
 
+        link_stop_waiting(link);
         g_clear_error(&link->error);
         g_clear_pointer(&link->logged, g_free);
         link->session = session;
@@ -293,12 +370,14 @@ static gboolean link_slow(gpointer user_data)
         return G_SOURCE_REMOVE;
 }
 
-Link *link_new(const char *name, const char *uri, const Limits *limits, const LinkOwner *owner, void *data)
+Link *link_new(const char *name, const char *uri, gboolean read_only, const Limits *limits,
+               const LinkOwner *owner, void *data)
 {
         Link *link = g_new0(Link, 1);
 
         link->name = g_strdup(name);
         link->uri = g_strdup(uri);
+        link->read_only = read_only;
         link->limits = limits;
         link->owner = owner;
         link->data = data;
@@ -307,16 +386,29 @@ Link *link_new(const char *name, const char *uri, const Limits *limits, const Li
         return link;
 }
 
+void link_forward(Link *link, const Identity *identity)
+{
+        link->forwards = TRUE;
+        link->identity = identity;
+}
+
 void link_open(Link *link)
 {
         if (link->state != LINK_CLOSED || link->shut)
                 return;
 
-        link_stop_waiting(link);
+        /* The watch stays: who comes while the attempt is under way may have come too late for it. */
+        g_clear_handle_id(&link->retry_timer, g_source_remove);
         g_clear_error(&link->error);
         link->state = LINK_OPENING;
         link->slow_timer = g_timeout_add_seconds(link->limits->open_timeout, link_slow, link);
         job_start(session_open, session_opened, session_new(link));
+}
+
+void link_break(Link *link)
+{
+        if (link->session && link->session->socket >= 0)
+                shutdown(link->session->socket, SHUT_RDWR);
 }
 
 void link_shut(Link *link)
@@ -326,6 +418,11 @@ void link_shut(Link *link)
         g_clear_handle_id(&link->slow_timer, g_source_remove);
         if (link->session)
                 link_closed(link);
+}
+
+gboolean link_is_busy(const Link *link)
+{
+        return link->sessions > 0;
 }
 
 void link_free(Link *link)
@@ -349,6 +446,16 @@ LinkState link_state(const Link *link)
 const GError *link_error(const Link *link)
 {
         return link->error;
+}
+
+const void *link_prepared(const Link *link)
+{
+        return link->session->prepared;
+}
+
+int link_close_reason(const Link *link)
+{
+        return link->close_reason;
 }
 
 virConnectPtr link_acquire(Link *link, GError **error)

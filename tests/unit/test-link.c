@@ -8,7 +8,13 @@
 #include "logging.h"
 #include "loop.h"
 
+#include <glib/gstdio.h>
 #include <libvirt/virterror.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 typedef struct Told {
         unsigned prepared, released; /* worker threads; read when no job runs */
@@ -76,7 +82,7 @@ static void finish(Link *link)
 static void test_open(void)
 {
         Told told = {};
-        Link *link = link_new("Test", "test:///default", &limits, &owner, &told);
+        Link *link = link_new("Test", "test:///default", FALSE, &limits, &owner, &told);
         g_autoptr(GError) error = NULL;
         virConnectPtr conn;
 
@@ -104,7 +110,8 @@ static void test_open(void)
 static void test_fails(void)
 {
         Told told = {};
-        Link *link = link_new("Gone", "qemu+unix:///system?socket=/nonexistent/sock", &limits, &owner, &told);
+        Link *link = link_new("Gone", "qemu+unix:///system?socket=/nonexistent/sock", FALSE, &limits, &owner,
+                              &told);
 
         link_open(link);
         while (told.failed == 0)
@@ -129,7 +136,7 @@ static void test_fails(void)
 static void test_not_prepared(void)
 {
         Told told = {.refuse = TRUE};
-        Link *link = link_new("Test", "test:///default", &limits, &owner, &told);
+        Link *link = link_new("Test", "test:///default", FALSE, &limits, &owner, &told);
 
         link_open(link);
         while (told.failed == 0)
@@ -149,7 +156,7 @@ static void test_not_prepared(void)
 static void test_shut_while_opening(void)
 {
         Told told = {};
-        Link *link = link_new("Test", "test:///default", &limits, &owner, &told);
+        Link *link = link_new("Test", "test:///default", FALSE, &limits, &owner, &told);
 
         link_open(link);
         finish(link);
@@ -157,12 +164,158 @@ static void test_shut_while_opening(void)
         g_assert_cmpuint(told.prepared, ==, told.released);
 }
 
+/* Who is to be forwarded is never served in another name: not where it is nobody, and not where libvirt does
+ * not take it, as its drivers inside this process. */
+static void assert_not_opened(const Identity *identity, const char *because)
+{
+        Told told = {};
+        Link *link = link_new("Test", "test:///default", FALSE, &limits, &owner, &told);
+
+        link_forward(link, identity);
+        link_open(link);
+        g_assert_true(link_is_busy(link));
+        while (told.failed == 0)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_nonnull(strstr(told.message, because));
+        g_assert_cmpint(link_state(link), ==, LINK_CLOSED);
+        g_assert_null(link_acquire(link, NULL));
+
+        link_shut(link);
+        while (link_is_busy(link))
+                g_main_context_iteration(NULL, TRUE);
+        finish(link);
+        g_assert_cmpuint(told.prepared + told.opened, ==, 0);
+        g_free(told.message);
+}
+
+static void test_forward(void)
+{
+        const Credentials credentials = {.uid = getuid(), .pid = getpid()};
+        g_autofree Identity *identity = identity_new(&credentials, NULL);
+
+        assert_not_opened(NULL, "for callers that are known alone");
+        assert_not_opened(identity, "failed to forward the caller to libvirt: ");
+}
+
+/* A socket that takes connections and answers none; one that was there is replaced, as by a libvirtd that
+ * finds the socket of one that was killed. */
+static int listen_at(const char *path)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        g_assert_cmpint(fd, >=, 0);
+        g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+        unlink(path);
+        g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+        g_assert_cmpint(listen(fd, 8), ==, 0);
+        return fd;
+}
+
+static gboolean has_caller(int fd)
+{
+        struct pollfd record = {.fd = fd, .events = POLLIN};
+
+        return poll(&record, 1, 0) > 0;
+}
+
+static gboolean on_late(gpointer data)
+{
+        *(gboolean *)data = TRUE;
+        return G_SOURCE_REMOVE;
+}
+
+/* Longer than two of the first waits, shorter by far than what a link waits after as many failures as here.
+ */
+#define SOON_S   5
+#define FAILURES 10
+
+/* The socket of a libvirtd that was killed, calls that find nobody there, and the next libvirtd while one of
+ * them is at it: it is met at once, not when the long wait after so many failures is over. */
+static void test_socket_replaced_while_opening(void)
+{
+        g_autofree char *directory = g_dir_make_tmp("guestbus-link-XXXXXX", NULL);
+        g_autofree char *path = g_build_filename(directory, "libvirt-sock", NULL);
+        g_autofree char *uri = g_strdup_printf("qemu+unix:///system?socket=%s", path);
+        Told told = {};
+        Link *link = link_new("Back", uri, FALSE, &limits, &owner, &told);
+        int before, after;
+        gboolean late = FALSE;
+        unsigned timer;
+
+        close(listen_at(path));
+        for (unsigned i = 0; i < FAILURES; i++) {
+                link_open(link);
+                while (told.failed == i)
+                        g_main_context_iteration(NULL, TRUE);
+        }
+
+        before = listen_at(path);
+        link_open(link);
+        while (!has_caller(before))
+                g_main_context_iteration(NULL, FALSE);
+        after = listen_at(path);
+        close(before);
+        while (told.failed == FAILURES)
+                g_main_context_iteration(NULL, TRUE);
+
+        timer = g_timeout_add_seconds(SOON_S, on_late, &late);
+        while (!has_caller(after) && !late)
+                g_main_context_iteration(NULL, FALSE);
+        g_assert_false(late);
+        g_source_remove(timer);
+
+        close(after);
+        finish(link);
+        unlink(path);
+        g_rmdir(directory);
+        g_free(told.message);
+}
+
+static gboolean on_stir(gpointer path)
+{
+        unlink(path);
+        g_assert_true(g_file_set_contents(path, "", 0, NULL));
+        return G_SOURCE_CONTINUE;
+}
+
+/* Other files that come and go beside a socket where nobody listens keep no attempt from its time. */
+static void test_busy_directory(void)
+{
+        g_autofree char *directory = g_dir_make_tmp("guestbus-link-XXXXXX", NULL);
+        g_autofree char *path = g_build_filename(directory, "libvirt-sock", NULL);
+        g_autofree char *other = g_build_filename(directory, "other", NULL);
+        g_autofree char *uri = g_strdup_printf("qemu+unix:///system?socket=%s", path);
+        Told told = {};
+        Link *link = link_new("Back", uri, FALSE, &limits, &owner, &told);
+        gboolean late = FALSE;
+        unsigned timer, stir;
+
+        close(listen_at(path));
+        stir = g_timeout_add(10, on_stir, other);
+        timer = g_timeout_add_seconds(SOON_S, on_late, &late);
+        link_open(link);
+        while (told.failed < 4 && !late)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_false(late);
+        g_source_remove(timer);
+        g_source_remove(stir);
+
+        finish(link);
+        unlink(other);
+        unlink(path);
+        g_rmdir(directory);
+        g_free(told.message);
+}
+
 int main(int argc, char **argv)
 {
         int r;
 
         g_test_init(&argc, &argv, NULL);
-        logging_init(FALSE);
+        /* As in the service: libvirt writes to who has left. */
+        signal(SIGPIPE, SIG_IGN);
+        logging_init(LOG_NOTICE);
         g_assert_cmpint(virInitialize(), ==, 0);
         post_init();
         loop_register();
@@ -170,6 +323,9 @@ int main(int argc, char **argv)
         g_test_add_func("/link/fails", test_fails);
         g_test_add_func("/link/not-prepared", test_not_prepared);
         g_test_add_func("/link/shut-while-opening", test_shut_while_opening);
+        g_test_add_func("/link/forward", test_forward);
+        g_test_add_func("/link/socket-replaced-while-opening", test_socket_replaced_while_opening);
+        g_test_add_func("/link/busy-directory", test_busy_directory);
         r = g_test_run();
         post_shutdown();
         return r;

@@ -91,10 +91,13 @@ static GError *last_error;
 static void toy_completed(void *data)
 {
         Call *call = data;
+        guint8 letter;
 
         completed++;
-        if (call->args)
-                g_string_append_c(ended, (char)g_variant_get_byte(g_variant_get_child_value(call->args, 0)));
+        if (call->args) {
+                g_variant_get(call->args, "(y)", &letter);
+                g_string_append_c(ended, (char)letter);
+        }
         g_clear_error(&last_error);
         last_error = g_steal_pointer(&call->error);
         call_free(call);
@@ -303,14 +306,14 @@ int main(int argc, char **argv)
         int r;
 
         g_test_init(&argc, &argv, NULL);
-        logging_init(FALSE);
+        logging_init(LOG_NOTICE);
         post_init();
         loop_register();
         g_assert_cmpint(virInitialize(), ==, 0);
         callers = callers_new(&limits);
         ran = g_string_new(NULL);
         ended = g_string_new(NULL);
-        test_link = link_new("Test", "test:///default", &limits, &owner, &open);
+        test_link = link_new("Test", "test:///default", FALSE, &limits, &owner, &open);
         link_open(test_link);
         while (!open)
                 g_main_context_iteration(NULL, TRUE);
