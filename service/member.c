@@ -20,3 +20,13 @@ const Member *interface_find(const Interface *interface, MemberKind kind, const 
 
         return bsearch(&key, interface->members, interface->n_members, sizeof key, compare_members);
 }
+
+const Member *interface_properties(const Interface *interface)
+{
+        const Member *member = interface->members;
+
+        while (member->kind != MEMBER_PROPERTY)
+                member++;
+
+        return member;
+}

@@ -7,10 +7,15 @@
 /* What the interface files say, as tables: one row per member. The rows are made at build time. */
 
 typedef struct Call Call;
+typedef struct Object Object;
 
 /* Serves one member, on a worker thread. Returns what the row's out_type says, floating, or NULL with @error
  * set. A method with several results returns them as a tuple, one with none as "()". */
 typedef GVariant *Handler(Call *call, GError **error);
+
+/* Serves a method from memory, on the main thread. The same, but NULL without an error means that the answer
+ * takes time and that the call was kept for it. @object is where the call was sent to. */
+typedef GVariant *LocalHandler(Call *call, const Object *object, GError **error);
 
 /* The order is that of the rows. */
 typedef enum MemberKind {
@@ -25,6 +30,12 @@ typedef enum Access {
         ACCESS_MANAGE,
 } Access;
 
+/* An argument of a signal. */
+typedef struct Argument {
+        const char *name;
+        const char *names; /* the enumeration whose number it is, as name_find() knows it; or NULL */
+} Argument;
+
 typedef struct Member {
         const char *name;
         MemberKind kind;
@@ -32,9 +43,14 @@ typedef struct Member {
         const char *out_type;     /* GVariant type of the result, of a property, of a signal's arguments */
         bool tuple;               /* a method has no or several results, and out_type is the tuple of them */
         Access access;            /* of a method, of reading a property; writing one is always manage */
+        unsigned secure_argument; /* with one of secure_flags in the argument of that number, */
+        unsigned secure_flags;    /* a method of monitor is manage all the same */
         bool changes;             /* the reply waits until the mirror shows the change */
         Handler *handler;
         Handler *setter;
+        LocalHandler *local;       /* of a method that is served from memory, instead of a handler */
+        unsigned slot;             /* of a property in memory: its place among the interface's */
+        const Argument *arguments; /* of a signal, as many as out_type has */
 } Member;
 
 typedef struct Interface {
@@ -42,8 +58,17 @@ typedef struct Interface {
         const char *xml; /* as Introspect serves it */
         const Member *members;
         size_t n_members;
+        size_t n_properties;
+        bool native;      /* the service's own: properties are values in memory, methods are local */
         bool wraps_twice; /* GetAll wraps each value in two variants */
 } Interface;
 
+/* Standard ones, which every object has and no table says anything of. */
+#define INTERFACE_PROPERTIES     "org.freedesktop.DBus.Properties"
+#define INTERFACE_INTROSPECTABLE "org.freedesktop.DBus.Introspectable"
+
 /* Returns the row of @name, or NULL. Any thread. */
 const Member *interface_find(const Interface *interface, MemberKind kind, const char *name);
+
+/* The rows of the properties of an interface that has some: n_properties of them, by slot. Any thread. */
+const Member *interface_properties(const Interface *interface);
