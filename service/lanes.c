@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A request waits as its message: nothing of it is read before its caller has the right. But it takes memory
+ * meanwhile, and somebody without any right must not fill it. sd-bus does not tell the size of a message, so
+ * its arguments are counted, which takes no memory and a fraction of the time of reading them. */
+
+#include "lanes.h"
+
+#include "error.h"
+
+#include <string.h>
+
+/* One caller's part of the bytes that all calls together may keep waiting. */
+#define SHARES 4
+
+typedef struct Kept {
+        sd_bus_message *message;
+        size_t bytes;
+} Kept;
+
+struct Lanes {
+        LanesTotal *total;
+        const Limits *limits;
+        GHashTable *by_path; /* GQueue of Kept */
+        unsigned calls;
+        size_t bytes;
+};
+
+static void kept_free(void *data)
+{
+        Kept *kept = data;
+
+        sd_bus_message_unref(kept->message);
+        g_free(kept);
+}
+
+static void lane_free(void *data)
+{
+        g_queue_free_full(data, kept_free);
+}
+
+Lanes *lanes_new(LanesTotal *total, const Limits *limits)
+{
+        Lanes *lanes = g_new0(Lanes, 1);
+
+        lanes->total = total;
+        lanes->limits = limits;
+        lanes->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
+        return lanes;
+}
+
+static void account(Lanes *lanes, int calls, gssize bytes)
+{
+        lanes->calls += (unsigned)calls;
+        lanes->bytes += (size_t)bytes;
+        lanes->total->calls += (unsigned)calls;
+        lanes->total->bytes += (size_t)bytes;
+}
+
+static void drop_all(Lanes *lanes)
+{
+        account(lanes, -(int)lanes->calls, -(gssize)lanes->bytes);
+        g_hash_table_remove_all(lanes->by_path);
+}
+
+void lanes_free(Lanes *lanes)
+{
+        if (!lanes)
+                return;
+
+        drop_all(lanes);
+        g_hash_table_unref(lanes->by_path);
+        g_free(lanes);
+}
+
+gboolean lanes_has(const Lanes *lanes, const char *path)
+{
+        return g_hash_table_contains(lanes->by_path, path);
+}
+
+static void count_elements(sd_bus_message *message, size_t most, size_t *bytes);
+
+/* Goes past one argument. FALSE at what is no argument, or when it is enough. */
+static gboolean count_element(sd_bus_message *message, char type, const char *contents, size_t most,
+                              size_t *bytes)
+{
+        union {
+                guint64 number;
+                const char *string;
+        } value;
+        const void *elements;
+        size_t size;
+
+        /* Numbers lie there in one piece. */
+        if (type == 'a' && strlen(contents) == 1 && strchr("ynqiuxtd", *contents)) {
+                if (sd_bus_message_read_array(message, *contents, &elements, &size) < 0)
+                        return FALSE;
+
+                *bytes += size;
+                return TRUE;
+        }
+
+        if (contents) {
+                if (sd_bus_message_enter_container(message, type, contents) < 0)
+                        return FALSE;
+
+                count_elements(message, most, bytes);
+                return *bytes <= most && sd_bus_message_exit_container(message) >= 0;
+        }
+
+        if (sd_bus_message_read_basic(message, type, &value) < 0)
+                return FALSE;
+
+        *bytes += sizeof value;
+        if (strchr("sog", type))
+                *bytes += strlen(value.string);
+        return TRUE;
+}
+
+static void count_elements(sd_bus_message *message, size_t most, size_t *bytes)
+{
+        const char *contents;
+        char type;
+
+        while (*bytes <= most && sd_bus_message_peek_type(message, &type, &contents) > 0)
+                if (!count_element(message, type, contents, most, bytes))
+                        return;
+}
+
+/* About what the arguments take; no more is looked at once it is more than @most. */
+static size_t count_bytes(sd_bus_message *message, size_t most)
+{
+        size_t bytes = 0;
+
+        count_elements(message, most, &bytes);
+        sd_bus_message_rewind(message, TRUE);
+        return bytes;
+}
+
+static gboolean has_room(const Lanes *lanes, size_t bytes, GError **error)
+{
+        const Limits *limits = lanes->limits;
+
+        if (bytes > limits->request_bytes) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "at most %u bytes of arguments in one call are accepted", limits->request_bytes);
+                return FALSE;
+        }
+
+        if (lanes->calls < limits->calls_per_sender && lanes->total->calls < limits->calls_total &&
+            lanes->bytes + bytes <= limits->pending_bytes / SHARES &&
+            lanes->total->bytes + bytes <= limits->pending_bytes)
+                return TRUE;
+
+        g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "too much waits for a decision of polkit's");
+        return FALSE;
+}
+
+gboolean lanes_add(Lanes *lanes, sd_bus_message *message, GError **error)
+{
+        const char *path = sd_bus_message_get_path(message);
+        size_t bytes = count_bytes(message, lanes->limits->request_bytes);
+        GQueue *lane = g_hash_table_lookup(lanes->by_path, path);
+        Kept *kept;
+
+        if (!has_room(lanes, bytes, error))
+                return FALSE;
+
+        if (!lane) {
+                lane = g_queue_new();
+                g_hash_table_insert(lanes->by_path, g_strdup(path), lane);
+        }
+
+        kept = g_new0(Kept, 1);
+        kept->message = sd_bus_message_ref(message);
+        kept->bytes = bytes;
+        g_queue_push_tail(lane, kept);
+        account(lanes, 1, (gssize)bytes);
+        return TRUE;
+}
+
+void lanes_retry(Lanes *lanes, const char *path, gboolean (*func)(sd_bus_message *message, void *data),
+                 void *data)
+{
+        GQueue *lane = g_hash_table_lookup(lanes->by_path, path);
+        Kept *kept;
+
+        while (lane && (kept = g_queue_peek_head(lane))) {
+                if (!func(kept->message, data))
+                        return;
+
+                g_queue_pop_head(lane);
+                account(lanes, -1, -(gssize)kept->bytes);
+                kept_free(kept);
+        }
+
+        g_hash_table_remove(lanes->by_path, path);
+}
+
+GPtrArray *lanes_paths(const Lanes *lanes)
+{
+        GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+        GHashTableIter iter;
+        gpointer path;
+
+        g_hash_table_iter_init(&iter, lanes->by_path);
+        while (g_hash_table_iter_next(&iter, &path, NULL))
+                g_ptr_array_add(paths, g_strdup(path));
+        return paths;
+}
+
+void lanes_refuse(Lanes *lanes, const char *why)
+{
+        GHashTableIter iter;
+        gpointer lane;
+
+        g_hash_table_iter_init(&iter, lanes->by_path);
+        while (g_hash_table_iter_next(&iter, NULL, &lane))
+                for (GList *each = ((GQueue *)lane)->head; each; each = each->next)
+                        sd_bus_reply_method_errorf(((Kept *)each->data)->message, SD_BUS_ERROR_FAILED, "%s",
+                                                   why);
+        drop_all(lanes);
+}
