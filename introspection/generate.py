@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Derives the service's tables from the interface files.
 
@@ -8,11 +7,18 @@ handlers) and into the text that Introspect serves. A member annotated
     org.guestbus.Calls      is one libvirt function, argument by argument: its handler is written here;
     org.guestbus.Function   stands on a libvirt function: its handler is written by hand, under the name that
                             the rule gives (Domain.GetXMLDesc is domain_get_xml_desc()); where it is missing,
-                            the build fails, and one that no file names is a warning.
+                            the build fails, and one that no file names is a warning;
+    org.guestbus.Local      is answered on the main thread, from memory: a LocalHandler, written by hand.
+
+The properties of the service's own interfaces (all but org.libvirt) are values in memory. Each has a slot, which
+the header names: DOMAIN1_STATE.
 
 The shapes that a generated handler can have stand below: each D-Bus type says what libvirt gets or gives for it.
-Further annotations: org.guestbus.EmptyIsNull on an argument, org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only connection
-may do; writing a property is always manage), org.guestbus.Changes (the reply waits until the mirror shows it).
+Further annotations: org.guestbus.EmptyIsNull on an argument, org.guestbus.Names on an argument of a signal (the
+enumeration whose numbers it has), org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only
+connection may do; writing a property is always manage), org.guestbus.SecureFlags (on an argument: bits with
+which the method is manage all the same), org.guestbus.Changes (the reply waits until the mirror
+shows it).
 """
 
 import argparse
@@ -79,6 +85,8 @@ class Member:
         self.calls = annotation(element, 'org.guestbus.Calls')
         self.access = annotation(element, 'org.guestbus.Access')
         self.changes = annotation(element, 'org.guestbus.Changes') == 'true'
+        self.local = interface.native or annotation(element, 'org.guestbus.Local') == 'true'
+        self.slot = None
         self.writable = element.get('access') == 'readwrite'
         args = element.findall('arg')
         ins = [a for a in args if a.get('direction') == 'in']
@@ -90,8 +98,12 @@ class Member:
         else:
             self.ins = [a.get('type') for a in ins]
             self.outs = [a.get('type') for a in args if a.get('direction') == 'out']
+        secure = [(i, int(annotation(a, 'org.guestbus.SecureFlags'), 0)) for i, a in enumerate(ins)
+                  if annotation(a, 'org.guestbus.SecureFlags')]
+        self.secure = secure[0] if secure else None
         # Which of the arguments stand for NULL when they are empty.
         self.nullable = [annotation(a, 'org.guestbus.EmptyIsNull') == 'true' for a in ins]
+        self.args = [(a.get('name'), annotation(a, 'org.guestbus.Names')) for a in args]
 
         if self.kind != 'signal' and self.access not in ('monitor', 'manage'):
             fail(f'{interface.name}.{self.name}: org.guestbus.Access must be "monitor" or "manage", '
@@ -120,11 +132,19 @@ class Interface:
         self.name = element.get('name')
         self.short = self.name.rsplit('.', 1)[1]
         self.element = element
-        self.members = [Member(self, e) for e in element if e.tag in ('method', 'property', 'signal')]
+        self.native = not self.name.startswith('org.libvirt.')
+        members = [Member(self, e) for e in element if e.tag in ('method', 'property', 'signal')]
+        self.members = sorted(members, key=lambda m: (m.kind != 'method', m.kind != 'property', m.name))
+        self.properties = [m for m in self.members if m.kind == 'property']
+        for slot, member in enumerate(self.properties):
+            member.slot = slot
 
     @property
     def symbol(self):
         return 'interface_' + snake(self.short)
+
+    def slot_name(self, name):
+        return f'{snake(self.short)}_{snake(name)}'.upper()
 
 
 def interface_prefix(interface):
@@ -244,12 +264,23 @@ def row(member):
     ins = ''.join(member.ins)
     fields = [f'.name = "{member.name}"', f'.kind = {kind}', f'.in_signature = "{ins}"',
               f'.out_type = "{member.out_type}"']
-    if member.kind != 'signal':
-        fields += [f'.access = ACCESS_{member.access.upper()}', f'.handler = {member.handler}']
+    if member.kind == 'signal':
+        args = ', '.join(f'{{ "{name}", {c_literal(names)} }}' for name, names in member.args)
+        fields.append(f'.arguments = (const Argument[]){{ {args or "{ NULL, NULL }"} }}')
+    else:
+        fields.append(f'.access = ACCESS_{member.access.upper()}')
+        if not member.local:
+            fields.append(f'.handler = {member.handler}')
+        elif member.kind == 'method':
+            fields.append(f'.local = {member.handler}')
+        else:
+            fields.append(f'.slot = {member.interface.slot_name(member.name)}')
     if member.writable:
         fields.append(f'.setter = {member.setter}')
     if member.kind == 'method' and len(member.outs) != 1:
         fields.append('.tuple = true')
+    if member.secure:
+        fields.append('.secure_argument = {}, .secure_flags = {}'.format(*member.secure))
     if member.changes:
         fields.append('.changes = true')
     return '        { ' + ', '.join(fields) + ' },'
@@ -263,6 +294,10 @@ def served_text(element):
     return ElementTree.tostring(copy, encoding='unicode', short_empty_elements=True)
 
 
+def c_literal(text):
+    return f'"{text}"' if text else 'NULL'
+
+
 def c_string(text, width=90):
     quoted = text.replace('\\', '\\\\').replace('"', '\\"')
     pieces = re.findall(r'(?:\\.|[^\\]){1,%d}' % width, quoted)
@@ -274,15 +309,16 @@ def interface_table(interface):
     for member in interface.members:
         if member.kind != 'signal' and member.calls:
             lines += generated_handler(member)
-    members = sorted(interface.members, key=lambda m: (m.kind != 'method', m.kind != 'property', m.name))
     lines.append(f'static const Member {interface.symbol}_members[] = {{')
-    lines += [row(m) for m in members]
+    lines += [row(m) for m in interface.members]
     lines += ['};', '', f'const Interface {interface.symbol} = {{',
               f'        .name = "{interface.name}",',
               f'        .members = {interface.symbol}_members,',
               f'        .n_members = G_N_ELEMENTS({interface.symbol}_members),',
+              f'        .n_properties = {len(interface.properties)},',
+              f'        .native = {"true" if interface.native else "false"},',
               # Clients of libvirt-dbus expect two variants around each property in GetAll.
-              f'        .wraps_twice = {"true" if interface.name.startswith("org.libvirt.") else "false"},',
+              f'        .wraps_twice = {"false" if interface.native else "true"},',
               '        .xml =', c_string(served_text(interface.element)) + ',', '};', '']
     return lines
 
@@ -304,8 +340,14 @@ def write_header(interfaces):
              'extern const char interface_standard_xml[];', '']
     for interface in interfaces:
         lines.append(f'extern const Interface {interface.symbol};')
+        if interface.native and interface.properties:
+            names = [interface.slot_name(m.name) for m in interface.properties]
+            lines += ['enum {', *(f'        {name},' for name in names),
+                      f'        N_{snake(interface.short).upper()},', '};']
         for member in interface.members:
-            if member.kind == 'signal':
+            if member.kind == 'method' and member.local:
+                lines.append(f'LocalHandler {member.handler};')
+            if member.kind == 'signal' or member.local:
                 continue
             if not member.calls:
                 lines.append(f'Handler {member.handler};')

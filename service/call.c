@@ -31,6 +31,7 @@ void call_free(Call *call)
                 caller_leave(call->caller, call->bytes);
         sd_bus_message_unref(call->message);
         g_clear_pointer(&call->args, g_variant_unref);
+        g_clear_pointer(&call->known, g_variant_unref);
         g_clear_object(&call->fds);
         g_clear_pointer(&call->result, g_variant_unref);
         g_clear_object(&call->result_fds);
@@ -58,6 +59,22 @@ static GVariant *get_property(Call *call, const Member *member, GError **error)
         return check_type(member->name, member->out_type, member->handler(call, error), error);
 }
 
+/* The same in a GetAll: what is known need not be asked for. NULL without an error where it is known that
+ * nothing is to be had. */
+static GVariant *get_one_of_all(Call *call, const Member *member, GError **error)
+{
+        GVariant *known = call->known ? g_variant_lookup_value(call->known, member->name, NULL) : NULL;
+
+        if (!known)
+                return get_property(call, member, error);
+
+        if (g_variant_is_of_type(known, G_VARIANT_TYPE(member->out_type)))
+                return known;
+
+        g_variant_unref(known);
+        return NULL;
+}
+
 /* A property that cannot be read is left out. When none can be, the object itself is at fault, and an empty
  * success would hide that. */
 static GVariant *get_all(Call *call, GError **error)
@@ -67,29 +84,29 @@ static GVariant *get_all(Call *call, GError **error)
         g_autoptr(GError) first = NULL;
         unsigned found = 0;
 
-        if (!call_object(call))
+        /* Anew, and for all properties at once: some of them are what the handle itself knows. */
+        if (!call_object_now(call))
                 return call_failed(error);
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
         for (size_t i = 0; i < interface->n_members; i++) {
                 const Member *member = &interface->members[i];
                 g_autoptr(GError) problem = NULL;
-                GVariant *value;
+                g_autoptr(GVariant) value = NULL;
 
                 if (member->kind != MEMBER_PROPERTY)
                         continue;
 
-                value = get_property(call, member, &problem);
-
+                value = get_one_of_all(call, member, &problem);
                 if (!value) {
                         if (!first)
                                 first = g_steal_pointer(&problem);
                         continue;
                 }
 
-                if (interface->wraps_twice)
-                        value = g_variant_new_variant(value);
-                g_variant_builder_add(&builder, "{sv}", member->name, value);
+                g_variant_take_ref(value);
+                g_variant_builder_add(&builder, "{sv}", member->name,
+                                      interface->wraps_twice ? g_variant_new_variant(value) : value);
                 found++;
         }
 
@@ -108,13 +125,13 @@ static GVariant *list_children(Call *call, GError **error)
         const Kind *kind = call->kind;
         void **objects = NULL;
         GVariantBuilder leaves;
-        int n = kind->list(call->conn, &objects);
+        int n = kind->list(call->conn, 0, &objects);
 
         if (n < 0)
                 return call_failed(error);
 
         g_variant_builder_init(&leaves, G_VARIANT_TYPE_STRING_ARRAY);
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n && objects[i]; i++) {
                 g_autofree char *path = kind->path(call->connection_path, objects[i]);
 
                 g_variant_builder_add(&leaves, "s", strrchr(path, '/') + 1);
@@ -141,7 +158,7 @@ static GVariant *serve(Call *call, GError **error)
         case CALL_INTROSPECT:
                 /* Reached for what no mirror knows: is it there, or what is in there? */
                 if (call->key)
-                        return call_object(call) ? call_done() : call_failed(error);
+                        return call_object_now(call) ? call_done() : call_failed(error);
                 return list_children(call, error);
         }
 
@@ -157,6 +174,25 @@ static gboolean fits(const Call *call, GVariant *value)
         return g_variant_get_size(value) <= call->limits->reply_bytes / factor;
 }
 
+/* Whether the request may have failed, without an effect, for want of the domain alone: libvirt says so, or
+ * nobody came to ask it. */
+static gboolean may_be_gone(const GError *error)
+{
+        return g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_NO_OBJECT) ||
+               g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS);
+}
+
+/* A request that failed on a remembered handle is answered as if the domain had been looked up for it. The
+ * request is not run again. */
+static void check_gone(Call *call)
+{
+        if (!call->remembered || !may_be_gone(call->error) || call_object_now(call))
+                return;
+
+        g_clear_error(&call->error);
+        error_take_libvirt(&call->error);
+}
+
 void call_run(Call *call)
 {
         GVariant *result = NULL;
@@ -164,6 +200,10 @@ void call_run(Call *call)
         call->conn = link_acquire(call->link, &call->error);
         if (call->conn)
                 result = serve(call, &call->error);
+
+        /* Its event, which would say so, comes when it comes. */
+        if (call->member && call->member->changes && call->key && call->handles)
+                handles_forget(call->handles, call->key);
 
         if (result) {
                 call->result = g_variant_ref_sink(result);
@@ -175,6 +215,8 @@ void call_run(Call *call)
         } else if (!call->error) {
                 g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED,
                             "the request failed without an error");
+        } else {
+                check_gone(call);
         }
 
         /* Here and not on the main thread: the last reference to a connection may have to talk to libvirt. */
@@ -214,29 +256,49 @@ static void reply_error(Call *call)
 
         error_to_bus(call->error, call->limits->error_bytes, &error);
         sd_bus_reply_method_error(call->message, &error);
+        bus_sent(call->bus, error.message ? strlen(error.message) : 0);
         sd_bus_error_free(&error);
+}
+
+/* What is shorter is sent however much waits: an error would hardly be shorter, and might hide that something
+ * was done. There are no more of these than calls in flight. */
+#define SHORT_REPLY 4096
+
+/* A bus that does not read leaves its replies here. */
+static gboolean has_room(Call *call, size_t size)
+{
+        if (size <= SHORT_REPLY || bus_has_room(call->bus, size))
+                return TRUE;
+
+        g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                    "the bus has not read the replies before this one, and at most %u bytes are kept for it",
+                    call->limits->output_bytes);
+        return FALSE;
 }
 
 static void send_reply(Call *call)
 {
+        size_t size = call->write ? call->written : call->result ? g_variant_get_size(call->result) : 0;
         sd_bus_message *reply = NULL;
         int r;
 
         if (!sd_bus_message_get_expect_reply(call->message))
                 return;
 
-        if (call->error) {
+        if (call->error || !has_room(call, size)) {
                 reply_error(call);
                 return;
         }
 
         r = sd_bus_message_new_method_return(call->message, &reply);
         if (r >= 0)
-                r = append_result(call, reply);
+                r = call->write ? call->write(call, reply) : append_result(call, reply);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
 
-        if (r < 0) {
+        if (r >= 0) {
+                bus_sent(call->bus, size);
+        } else {
                 g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED,
                             "failed to send the reply: %s", g_strerror(-r));
                 reply_error(call);
@@ -247,8 +309,8 @@ static void send_reply(Call *call)
 
 void call_conclude(Call *call)
 {
-        if (call->conclude)
-                call->conclude(call);
+        if (call->conclude && !call->conclude(call))
+                return;
 
         send_reply(call);
         call_free(call);
@@ -258,4 +320,20 @@ void call_reply_abandoned(Call *call, const char *why)
 {
         if (sd_bus_message_get_expect_reply(call->message))
                 sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_FAILED, "%s", why);
+}
+
+GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls)
+{
+        for (GList *each = queue->head, *next; each; each = next) {
+                Call *call = each->data;
+
+                next = each->next;
+                if (strcmp(caller_name(call->caller), caller) != 0)
+                        continue;
+
+                calls = g_list_prepend(calls, call);
+                g_queue_delete_link(queue, each);
+        }
+
+        return calls;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "bus.h"
 #include "caller.h"
 #include "config.h"
+#include "handles.h"
 #include "kind.h"
 #include "link.h"
 #include "member.h"
@@ -29,9 +31,14 @@ GUnixFDList *call_fds(const Call *call);
 virConnectPtr call_connect(const Call *call);
 
 /* The libvirt object that the call's object stands for: a virDomainPtr, virNetworkPtr, ..., the virConnectPtr
- * for a connection's. Borrowed; it is looked up once per call. NULL when libvirt does not find it: return
- * call_failed(). */
+ * for a connection's. Borrowed. A domain may have been looked up for an earlier call: what the handle itself
+ * knows, the name and the number, can be out of date, and the domain can be gone, which libvirt then says
+ * when it is asked. NULL when libvirt does not find it: return call_failed(). */
 void *call_object(Call *call);
+
+/* The same, looked up during this call, which takes a round trip: for what the handle itself says. It takes
+ * the place of what call_object() gave before. */
+void *call_object_now(Call *call);
 
 /* NULL for "", as clients write it. */
 static inline const char *call_nullable(const char *string)
@@ -93,24 +100,36 @@ struct Call {
         size_t bytes;
         GUnixFDList *fds;
         Link *link;
+        Handles *handles; /* of the link */
+        gboolean reader;  /* the caller may monitor only: a read-only connection serves it */
         const Limits *limits;
         PostFunc *completed; /* main thread, with the call: it was run */
+        /* Of a domain's GetAll: properties that are known already, by name, a{sv}; () stands for one that
+         * cannot be read. May be NULL. */
+        GVariant *known;
 
         /* Main thread only: reference counts of sd-bus are not atomic. */
+        Bus *bus;
         sd_bus_message *message;
         Caller *caller;
         void *owner; /* the Connection */
         GList place; /* in the owner's list of calls */
-        /* Makes the result out of what came of the call; NULL where that is the result. The other is for it.
-         */
-        void (*conclude)(Call *call);
+        /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
+         * more time: somebody else has the call then. The next is for it. */
+        gboolean (*conclude)(Call *call);
         const struct Dispatcher *dispatcher;
+        GHashTable *connections; /* those that the caller sees, name to Connection */
+        /* Writes the reply, instead of a result; returns a negative errno where it cannot. NULL for most. */
+        int (*write)(const Call *call, sd_bus_message *reply);
+        size_t written; /* about how many bytes that makes */
 
         /* The worker's, until the call is completed. */
         virConnectPtr conn;
         void *object;
-        virDomainPtr domain;                  /* of a snapshot */
-        char touched[VIR_UUID_STRING_BUFLEN]; /* the domain that the call may have changed */
+        gboolean remembered;      /* the object is from an earlier call's look-up */
+        virDomainPtr domain;      /* of a snapshot */
+        const Kind *touched_kind; /* of the object that the call returned, which it may have made, */
+        char touched[VIR_UUID_STRING_BUFLEN]; /* and its UUID; "" for none */
         GVariant *result;
         GUnixFDList *result_fds;
         GError *error;
@@ -124,8 +143,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
 /* Runs the handler and leaves a checked result, or an error. Worker thread. */
 void call_run(Call *call);
 
-/* Sends the one reply, the result or the error, and frees @call. Main thread, when no worker has it. */
+/* Sends the one reply, the result or the error, and frees @call, unless its conclude() keeps it. Main thread,
+ * when no worker has it. */
 void call_conclude(Call *call);
+
+/* Takes the calls of that caller out of @queue, puts them before @calls and returns the list. Main thread. */
+GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls);
 
 /* Sends an error as the one reply while a worker may still have the call. Main thread. */
 void call_reply_abandoned(Call *call, const char *why);

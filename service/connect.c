@@ -41,7 +41,7 @@ GVariant *connect_get_all_domain_stats(Call *call, GError **error)
                 return call_failed(error);
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sa{sv})"));
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n && records[i]; i++)
                 g_variant_builder_add(&builder, "(@s@a{sv})", text_variant(virDomainGetName(records[i]->dom)),
                                       params_to_variant(records[i]->params, records[i]->nparams));
         virDomainStatsRecordListFree(records);

@@ -10,18 +10,25 @@
 #include "codec.h"
 #include "error.h"
 #include "introspect.h"
+#include "local.h"
 #include "object.h"
+#include "question.h"
 
 #include <string.h>
 
-#define PROPERTIES     "org.freedesktop.DBus.Properties"
-#define INTROSPECTABLE "org.freedesktop.DBus.Introspectable"
+/* What the authority says of a request. */
+typedef struct Verdict {
+        gboolean reader; /* the caller has the right to monitor, and no more was asked for */
+        gboolean later;  /* it does not know yet */
+} Verdict;
 
 /* A request on its way to become a Call. */
 typedef struct Request {
         const Dispatcher *dispatcher;
         sd_bus_message *message;
+        GHashTable *connections; /* those that the caller sees */
         const Object *object;
+        Verdict *verdict;
 } Request;
 
 static gboolean check_signature(sd_bus_message *message, const char *expected, GError **error)
@@ -67,6 +74,7 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
 
         call = call_new(request->message, type, sd_bus_message_get_path(request->message),
                         dispatcher->limits);
+        call->bus = dispatcher->bus;
         call->caller = caller;
         call->bytes = bytes;
         call->interface = interface;
@@ -74,15 +82,64 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
         call->args = arguments ? g_variant_ref(arguments) : NULL;
         call->kind = request->object->kind;
         call->key = g_strdup(request->object->key);
+        call->reader = request->verdict->reader;
+        call->dispatcher = dispatcher;
+        call->connections = request->connections;
         return call;
 }
 
+/* Hands the call to who answers it: memory for the service's own interfaces, libvirt for all others. */
 static gboolean submit(const Request *request, Call *call)
 {
-        if (call)
+        if (!call)
+                return FALSE;
+
+        if (call->interface->native)
+                local_submit(call, request->object);
+        else
                 connection_submit(request->object->connection, call);
 
-        return call != NULL;
+        return TRUE;
+}
+
+static gboolean ask(const Request *request, Access access, GError **error)
+{
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        Question question = {.access = access};
+
+        question_describe(request->object, request->message, uuid, &question);
+        switch (authority_ask(request->dispatcher->authority, request->message, &question, error)) {
+        case AUTHORITY_YES:
+                request->verdict->reader = FALSE;
+                return TRUE;
+        case AUTHORITY_MONITOR:
+                request->verdict->reader = TRUE;
+                return TRUE;
+        case AUTHORITY_LATER:
+                request->verdict->later = TRUE;
+                return FALSE;
+        case AUTHORITY_NO:
+                break;
+        }
+
+        return FALSE;
+}
+
+/* Flags can ask for what only a manager may see, as a description with its passwords. Who is none is served
+ * over a read-only connection, where libvirt itself refuses that, in its own words. FALSE only when that is
+ * not decided yet. */
+static gboolean may_read_secrets(const Request *request, const Member *member, GVariant *arguments)
+{
+        g_autoptr(GVariant) flags = NULL;
+
+        if (!request->verdict->reader || member->secure_flags == 0)
+                return TRUE;
+
+        flags = g_variant_get_child_value(arguments, member->secure_argument);
+        if ((g_variant_get_uint32(flags) & member->secure_flags) != 0)
+                ask(request, ACCESS_MANAGE, NULL);
+
+        return !request->verdict->later;
 }
 
 static gboolean dispatch_method(const Request *request, GError **error)
@@ -100,7 +157,7 @@ static gboolean dispatch_method(const Request *request, GError **error)
                 return FALSE;
 
         arguments = read_arguments(request->message, member->in_signature, &fds, error);
-        if (!arguments)
+        if (!arguments || !may_read_secrets(request, member, arguments))
                 return FALSE;
 
         call = make_call(request, CALL_METHOD, interface, member, arguments, error);
@@ -113,16 +170,15 @@ static gboolean dispatch_method(const Request *request, GError **error)
 static gboolean dispatch_get(const Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", NULL, error);
-        const char *interface_name, *name;
+        const char *wanted, *name;
         const Interface *interface;
         const Member *member;
 
         if (!arguments)
                 return FALSE;
 
-        g_variant_get(arguments, "(&s&s)", &interface_name, &name);
-        member =
-                object_find_member(request->object, interface_name, MEMBER_PROPERTY, name, &interface, error);
+        g_variant_get(arguments, "(&s&s)", &wanted, &name);
+        member = object_find_member(request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
 
         return member && submit(request, make_call(request, CALL_GET, interface, member, NULL, error));
 }
@@ -150,16 +206,15 @@ static gboolean dispatch_set(const Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "ssv", NULL, error);
         g_autoptr(GVariant) value = NULL, tuple = NULL;
-        const char *interface_name, *name;
+        const char *wanted, *name;
         const Interface *interface;
         const Member *member;
 
         if (!arguments)
                 return FALSE;
 
-        g_variant_get(arguments, "(&s&sv)", &interface_name, &name, &value);
-        member =
-                object_find_member(request->object, interface_name, MEMBER_PROPERTY, name, &interface, error);
+        g_variant_get(arguments, "(&s&sv)", &wanted, &name, &value);
+        member = object_find_member(request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
         if (member)
                 tuple = new_value(member, value, error);
 
@@ -200,30 +255,25 @@ static gboolean dispatch_get_all(const Request *request, GError **error)
 }
 
 /* Whoever was asked has answered: the mirror itself, libvirt in the mirror's place, or nobody could be. */
-static void conclude_introspect(Call *call)
+static gboolean conclude_introspect(Call *call)
 {
-        const Dispatcher *dispatcher = call->dispatcher;
         g_autoptr(GVariant) children = g_steal_pointer(&call->result);
         g_autoptr(GError) cause = g_steal_pointer(&call->error);
         g_auto(Object) object = {};
 
-        object_resolve(dispatcher->connections, call->path, &object);
+        object_resolve(call->connections, call->path, &object);
         /* A collection is there even where nobody can tell what is in it. Of a leaf, that nobody could be
          * asked does not mean that it is gone. */
         if (object.level != OBJECT_LEAF || !cause)
                 call->result = g_variant_ref_sink(
-                        g_variant_new_take_string(introspect(&object, dispatcher->connections, children)));
+                        g_variant_new_take_string(introspect(&object, call->connections, children)));
         else if (g_error_matches(cause, GUESTBUS_ERROR, GUESTBUS_ERROR_NO_OBJECT))
                 g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
                             "there is no object at %s: %s", call->path, cause->message);
         else
                 call->error = g_steal_pointer(&cause);
-}
 
-static gboolean is_mirrored(const Object *object)
-{
-        return object->level == OBJECT_LEAF && object->kind == &kind_domain &&
-               mirror_has(connection_mirror(object->connection), object->leaf);
+        return TRUE;
 }
 
 static gboolean dispatch_introspect(const Request *request, GError **error)
@@ -239,10 +289,9 @@ static gboolean dispatch_introspect(const Request *request, GError **error)
                 return FALSE;
 
         call->conclude = conclude_introspect;
-        call->dispatcher = request->dispatcher;
-        if (object->level < OBJECT_COLLECTION || is_mirrored(object))
+        if (object->level < OBJECT_COLLECTION || object_item(object))
                 answer_now(call);
-        else if (object->level == OBJECT_COLLECTION && object->kind == &kind_domain)
+        else if (object->level == OBJECT_COLLECTION && kind_is_mirrored(object->kind))
                 connection_submit_listed(object->connection, call);
         else
                 connection_submit(object->connection, call);
@@ -255,14 +304,14 @@ static gboolean dispatch_request(const Request *request, GError **error)
         const char *interface = sd_bus_message_get_interface(request->message);
         const char *member = sd_bus_message_get_member(request->message);
 
-        if (g_strcmp0(interface, PROPERTIES) == 0) {
+        if (g_strcmp0(interface, INTERFACE_PROPERTIES) == 0) {
                 if (strcmp(member, "Get") == 0)
                         return dispatch_get(request, error);
                 if (strcmp(member, "GetAll") == 0)
                         return dispatch_get_all(request, error);
                 if (strcmp(member, "Set") == 0)
                         return dispatch_set(request, error);
-        } else if (g_strcmp0(interface, INTROSPECTABLE) == 0) {
+        } else if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0) {
                 if (strcmp(member, "Introspect") == 0)
                         return dispatch_introspect(request, error);
         } else {
@@ -274,24 +323,104 @@ static gboolean dispatch_request(const Request *request, GError **error)
         return FALSE;
 }
 
-static gboolean dispatch_checked(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+/* Has the caller see what libvirt shows that caller, where it is asked to; who is served like all others sees
+ * what @request has already. */
+static gboolean take_view(Request *request, Object *object, GError **error)
 {
-        g_auto(Object) object = {};
-        const Request request = {dispatcher, message, &object};
+        const Dispatcher *dispatcher = request->dispatcher;
+        const char *sender = sd_bus_message_get_sender(request->message);
+
+        /* What is on the root concerns all connections. */
+        if (!dispatcher->views || (object->connection && !connection_is_forwarded(object->connection)))
+                return TRUE;
+
+        request->connections =
+                views_enter(dispatcher->views, sender ? sender : "",
+                            authority_credentials(dispatcher->authority, sender ? sender : ""), error);
+        if (!request->connections)
+                return FALSE;
+
+        object_clear(object);
+        return object_resolve(request->connections, sd_bus_message_get_path(request->message), object);
+}
+
+static gboolean dispatch_checked(Request *request, Object *object, GError **error)
+{
+        const Dispatcher *dispatcher = request->dispatcher;
+        const char *path = sd_bus_message_get_path(request->message);
+        Access access;
 
         if (dispatcher->stopping) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
                 return FALSE;
         }
 
-        if (!object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object)) {
+        if (!object_resolve(request->connections, path, object)) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT, "there is no object at %s",
-                            sd_bus_message_get_path(message));
+                            path);
                 return FALSE;
         }
 
-        return dispatch_request(&request, error);
+        /* Before the arguments are read: they may be large. */
+        if (question_access(object, request->message, &access) &&
+            (!ask(request, access, error) || !take_view(request, object, error)))
+                return FALSE;
+
+        return dispatch_request(request, error);
 }
+
+/* FALSE with an error, or without one when it is to be dispatched again later. */
+static gboolean dispatch_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+{
+        g_auto(Object) object = {};
+        Verdict verdict = {};
+        Request request = {dispatcher, message, dispatcher->connections, &object, &verdict};
+
+        return dispatch_checked(&request, &object, error);
+}
+
+static gboolean dispatch_again(sd_bus_message *message, void *data)
+{
+        const Dispatcher *dispatcher = data;
+        sd_bus_error reply = SD_BUS_ERROR_NULL;
+        g_autoptr(GError) error = NULL;
+
+        /* Its arguments may have been read, and with them the flags that took another right. */
+        sd_bus_message_rewind(message, TRUE);
+        if (dispatch_message(dispatcher, message, &error))
+                return TRUE;
+        if (!error)
+                return FALSE;
+
+        error_to_bus(error, dispatcher->limits->error_bytes, &reply);
+        sd_bus_reply_method_error(message, &reply);
+        sd_bus_error_free(&reply);
+        return TRUE;
+}
+
+static gboolean question_of(sd_bus_message *message, Question *question, void *data)
+{
+        const Dispatcher *dispatcher = data;
+        static char uuid[VIR_UUID_STRING_BUFLEN];
+        g_auto(Object) object = {};
+
+        if (!object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object) ||
+            !question_access(&object, message, &question->access))
+                return FALSE;
+
+        question_describe(&object, message, uuid, question);
+        return TRUE;
+}
+
+/* libvirt asks the same polkit about those that it is asked for. */
+static void rules_changed(void *data)
+{
+        views_compare(((const Dispatcher *)data)->views);
+}
+
+const AuthorityOwner dispatch_authority_owner = {.retry = dispatch_again,
+                                                 .question = question_of,
+                                                 .changed = rules_changed};
 
 int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 {
@@ -301,8 +430,12 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
 
-        if (!dispatch_checked(dispatcher, message, &error))
-                return error_to_bus(error, dispatcher->limits->error_bytes, reply);
+        if (!authority_is_ahead(dispatcher->authority, message) &&
+            dispatch_message(dispatcher, message, &error))
+                return 1;
 
-        return 1;
+        if (!error && authority_keep(dispatcher->authority, message, &error))
+                return 1;
+
+        return error_to_bus(error, dispatcher->limits->error_bytes, reply);
 }

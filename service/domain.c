@@ -7,17 +7,43 @@
 #include "params.h"
 #include "text.h"
 
+/* What virDomainGetID() says of a domain that does not run. */
+#define NO_ID ((unsigned)-1)
+
+/* The four properties that come with a look-up: libvirt reads them from the handle. */
+
+GVariant *domain_property_active(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object_now(call);
+
+        /* virDomainIsActive() looks at the same number, one round trip later. */
+        return domain ? g_variant_new_boolean(virDomainGetID(domain) != NO_ID) : call_failed(error);
+}
+
 GVariant *domain_property_id(Call *call, GError **error)
 {
-        virDomainPtr domain = call_object(call);
-        unsigned id;
+        virDomainPtr domain = call_object_now(call);
+        unsigned id = domain ? virDomainGetID(domain) : NO_ID;
 
-        if (!domain)
+        return domain ? g_variant_new_uint32(id == NO_ID ? 0 : id) : call_failed(error);
+}
+
+GVariant *domain_property_name(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object_now(call);
+
+        return domain ? call_reply_text(virDomainGetName(domain), error) : call_failed(error);
+}
+
+GVariant *domain_property_uuid(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object_now(call);
+        char uuid[VIR_UUID_STRING_BUFLEN];
+
+        if (!domain || virDomainGetUUIDString(domain, uuid) < 0)
                 return call_failed(error);
 
-        /* libvirt has no number for a domain that does not run, and says so by the largest one. */
-        id = virDomainGetID(domain);
-        return g_variant_new_uint32(id == (unsigned)-1 ? 0 : id);
+        return g_variant_new_string(uuid);
 }
 
 GVariant *domain_property_scheduler_type(Call *call, GError **error)
@@ -55,8 +81,13 @@ GVariant *domain_get_stats(Call *call, GError **error)
         if (n < 0)
                 return call_failed(error);
 
-        stats = n > 0 ? params_to_variant(records[0]->params, records[0]->nparams)
-                      : params_to_variant(NULL, 0);
+        /* Of a domain that is gone libvirt returns none, and no error. */
+        if (n == 0) {
+                virDomainStatsRecordListFree(records);
+                return call_object_now(call) ? params_to_variant(NULL, 0) : call_failed(error);
+        }
+
+        stats = params_to_variant(records[0]->params, records[0]->nparams);
         virDomainStatsRecordListFree(records);
         return stats;
 }

@@ -17,6 +17,8 @@ typedef struct EventFamily {
 typedef struct EventRow {
         const EventFamily *family;
         int id;
+        unsigned long since; /* the libvirt that has it, as virGetVersion() says; 0 where 9.0 has it */
+        const char *kind;    /* the event in virsh's words, one of its own in the family */
         const Interface *interface;
         const char *signal;
         virConnectDomainEventGenericCallback callback;
@@ -32,12 +34,9 @@ typedef struct EventBinding {
         const Member *signal;
 } EventBinding;
 
-/* Makes the signal on @object's own object. @arguments is floating. Main thread, as the other two. */
+/* Makes the signal on @object's own object. @arguments is floating. Main thread, as the other. */
 void event_emit(const EventBinding *binding, void *object, GVariant *arguments);
 
 /* Makes the signal of a lifecycle on the connection's object, with @object's path and as many of the two
  * numbers as it has room for. */
 void event_emit_lifecycle(const EventBinding *binding, void *object, int event, int detail);
-
-/* The domain of that UUID may have come or gone. */
-void event_tell_changed(const EventBinding *binding, const char *uuid);

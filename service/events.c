@@ -4,8 +4,11 @@
 
 #include "events.h"
 
+#include "details.h"
 #include "error.h"
 #include "event_rows.h"
+#include "path.h"
+#include "text.h"
 
 #include <libvirt/virterror.h>
 
@@ -21,29 +24,71 @@ typedef struct Registration {
         int id;
 } Registration;
 
+/* What an event is about: its path, owned, and its UUID where the kind has one (else ""). libvirt makes text
+ * of a UUID anew each time that it is asked for it, so that is done once for both. */
+static char *identify(const EventBinding *binding, void *object, char *uuid)
+{
+        const Kind *kind = binding->row->family->kind;
+        const char *connection_path = binding->events->connection_path;
+
+        uuid[0] = '\0';
+        if (!kind->uuid)
+                return kind->path(connection_path, object);
+
+        kind->uuid(object, uuid);
+        return path_uuid(connection_path, kind->collection, uuid);
+}
+
+/* Tells of an event both ways: as libvirt-dbus does, then as the service does. */
+static void tell(const EventBinding *binding, void *object, const char *signal_path, GVariant *arguments,
+                 Event *event)
+{
+        const Events *events = binding->events;
+        const Kind *kind = binding->row->family->kind;
+        g_autofree char *name = NULL;
+
+        events->owner->signal(signal_path, binding->row->interface, binding->signal, arguments, events->data);
+
+        event->name = name =
+                kind->name ? text_utf8(kind->name(object)) : g_strdup(event->uuid ? event->uuid : "");
+        event->kind = kind;
+        event->word = binding->row->kind;
+        events->owner->event(event, events->data);
+        g_variant_unref(event->details);
+}
+
 void event_emit(const EventBinding *binding, void *object, GVariant *arguments)
 {
-        const Events *events = binding->events;
-        g_autofree char *path = binding->row->family->kind->path(events->connection_path, object);
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        g_autofree char *path = identify(binding, object, uuid);
+        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        Event event = {
+                .path = path,
+                .uuid = *uuid ? uuid : NULL,
+                .details = g_variant_ref_sink(details_of_arguments(binding->signal, owned)),
+                .lifecycle = -1,
+        };
 
-        events->owner->signal(path, binding->row->interface, binding->signal, arguments, events->data);
+        tell(binding, object, path, owned, &event);
 }
 
-void event_emit_lifecycle(const EventBinding *binding, void *object, int event, int detail)
+void event_emit_lifecycle(const EventBinding *binding, void *object, int number, int detail)
 {
-        const Events *events = binding->events;
-        g_autofree char *path = binding->row->family->kind->path(events->connection_path, object);
+        const Kind *kind = binding->row->family->kind;
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        g_autofree char *path = identify(binding, object, uuid);
         gboolean with_detail = g_str_equal(binding->signal->out_type, "(oii)");
-        GVariant *arguments = with_detail ? g_variant_new("(oii)", path, event, detail)
-                                          : g_variant_new("(oi)", path, event);
+        GVariant *arguments = with_detail ? g_variant_new("(oii)", path, number, detail)
+                                          : g_variant_new("(oi)", path, number);
+        Event event = {
+                .path = path,
+                .uuid = *uuid ? uuid : NULL,
+                .details = g_variant_ref_sink(details_of_lifecycle(kind, number, detail, with_detail)),
+                .lifecycle = number,
+                .detail = detail,
+        };
 
-        events->owner->signal(events->connection_path, binding->row->interface, binding->signal, arguments,
-                              events->data);
-}
-
-void event_tell_changed(const EventBinding *binding, const char *uuid)
-{
-        binding->events->owner->changed(uuid, binding->events->data);
+        tell(binding, object, binding->events->connection_path, arguments, &event);
 }
 
 Events *events_new(const char *connection_path, const EventsOwner *owner, void *data)
@@ -77,13 +122,18 @@ void events_free(Events *events)
 void *events_register(Events *events, virConnectPtr conn, GError **error)
 {
         GArray *registered = g_array_new(FALSE, FALSE, sizeof(Registration));
+        unsigned long library = 0;
 
+        virGetVersion(&library, NULL, NULL);
         for (size_t i = 0; i < n_event_rows; i++) {
                 const EventFamily *family = event_rows[i].family;
-                const Registration registration = {family, family->enroll(conn, event_rows[i].id,
-                                                                          event_rows[i].callback,
-                                                                          &events->bindings[i])};
+                Registration registration = {.family = family};
 
+                if (event_rows[i].since > library)
+                        continue;
+
+                registration.id =
+                        family->enroll(conn, event_rows[i].id, event_rows[i].callback, &events->bindings[i]);
                 if (registration.id >= 0) {
                         g_array_append_val(registered, registration);
                         continue;

@@ -1,31 +1,43 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "kind.h"
+#include "member.h"
+
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-#include "member.h"
-
-/* libvirt's events, as D-Bus signals. */
+/* libvirt's events: registering for them, and what they say. */
 
 typedef struct Events Events;
 
+/* One event. */
+typedef struct Event {
+        const Kind *kind;  /* of the object that it is about */
+        const char *path;  /* of that */
+        const char *uuid;  /* NULL for a kind that has none */
+        const char *name;  /* valid UTF-8 */
+        const char *word;  /* the kind of event, static: "lifecycle", ... */
+        GVariant *details; /* a{sv}, borrowed */
+        int lifecycle;     /* libvirt's number where word is lifecycle, else -1 */
+        int detail;        /* of a lifecycle that has it */
+} Event;
+
 /* What is told of an event, on the main thread, in libvirt's order. */
 typedef struct EventsOwner {
-        /* A signal on the domain's object, or on the connection's when @on_connection. @arguments is
-         * floating. */
+        /* A signal of org.libvirt, on the object or on the connection's. @arguments is floating. */
         void (*signal)(const char *path, const Interface *interface, const Member *signal,
                        GVariant *arguments, void *data);
-        /* The domain of that UUID may have come or gone. */
-        void (*changed)(const char *uuid, void *data);
+        /* The same, as the service itself tells it; after signal(). */
+        void (*event)(const Event *event, void *data);
 } EventsOwner;
 
 /* For the connection at @connection_path; all pointers must outlive it. Main thread. */
 Events *events_new(const char *connection_path, const EventsOwner *owner, void *data);
 void events_free(Events *events);
 
-/* Registers every callback that the driver of @conn has; what it lacks is left out. Returns what
- * events_deregister() needs, or NULL when libvirt refuses what it has. Worker thread: each takes a round
+/* Registers every callback that the library and the driver of @conn have; what they lack is left out. Returns
+ * what events_deregister() needs, or NULL when libvirt refuses what it has. Worker thread: each takes a round
  * trip. */
 void *events_register(Events *events, virConnectPtr conn, GError **error);
 

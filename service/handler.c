@@ -26,9 +26,33 @@ virConnectPtr call_connect(const Call *call)
         return call->conn;
 }
 
+static gboolean has_handles(const Call *call)
+{
+        return call->kind == &kind_domain && call->key && call->handles;
+}
+
 void *call_object(Call *call)
 {
-        if (!call->object)
+        if (!call->object && has_handles(call)) {
+                call->object = handles_find(call->handles, call->conn, call->key);
+                call->remembered = call->object != NULL;
+        }
+
+        return call->object ? call->object : call_object_now(call);
+}
+
+void *call_object_now(Call *call)
+{
+        if (call->remembered)
+                virDomainFree(g_steal_pointer(&call->object));
+        call->remembered = FALSE;
+
+        if (call->object)
+                return call->object;
+
+        if (has_handles(call))
+                call->object = handles_look_up(call->handles, call->conn, call->key);
+        else
                 call->object =
                         call->key ? call->kind->lookup(call->conn, call->key, &call->domain) : call->conn;
 
@@ -111,8 +135,8 @@ GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError *
         if (!object)
                 return call_failed(error);
 
-        if (kind == &kind_domain)
-                virDomainGetUUIDString(object, call->touched);
+        if (kind->uuid && kind->uuid(object, call->touched) == 0)
+                call->touched_kind = kind;
         path = object_path(call, kind, object);
         kind->free(object);
         return path;

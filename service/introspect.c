@@ -32,8 +32,8 @@ static void append_members(GString *xml, const Object *object, GVariant *childre
         GVariantIter list;
         const char *name;
 
-        if (object->kind == &kind_domain) {
-                mirror_iterate(connection_mirror(object->connection), &iter);
+        if (kind_is_mirrored(object->kind)) {
+                mirror_iterate(connection_mirror(object->connection), object->kind, &iter);
                 append_table(xml, &iter);
         } else if (children) {
                 g_variant_iter_init(&list, children);
@@ -65,12 +65,13 @@ static void append_children(GString *xml, const Object *object, GHashTable *conn
 
 char *introspect(const Object *object, GHashTable *connections, GVariant *children)
 {
-        const Interface *interface = object_interface(object);
+        const Interface *interfaces[OBJECT_INTERFACES_MAX + 1];
         GString *xml = g_string_new(DOCTYPE "<node>");
 
         g_string_append(xml, interface_standard_xml);
-        if (interface)
-                g_string_append(xml, interface->xml);
+        object_interfaces(object, interfaces);
+        for (const Interface **each = interfaces; *each; each++)
+                g_string_append(xml, (*each)->xml);
         append_children(xml, object, connections, children);
         g_string_append(xml, "</node>\n");
 

@@ -25,45 +25,71 @@ static char *uuid_key(const char *leaf)
         }
 
 #define DEFINE_LIST(symbol, Type, list_all)                                                                  \
-        static int symbol##_list(virConnectPtr conn, void ***objects)                                        \
+        static int symbol##_list(virConnectPtr conn, unsigned flags, void ***objects)                        \
         {                                                                                                    \
                 vir##Type##Ptr *list = NULL;                                                                 \
-                int n = list_all(conn, &list, 0);                                                            \
+                int n = list_all(conn, &list, flags);                                                        \
                                                                                                              \
                 *objects = (void **)list;                                                                    \
                 return n;                                                                                    \
         }
 
-#define DEFINE_KIND(symbol, name, symbol_key)                                                                \
-        const Kind kind_##symbol = {.collection = name,                                                      \
+#define DEFINE_KIND(symbol, collection_name, symbol_key, ...)                                                \
+        const Kind kind_##symbol = {.collection = collection_name,                                           \
                                     .interface = &interface_##symbol,                                        \
                                     .key = symbol_key,                                                       \
                                     .lookup = symbol##_lookup,                                               \
                                     .path = symbol##_path,                                                   \
                                     .free = symbol##_free,                                                   \
-                                    .list = symbol##_list};
+                                    .list = symbol##_list,                                                   \
+                                    __VA_ARGS__};
 
-#define DEFINE_BY_UUID(symbol, Type, name, list_all)                                                         \
+#define DEFINE_NAME(symbol, get_name)                                                                        \
+        static const char *symbol##_name(void *object)                                                       \
+        {                                                                                                    \
+                return get_name(object);                                                                     \
+        }
+
+#define DEFINE_BY_UUID(symbol, Type, collection_name, list_all, ...)                                         \
         DEFINE_COMMON(symbol, Type)                                                                          \
         DEFINE_LIST(symbol, Type, list_all)                                                                  \
         static void *symbol##_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)              \
         {                                                                                                    \
                 return vir##Type##LookupByUUIDString(conn, key);                                             \
         }                                                                                                    \
+        static int symbol##_uuid(void *object, char *uuid)                                                   \
+        {                                                                                                    \
+                unsigned char raw[VIR_UUID_BUFLEN];                                                          \
+                                                                                                             \
+                if (vir##Type##GetUUID(object, raw) < 0)                                                     \
+                        return -1;                                                                           \
+                                                                                                             \
+                path_uuid_text(raw, uuid);                                                                   \
+                return 0;                                                                                    \
+        }                                                                                                    \
         static char *symbol##_path(const char *connection_path, void *object)                                \
         {                                                                                                    \
                 char uuid[VIR_UUID_STRING_BUFLEN] = "";                                                      \
                                                                                                              \
-                vir##Type##GetUUIDString(object, uuid);                                                      \
-                return path_uuid(connection_path, name, uuid);                                               \
+                symbol##_uuid(object, uuid);                                                                 \
+                return path_uuid(connection_path, collection_name, uuid);                                    \
         }                                                                                                    \
-        DEFINE_KIND(symbol, name, uuid_key)
+        DEFINE_KIND(symbol, collection_name, uuid_key, .uuid = symbol##_uuid, __VA_ARGS__)
 
-DEFINE_BY_UUID(domain, Domain, "domain", virConnectListAllDomains)
-DEFINE_BY_UUID(network, Network, "network", virConnectListAllNetworks)
-DEFINE_BY_UUID(nw_filter, NWFilter, "nwfilter", virConnectListAllNWFilters)
-DEFINE_BY_UUID(secret, Secret, "secret", virConnectListAllSecrets)
-DEFINE_BY_UUID(storage_pool, StoragePool, "storagepool", virConnectListAllStoragePools)
+DEFINE_NAME(domain, virDomainGetName)
+DEFINE_NAME(network, virNetworkGetName)
+DEFINE_NAME(node_device, virNodeDeviceGetName)
+DEFINE_NAME(nw_filter, virNWFilterGetName)
+DEFINE_NAME(storage_pool, virStoragePoolGetName)
+
+DEFINE_BY_UUID(domain, Domain, "domain", virConnectListAllDomains, .name = domain_name,
+               .native = &interface_domain1)
+DEFINE_BY_UUID(network, Network, "network", virConnectListAllNetworks, .name = network_name,
+               .native = &interface_network1)
+DEFINE_BY_UUID(nw_filter, NWFilter, "nwfilter", virConnectListAllNWFilters, .name = nw_filter_name)
+DEFINE_BY_UUID(secret, Secret, "secret", virConnectListAllSecrets, .native = &interface_secret1)
+DEFINE_BY_UUID(storage_pool, StoragePool, "storagepool", virConnectListAllStoragePools,
+               .name = storage_pool_name, .native = &interface_storage_pool1)
 
 /* Host interfaces go by their MAC, as clients know them; one that has none, by its name. */
 static void *interface_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
@@ -82,7 +108,7 @@ static char *interface_path(const char *connection_path, void *object)
 
 DEFINE_COMMON(interface, Interface)
 DEFINE_LIST(interface, Interface, virConnectListAllInterfaces)
-DEFINE_KIND(interface, "interface", path_unescape)
+DEFINE_KIND(interface, "interface", path_unescape, .native = NULL)
 
 static void *node_device_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
 {
@@ -96,7 +122,8 @@ static char *node_device_path(const char *connection_path, void *object)
 
 DEFINE_COMMON(node_device, NodeDevice)
 DEFINE_LIST(node_device, NodeDevice, virConnectListAllNodeDevices)
-DEFINE_KIND(node_device, "nodedev", path_unescape)
+DEFINE_KIND(node_device, "nodedev", path_unescape, .name = node_device_name,
+            .native = &interface_node_device1)
 
 /* A list of lists: what @list gives for each of the @n_outer objects. One that fails is left out: it went
  * away meanwhile. Frees @outer and what is in it. */
@@ -129,7 +156,7 @@ static int list_volumes(void *pool, void ***objects)
         return virStoragePoolListAllVolumes(pool, (virStorageVolPtr **)objects, 0);
 }
 
-static int storage_vol_list(virConnectPtr conn, void ***objects)
+static int storage_vol_list(virConnectPtr conn, unsigned flags, void ***objects)
 {
         virStoragePoolPtr *pools = NULL;
         int n = virConnectListAllStoragePools(conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
@@ -148,7 +175,7 @@ static char *storage_vol_path(const char *connection_path, void *object)
 }
 
 DEFINE_COMMON(storage_vol, StorageVol)
-DEFINE_KIND(storage_vol, "storagevol", path_unescape)
+DEFINE_KIND(storage_vol, "storagevol", path_unescape, .native = NULL)
 
 /* A snapshot has no UUID, and its name is one only within its domain: its key is both, "UUID/name". */
 static char *domain_snapshot_key(const char *leaf)
@@ -187,7 +214,7 @@ static int list_snapshots(void *domain, void ***objects)
         return virDomainListAllSnapshots(domain, (virDomainSnapshotPtr **)objects, 0);
 }
 
-static int domain_snapshot_list(virConnectPtr conn, void ***objects)
+static int domain_snapshot_list(virConnectPtr conn, unsigned flags, void ***objects)
 {
         virDomainPtr *domains = NULL;
         int n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT);
@@ -211,18 +238,4 @@ const Kind kind_domain_snapshot = {
 };
 
 /* The connection is its own object; it is found with its path. */
-const Kind kind_connect = {.interface = &interface_connect};
-
-const Kind *const kinds[] = {
-        &kind_domain,    &kind_domain_snapshot, &kind_interface,    &kind_network,     &kind_node_device,
-        &kind_nw_filter, &kind_secret,          &kind_storage_pool, &kind_storage_vol, NULL,
-};
-
-const Kind *kind_find(const char *collection)
-{
-        for (const Kind *const *kind = kinds; *kind; kind++)
-                if (strcmp((*kind)->collection, collection) == 0)
-                        return *kind;
-
-        return NULL;
-}
+const Kind kind_connect = {.interface = &interface_connect, .native = &interface_connection1};

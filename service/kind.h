@@ -14,6 +14,7 @@ typedef struct Kind Kind;
 struct Kind {
         const char *collection;     /* second to last element of the path; NULL for the connection itself */
         const Interface *interface; /* of its objects */
+        const Interface *native;    /* the service's own of them; NULL where there is none */
 
         /* What the last element of a path stands for: the key that lookup() takes, newly allocated, or NULL
          * when the element can be none. */
@@ -24,9 +25,12 @@ struct Kind {
         /* The path of @object below @connection_path, newly allocated. */
         char *(*path)(const char *connection_path, void *object);
         void (*free)(void *object);
-        /* All objects of the kind, or -1 and libvirt's error; the array and its objects are the caller's.
-         * Asks libvirt. */
-        int (*list)(virConnectPtr conn, void ***objects);
+        /* The object's UUID and its name, where the kind has such; else NULL. */
+        int (*uuid)(void *object, char *uuid);
+        const char *(*name)(void *object);
+        /* All objects of the kind that libvirt's @flags select, or -1 and libvirt's error; the array and its
+         * objects are the caller's. Asks libvirt. */
+        int (*list)(virConnectPtr conn, unsigned flags, void ***objects);
 };
 
 extern const Kind kind_connect, kind_domain, kind_domain_snapshot, kind_interface, kind_network,

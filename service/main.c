@@ -6,13 +6,17 @@
 #include "logging.h"
 #include "service.h"
 
+#include <errno.h>
 #include <gio/gio.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #define THREADS_UNSET G_MININT
@@ -66,6 +70,11 @@ static gboolean options_parse(Options *options, int argc, char **argv, GError **
                 return FALSE;
         }
 
+        return TRUE;
+}
+
+static gboolean options_check(const Options *options, GError **error)
+{
         if (options->system + options->session + (options->address != NULL) > 1) {
                 g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                                     "--system, --session and --address exclude each other");
@@ -115,7 +124,7 @@ static gboolean load_config(Config *config, const Options *options, BusKind bus,
         if (config->connections->len == 0)
                 config_add_default_connections(config, bus);
 
-        return apply_threads(config, options->threads, error);
+        return config_complete(config, error) && apply_threads(config, options->threads, error);
 }
 
 static void print_version(void)
@@ -139,18 +148,32 @@ static void raise_descriptor_limit(void)
         }
 }
 
-static gboolean run(const Options *options, GError **error)
+/* glibc gives each thread a heap of its own, which keeps the most that it ever held. Two for all of them cost
+ * the calls nothing that can be measured. */
+static void limit_heaps(void)
 {
-        g_autoptr(Config) config = config_new();
+        mallopt(M_ARENA_MAX, 2);
+}
+
+/* What the unit says with NoNewPrivileges=, for where the bus starts the service without systemd. Not for a
+ * user's service: libvirt starts that user's own libvirtd from within it, whose guests need set-uid helpers.
+ * Not for root's: it has nothing to gain, and what it may start the same way changes to its AppArmor profile.
+ */
+static void give_up_gains(BusKind bus)
+{
+        if (bus == BUS_SYSTEM && geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                g_warning("failed to rule out new privileges: %s", g_strerror(errno));
+}
+
+static gboolean run(const Options *options, BusKind bus, const Config *config, GError **error)
+{
         const ServiceOptions service = {
-                /* Without a word, root means the system. */
-                .bus = options->system || (!options->session && geteuid() == 0) ? BUS_SYSTEM : BUS_SESSION,
+                .bus = bus,
                 .address = options->address,
                 .replace = options->replace,
         };
 
-        if (!load_config(config, options, service.bus, error))
-                return FALSE;
+        give_up_gains(bus);
 
         if (virInitialize() < 0) {
                 g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "libvirt cannot be initialized: %s",
@@ -161,14 +184,22 @@ static gboolean run(const Options *options, GError **error)
         return service_run(config, &service, error);
 }
 
+/* Without a word, root means the system. */
+static BusKind bus_kind(const Options *options)
+{
+        return options->system || (!options->session && geteuid() == 0) ? BUS_SYSTEM : BUS_SESSION;
+}
+
+/* What only a human can mend has statuses of its own: the service manager does not try again. */
 int main(int argc, char **argv)
 {
         g_auto(Options) options = {.threads = THREADS_UNSET};
+        g_autoptr(Config) config = config_new();
         g_autoptr(GError) error = NULL;
 
-        if (!options_parse(&options, argc, argv, &error)) {
+        if (!options_parse(&options, argc, argv, &error) || !options_check(&options, &error)) {
                 fprintf(stderr, "guestbusd: %s\n", error->message);
-                return EXIT_FAILURE;
+                return EX_USAGE;
         }
 
         if (options.version) {
@@ -176,12 +207,18 @@ int main(int argc, char **argv)
                 return EXIT_SUCCESS;
         }
 
-        logging_init(options.verbose);
+        logging_init(options.verbose ? LOG_DEBUG : LOG_NOTICE);
         /* A peer that closes its end is an error of that write, not of the process. */
         signal(SIGPIPE, SIG_IGN);
         raise_descriptor_limit();
+        limit_heaps();
 
-        if (!run(&options, &error)) {
+        if (!load_config(config, &options, bus_kind(&options), &error)) {
+                g_warning("%s", error->message);
+                return EX_CONFIG;
+        }
+
+        if (!run(&options, bus_kind(&options), config, &error)) {
                 g_warning("%s", error->message);
                 return EXIT_FAILURE;
         }

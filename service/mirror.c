@@ -1,209 +1,85 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Keeping the mirror.
+/* Keeping objects, and finding out what a new answer changes.
  *
- * There is one round of asking at a time. What becomes due meanwhile waits for the next one, so answers are
- * applied in the order in which libvirt gave them, none can overwrite a newer one, and a burst of events
- * costs one round and not one for each. */
+ * Values are GVariants, which are immutable and may have been made on a worker thread. Those that many
+ * objects have (states, booleans) are kept once: a domain takes less than 1 KiB. */
 
 #include "mirror.h"
 
-#include "error.h"
-#include "job.h"
+#include "members.h"
 #include "path.h"
 
-#include <libvirt/virterror.h>
 #include <string.h>
 
-/* Listing a domain among many costs some 3 µs, asking for one alone some 100 µs of round trip: one list of
- * all is cheaper from this many on, or from this part of all on. */
-#define LIST_FROM      16
-#define LIST_FROM_PART 32
+const Kind *const mirrored_kinds[] = {&kind_domain, &kind_network, &kind_storage_pool, NULL};
 
-typedef struct Waiter {
-        PostFunc *func;
-        void *data;
-} Waiter;
+G_STATIC_ASSERT(G_N_ELEMENTS(mirrored_kinds) == N_MIRRORED + 1);
 
-struct Mirror {
-        Link *link;
-        GHashTable *domains; /* a set of leaves */
-        gboolean filled;
-
-        gboolean running;  /* a round is under way */
-        gboolean list_due; /* for the next round */
-        GHashTable *due;   /* a set of UUIDs, for the next round */
-        GArray *waiters;   /* of Waiter, for the end of the next round */
+static const Slots slots[N_MIRRORED] = {
+        {DOMAIN1_ACTIVE, DOMAIN1_AUTOSTART, DOMAIN1_NAME, DOMAIN1_PERSISTENT, DOMAIN1_STALE, DOMAIN1_UUID},
+        {NETWORK1_ACTIVE, NETWORK1_AUTOSTART, NETWORK1_NAME, NETWORK1_PERSISTENT, NETWORK1_STALE,
+         NETWORK1_UUID},
+        {STORAGE_POOL1_ACTIVE, STORAGE_POOL1_AUTOSTART, STORAGE_POOL1_NAME, STORAGE_POOL1_PERSISTENT,
+         STORAGE_POOL1_STALE, STORAGE_POOL1_UUID},
 };
 
-/* One round: what to ask, and what libvirt said. */
-typedef struct Round {
-        Mirror *mirror;
-        GArray *waiters;
-        gboolean all;
-        GPtrArray *asked; /* UUIDs; with @all, those that there are */
-        GArray *present;  /* of gboolean, for each of @asked */
-        GError *error;
-} Round;
+struct Mirror {
+        const char *connection_path;
+        const MirrorOwner *owner;
+        void *data;
+        GHashTable *items[N_MIRRORED]; /* Item by leaf */
+        GHashTable *shared;            /* a set of values */
+        GVariant *scheduler;           /* the last that was set: most domains have the same */
+};
 
-static void mirror_start_round(Mirror *mirror);
-
-static void round_list_all(Round *round, virConnectPtr conn)
+size_t mirrored_index(const Kind *kind)
 {
-        virDomainPtr *domains = NULL;
-        int n = virConnectListAllDomains(conn, &domains, 0);
+        size_t i = 0;
 
-        if (n < 0) {
-                error_take_libvirt(&round->error);
-                return;
-        }
+        while (mirrored_kinds[i] != kind)
+                i++;
 
-        for (int i = 0; i < n; i++) {
-                char uuid[VIR_UUID_STRING_BUFLEN];
-
-                if (virDomainGetUUIDString(domains[i], uuid) == 0)
-                        g_ptr_array_add(round->asked, g_strdup(uuid));
-                virDomainFree(domains[i]);
-        }
-
-        free(domains);
+        return i;
 }
 
-static void round_ask_each(Round *round, virConnectPtr conn)
+gboolean kind_is_mirrored(const Kind *kind)
 {
-        for (guint i = 0; i < round->asked->len; i++) {
-                virDomainPtr domain = virDomainLookupByUUIDString(conn, g_ptr_array_index(round->asked, i));
-                gboolean present = domain != NULL;
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                if (mirrored_kinds[i] == kind)
+                        return TRUE;
 
-                /* Only libvirt's own word makes a domain disappear, never a failure to ask. What was answered
-                 * up to here counts. */
-                if (!domain && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN) {
-                        error_take_libvirt(&round->error);
-                        return;
-                }
-
-                g_array_append_val(round->present, present);
-                if (domain)
-                        virDomainFree(domain);
-        }
+        return FALSE;
 }
 
-/* Worker thread. */
-static void round_work(void *data)
+const Slots *kind_slots(const Kind *kind)
 {
-        Round *round = data;
-        virConnectPtr conn = link_acquire(round->mirror->link, &round->error);
-
-        if (!conn)
-                return;
-
-        if (round->all)
-                round_list_all(round, conn);
-        else
-                round_ask_each(round, conn);
-
-        virConnectClose(conn);
+        return &slots[mirrored_index(kind)];
 }
 
-static void round_free(Round *round)
+static void item_free(void *data)
 {
-        g_array_unref(round->waiters);
-        g_ptr_array_unref(round->asked);
-        g_array_unref(round->present);
-        g_clear_error(&round->error);
-        g_free(round);
+        Item *item = data;
+
+        for (size_t i = 0; i < item->kind->native->n_properties; i++)
+                g_variant_unref(item->values[i]);
+        g_clear_pointer(&item->scheduler, g_variant_unref);
+        g_free(item->values);
+        g_free(item->path);
+        g_free(item);
 }
 
-static void mirror_apply_list(Mirror *mirror, const Round *round)
-{
-        g_hash_table_remove_all(mirror->domains);
-        mirror->filled = TRUE;
-        for (guint i = 0; i < round->asked->len; i++)
-                g_hash_table_add(mirror->domains, path_uuid_leaf(g_ptr_array_index(round->asked, i)));
-}
-
-static void mirror_apply_answers(Mirror *mirror, const Round *round)
-{
-        for (guint i = 0; i < round->present->len; i++) {
-                g_autofree char *leaf = path_uuid_leaf(g_ptr_array_index(round->asked, i));
-
-                if (g_array_index(round->present, gboolean, i))
-                        g_hash_table_add(mirror->domains, g_steal_pointer(&leaf));
-                else
-                        g_hash_table_remove(mirror->domains, leaf);
-        }
-}
-
-/* Main thread. */
-static void round_done(void *data)
-{
-        Round *round = data;
-        Mirror *mirror = round->mirror;
-        gboolean again;
-
-        if (!round->all)
-                mirror_apply_answers(mirror, round);
-        else if (!round->error)
-                mirror_apply_list(mirror, round);
-
-        mirror->running = FALSE;
-        again = mirror->list_due || g_hash_table_size(mirror->due) > 0 || mirror->waiters->len > 0;
-        /* What stayed without an answer is in the next list: that of a new connection, or with whatever is
-         * due next. Not at once, as the cause is likely to be there still. */
-        if (round->error)
-                mirror->list_due = TRUE;
-        for (guint i = 0; i < round->waiters->len; i++) {
-                const Waiter *waiter = &g_array_index(round->waiters, Waiter, i);
-
-                waiter->func(waiter->data);
-        }
-
-        if (again || mirror->waiters->len > 0)
-                mirror_start_round(mirror);
-
-        round_free(round);
-}
-
-static void mirror_start_round(Mirror *mirror)
-{
-        Round *round;
-        GHashTableIter iter;
-        gpointer uuid;
-
-        if (mirror->running)
-                return;
-
-        round = g_new0(Round, 1);
-        round->mirror = mirror;
-        round->all = mirror->list_due ||
-                     g_hash_table_size(mirror->due) >= MAX(LIST_FROM, mirror_size(mirror) / LIST_FROM_PART);
-        round->asked = g_ptr_array_new_with_free_func(g_free);
-        round->present = g_array_new(FALSE, FALSE, sizeof(gboolean));
-        round->waiters = g_steal_pointer(&mirror->waiters);
-
-        g_hash_table_iter_init(&iter, mirror->due);
-        while (g_hash_table_iter_next(&iter, &uuid, NULL)) {
-                g_hash_table_iter_steal(&iter);
-                if (round->all)
-                        g_free(uuid);
-                else
-                        g_ptr_array_add(round->asked, uuid);
-        }
-
-        mirror->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
-        mirror->list_due = FALSE;
-        mirror->running = TRUE;
-        job_start(round_work, round_done, round);
-}
-
-Mirror *mirror_new(Link *link)
+Mirror *mirror_new(const char *connection_path, const MirrorOwner *owner, void *data)
 {
         Mirror *mirror = g_new0(Mirror, 1);
 
-        mirror->link = link;
-        mirror->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        mirror->due = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        mirror->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
+        mirror->connection_path = connection_path;
+        mirror->owner = owner;
+        mirror->data = data;
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                mirror->items[i] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, item_free);
+        mirror->shared =
+                g_hash_table_new_full(g_variant_hash, g_variant_equal, (GDestroyNotify)g_variant_unref, NULL);
         return mirror;
 }
 
@@ -212,54 +88,260 @@ void mirror_free(Mirror *mirror)
         if (!mirror)
                 return;
 
-        g_hash_table_unref(mirror->domains);
-        g_hash_table_unref(mirror->due);
-        g_array_unref(mirror->waiters);
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                g_hash_table_unref(mirror->items[i]);
+        g_hash_table_unref(mirror->shared);
+        g_clear_pointer(&mirror->scheduler, g_variant_unref);
         g_free(mirror);
 }
 
-static void mirror_add_waiter(Mirror *mirror, PostFunc *func, void *data)
+/* The one value that is equal to @value, which is consumed. What differs from object to object is not shared:
+ * nothing would ever be found, and the set would grow. */
+static GVariant *share(Mirror *mirror, const Kind *kind, unsigned slot, GVariant *value)
 {
-        const Waiter waiter = {func, data};
+        const Slots *own = kind_slots(kind);
+        GVariant *known;
 
-        g_array_append_val(mirror->waiters, waiter);
+        if (slot == own->name || slot == own->uuid || (kind == &kind_domain && slot == DOMAIN1_ID))
+                return value;
+
+        known = g_hash_table_lookup(mirror->shared, value);
+        if (!known) {
+                g_hash_table_add(mirror->shared, g_variant_ref(value));
+                return value;
+        }
+
+        g_variant_unref(value);
+        return g_variant_ref(known);
 }
 
-void mirror_list(Mirror *mirror, PostFunc *listed, void *data)
+/* What a property is until libvirt said something else. */
+static GVariant *default_value(const Member *property)
 {
-        mirror->list_due = TRUE;
-        mirror_add_waiter(mirror, listed, data);
-        mirror_start_round(mirror);
+        GVariant *value;
+
+        switch (property->out_type[0]) {
+        case 'b':
+                value = g_variant_new_boolean(FALSE);
+                break;
+        case 'u':
+                value = g_variant_new_uint32(0);
+                break;
+        default:
+                value = g_variant_new_string("");
+                break;
+        }
+
+        return g_variant_ref_sink(value);
 }
 
-void mirror_refresh(Mirror *mirror, const char *uuid)
+static Item *item_new(Mirror *mirror, const Kind *kind, const char *uuid)
 {
-        g_hash_table_add(mirror->due, g_strdup(uuid));
-        mirror_start_round(mirror);
+        const Member *property = interface_properties(kind->native);
+        Item *item = g_new0(Item, 1);
+
+        item->kind = kind;
+        item->path = path_uuid(mirror->connection_path, kind->collection, uuid);
+        item->leaf = strrchr(item->path, '/') + 1;
+        item->values = g_new(GVariant *, kind->native->n_properties);
+        for (unsigned i = 0; i < kind->native->n_properties; i++)
+                item->values[i] = share(mirror, kind, i, default_value(&property[i]));
+
+        g_variant_unref(item->values[kind_slots(kind)->uuid]);
+        item->values[kind_slots(kind)->uuid] = g_variant_ref_sink(g_variant_new_string(uuid));
+        return item;
 }
 
-void mirror_wait(Mirror *mirror, const char *uuid, PostFunc *shown, void *data)
+static Item *find(const Mirror *mirror, const Kind *kind, const char *uuid)
 {
-        mirror_add_waiter(mirror, shown, data);
-        mirror_refresh(mirror, uuid);
+        g_autofree char *leaf = path_uuid_leaf(uuid);
+
+        return g_hash_table_lookup(mirror->items[mirrored_index(kind)], leaf);
 }
 
-gboolean mirror_is_filled(const Mirror *mirror)
+/* Sets the values that are given, and returns the dictionary of those that changed, floating, or NULL. */
+static GVariant *item_set(Mirror *mirror, Item *item, GVariant **values)
 {
-        return mirror->filled;
+        const Interface *interface = item->kind->native;
+        const Member *property = interface_properties(interface);
+        GVariantBuilder builder;
+        gboolean changed = FALSE;
+
+        for (unsigned i = 0; i < interface->n_properties; i++) {
+                if (!values[i])
+                        continue;
+
+                if (g_variant_equal(values[i], item->values[i])) {
+                        g_variant_unref(values[i]);
+                        continue;
+                }
+
+                if (!changed)
+                        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+                changed = TRUE;
+                g_variant_unref(item->values[i]);
+                item->values[i] = share(mirror, item->kind, i, values[i]);
+                g_variant_builder_add(&builder, "{sv}", property[i].name, item->values[i]);
+        }
+
+        return changed ? g_variant_builder_end(&builder) : NULL;
 }
 
-gboolean mirror_has(const Mirror *mirror, const char *leaf)
+/* The domain has another number: it was started, or stopped. The event of a start may come before that is
+ * seen, or after. */
+static void note_start(Item *item)
 {
-        return g_hash_table_contains(mirror->domains, leaf);
+        gboolean told = item->start_told;
+
+        item->start_told = item->start_first = FALSE;
+        item->start_seen = !told && item_boolean(item, DOMAIN1_ACTIVE);
 }
 
-void mirror_iterate(const Mirror *mirror, GHashTableIter *iter)
+static void item_change(Mirror *mirror, Item *item, GVariant **values)
 {
-        g_hash_table_iter_init(iter, mirror->domains);
+        size_t n = item->kind->native->n_properties;
+        g_autofree GVariant **before = g_new(GVariant *, n);
+        g_autoptr(GVariant) changed = NULL;
+
+        for (size_t i = 0; i < n; i++)
+                before[i] = g_variant_ref(item->values[i]);
+
+        changed = item_set(mirror, item, values);
+        if (changed) {
+                g_variant_ref_sink(changed);
+                mirror->owner->changed(item, before, changed, mirror->data);
+                if (item->kind == &kind_domain && before[DOMAIN1_ID] != item->values[DOMAIN1_ID])
+                        note_start(item);
+        }
+
+        for (size_t i = 0; i < n; i++)
+                g_variant_unref(before[i]);
 }
 
-unsigned mirror_size(const Mirror *mirror)
+void mirror_update(Mirror *mirror, const Kind *kind, const char *uuid, GVariant **values)
 {
-        return g_hash_table_size(mirror->domains);
+        Item *item = find(mirror, kind, uuid);
+        GVariant *changed;
+
+        if (item) {
+                item_change(mirror, item, values);
+                return;
+        }
+
+        item = item_new(mirror, kind, uuid);
+        changed = item_set(mirror, item, values);
+        if (changed)
+                g_variant_unref(g_variant_ref_sink(changed));
+        item->start_first = kind == &kind_domain && item_boolean(item, DOMAIN1_ACTIVE);
+        g_hash_table_insert(mirror->items[mirrored_index(kind)], (void *)item->leaf, item);
+        mirror->owner->added(item, mirror->data);
+}
+
+void mirror_remove(Mirror *mirror, const Kind *kind, const char *uuid)
+{
+        Item *item = find(mirror, kind, uuid);
+
+        if (!item)
+                return;
+
+        /* Nobody who is told finds it any more. */
+        g_hash_table_steal(mirror->items[mirrored_index(kind)], item->leaf);
+        mirror->owner->removed(item, mirror->data);
+        item_free(item);
+}
+
+void mirror_keep(Mirror *mirror, const Kind *kind, GHashTable *leaves)
+{
+        g_autoptr(GPtrArray) gone = g_ptr_array_new();
+        GHashTableIter iter;
+        gpointer leaf, item;
+
+        g_hash_table_iter_init(&iter, mirror->items[mirrored_index(kind)]);
+        while (g_hash_table_iter_next(&iter, &leaf, &item))
+                if (!g_hash_table_contains(leaves, leaf))
+                        g_ptr_array_add(gone, item);
+
+        for (guint i = 0; i < gone->len; i++)
+                mirror_remove(mirror, kind, item_string(g_ptr_array_index(gone, i), kind_slots(kind)->uuid));
+}
+
+void mirror_set_scheduler(Mirror *mirror, const char *uuid, GVariant *scheduler)
+{
+        Item *item = find(mirror, &kind_domain, uuid);
+        g_autoptr(GVariant) owned = scheduler ? g_variant_ref_sink(scheduler) : NULL;
+
+        if (!item)
+                return;
+
+        g_clear_pointer(&item->scheduler, g_variant_unref);
+        if (!owned)
+                return;
+
+        if (!mirror->scheduler || !g_variant_equal(mirror->scheduler, owned)) {
+                g_clear_pointer(&mirror->scheduler, g_variant_unref);
+                mirror->scheduler = g_variant_ref(owned);
+        }
+        item->scheduler = g_variant_ref(mirror->scheduler);
+}
+
+void mirror_tell(const Item *told, const char *state, gboolean started)
+{
+        Item *item = (Item *)told; /* constant for all others */
+
+        item->told = g_intern_string(state);
+        /* The next start is another one. */
+        if (g_strcmp0(state, "shutoff") == 0)
+                item->start_first = FALSE;
+        if (!started)
+                return;
+
+        item->start_told = !item->start_seen && !item->start_first;
+        item->start_seen = item->start_first = FALSE;
+}
+
+void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale)
+{
+        GHashTableIter iter;
+        gpointer item;
+
+        mirror_iterate(mirror, kind, &iter);
+        while (g_hash_table_iter_next(&iter, NULL, &item)) {
+                GVariant *values[N_DOMAIN1] = {};
+
+                /* While nobody tells, it may be started anew. */
+                if (stale)
+                        ((Item *)item)->start_first = FALSE;
+                values[kind_slots(kind)->stale] = g_variant_ref_sink(g_variant_new_boolean(stale));
+                item_change(mirror, item, values);
+        }
+}
+
+const Item *mirror_find(const Mirror *mirror, const Kind *kind, const char *leaf)
+{
+        return g_hash_table_lookup(mirror->items[mirrored_index(kind)], leaf);
+}
+
+const Item *mirror_find_uuid(const Mirror *mirror, const Kind *kind, const char *uuid)
+{
+        return find(mirror, kind, uuid);
+}
+
+void mirror_iterate(const Mirror *mirror, const Kind *kind, GHashTableIter *iter)
+{
+        g_hash_table_iter_init(iter, mirror->items[mirrored_index(kind)]);
+}
+
+unsigned mirror_size(const Mirror *mirror, const Kind *kind)
+{
+        return g_hash_table_size(mirror->items[mirrored_index(kind)]);
+}
+
+gboolean item_boolean(const Item *item, unsigned slot)
+{
+        return g_variant_get_boolean(item->values[slot]);
+}
+
+const char *item_string(const Item *item, unsigned slot)
+{
+        return g_variant_get_string(item->values[slot], NULL);
 }

@@ -5,6 +5,7 @@
 #include "object.h"
 
 #include "error.h"
+#include "members.h"
 #include "path.h"
 
 #include <string.h>
@@ -46,18 +47,34 @@ void object_clear(Object *object)
         g_clear_pointer(&object->key, g_free);
 }
 
-const Interface *object_interface(const Object *object)
+const Item *object_item(const Object *object)
 {
+        if (object->level != OBJECT_LEAF || !kind_is_mirrored(object->kind))
+                return NULL;
+
+        return mirror_find(connection_mirror(object->connection), object->kind, object->leaf);
+}
+
+void object_interfaces(const Object *object, const Interface *interfaces[OBJECT_INTERFACES_MAX + 1])
+{
+        size_t n = 0;
+
         switch (object->level) {
+        case OBJECT_ROOT:
+                interfaces[n++] = &interface_manager1;
+                interfaces[n++] = &interface_object_manager;
+                break;
         case OBJECT_CONNECTION:
         case OBJECT_LEAF:
-                return object->kind->interface;
-        case OBJECT_ROOT:
+                interfaces[n++] = object->kind->interface;
+                if (object->kind->native)
+                        interfaces[n++] = object->kind->native;
+                break;
         case OBJECT_COLLECTION:
                 break;
         }
 
-        return NULL;
+        interfaces[n] = NULL;
 }
 
 /* Clients of libvirt-dbus know these errors by the names that its library gives them: what cannot be called
@@ -70,12 +87,15 @@ static int unknown_code(MemberKind kind)
 const Interface *object_find_interface(const Object *object, const char *name, MemberKind kind,
                                        GError **error)
 {
-        const Interface *interface = object_interface(object);
+        const Interface *interfaces[OBJECT_INTERFACES_MAX + 1];
 
+        object_interfaces(object, interfaces);
         if (!*name)
-                return interface ? interface : &no_interface;
-        if (interface && strcmp(interface->name, name) == 0)
-                return interface;
+                return interfaces[0] ? interfaces[0] : &no_interface;
+
+        for (const Interface **each = interfaces; *each; each++)
+                if (strcmp((*each)->name, name) == 0)
+                        return *each;
 
         g_set_error(error, GUESTBUS_ERROR, unknown_code(kind), "the object has no interface %s", name);
         return NULL;
@@ -84,13 +104,23 @@ const Interface *object_find_interface(const Object *object, const char *name, M
 const Member *object_find_member(const Object *object, const char *interface, MemberKind kind,
                                  const char *name, const Interface **found, GError **error)
 {
-        const Member *member;
+        const Interface *interfaces[OBJECT_INTERFACES_MAX + 1];
+        const Member *member = NULL;
 
-        *found = object_find_interface(object, interface ? interface : "", kind, error);
-        if (!*found)
-                return NULL;
+        object_interfaces(object, interfaces);
+        if (interface && *interface) {
+                *found = object_find_interface(object, interface, kind, error);
+                if (!*found)
+                        return NULL;
 
-        member = interface_find(*found, kind, name);
+                member = interface_find(*found, kind, name);
+        } else {
+                for (const Interface **each = interfaces; *each && !member; each++) {
+                        *found = *each;
+                        member = interface_find(*each, kind, name);
+                }
+        }
+
         if (!member)
                 g_set_error(error, GUESTBUS_ERROR, unknown_code(kind), "there is no %s %s%s%s",
                             kind == MEMBER_PROPERTY ? "property" : "method", name,

@@ -16,13 +16,13 @@ typedef enum ObjectLevel {
         OBJECT_LEAF,       /* /org/libvirt/QEMU/domain/_... */
 } ObjectLevel;
 
-typedef struct Object {
+struct Object {
         ObjectLevel level;
         Connection *connection; /* NULL for the root */
         const Kind *kind;       /* of a connection, of a collection's members, of a leaf; NULL for the root */
         char *key;              /* a leaf's, owned */
         const char *leaf;       /* a leaf's last element, borrowed from the path */
-} Object;
+};
 
 /* Finds what @path means, by its form alone: whether a leaf is there is for the mirror or libvirt to say.
  * FALSE when no object can be there. @connections maps names to Connection. Clear @object with object_clear()
@@ -31,10 +31,14 @@ gboolean object_resolve(GHashTable *connections, const char *path, Object *objec
 void object_clear(Object *object);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Object, object_clear)
 
-/* The object's interface besides the standard ones, or NULL. */
-const Interface *object_interface(const Object *object);
+/* What the mirror has of a leaf; NULL for none, and for what is not mirrored. */
+const Item *object_item(const Object *object);
 
-/* The same, when that is its name or @name is "", which means any; NULL and an error where it is not, called
+/* The object's interfaces besides the standard ones, ended by NULL: the one that libvirt-dbus has first. */
+#define OBJECT_INTERFACES_MAX 2
+void object_interfaces(const Object *object, const Interface *interfaces[OBJECT_INTERFACES_MAX + 1]);
+
+/* The one of that name; the first one for "", which means any. NULL and an error where there is none, called
  * after what is looked for in it. An object without any has an empty one for "". */
 const Interface *object_find_interface(const Object *object, const char *name, MemberKind kind,
                                        GError **error);

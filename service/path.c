@@ -17,6 +17,21 @@ static int hex_value(char c)
         return g_ascii_isupper(c) ? -1 : g_ascii_xdigit_value(c);
 }
 
+void path_uuid_text(const unsigned char raw[VIR_UUID_BUFLEN], char uuid[VIR_UUID_STRING_BUFLEN])
+{
+        static const char digits[] = "0123456789abcdef";
+        char *text = uuid;
+
+        for (gsize i = 0; i < VIR_UUID_BUFLEN; i++) {
+                if (uuid_has_dash((gsize)(text - uuid)))
+                        *text++ = '-';
+                *text++ = digits[raw[i] >> 4];
+                *text++ = digits[raw[i] & 0xf];
+        }
+
+        *text = '\0';
+}
+
 char *path_uuid_leaf(const char *uuid)
 {
         return g_strdelimit(g_strconcat("_", uuid, NULL), "-", '_');
@@ -27,11 +42,6 @@ char *path_uuid(const char *connection_path, const char *collection, const char 
         g_autofree char *leaf = path_uuid_leaf(uuid);
 
         return g_strconcat(connection_path, "/", collection, "/", leaf, NULL);
-}
-
-char *path_domain(const char *connection_path, const char *uuid)
-{
-        return path_uuid(connection_path, "domain", uuid);
 }
 
 char *path_name(const char *connection_path, const char *collection, const char *name)

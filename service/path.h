@@ -13,12 +13,12 @@
  * text form (virDomainGetUUIDString). Free with g_free(). */
 char *path_uuid(const char *connection_path, const char *collection, const char *uuid);
 
-/* path_uuid() in the collection "domain". */
-char *path_domain(const char *connection_path, const char *uuid);
-
 /* "/org/libvirt/QEMU", "nodedev", "net_eth0" to "/org/libvirt/QEMU/nodedev/net_5feth0". Free with g_free().
  */
 char *path_name(const char *connection_path, const char *collection, const char *name);
+
+/* The text of a UUID, as virUUIDFormat() has it, which takes a twentieth of the time for an event. */
+void path_uuid_text(const unsigned char raw[VIR_UUID_BUFLEN], char uuid[VIR_UUID_STRING_BUFLEN]);
 
 /* "6a1f...-..." to "_6a1f..._...": the last piece of path_uuid(). Free with g_free(). */
 char *path_uuid_leaf(const char *uuid);

@@ -94,6 +94,7 @@ static void run_lane(void *data, void *user_data)
                 /* Before anybody can have the lane's next call, so that this one is completed first. */
                 post(call->completed, call);
         }
+        handing_over(queue);
 }
 
 Queue *queue_new(unsigned workers)
@@ -113,6 +114,7 @@ void queue_free(Queue *queue)
                 return;
 
         g_thread_pool_free(queue->pool, FALSE, TRUE);
+        taken_over(queue);
         g_hash_table_unref(queue->lanes);
         pthread_mutex_destroy(&queue->lock);
         g_free(queue);

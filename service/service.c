@@ -14,6 +14,7 @@
 
 #include <gio/gio.h>
 #include <glib-unix.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,8 +30,10 @@
 
 typedef struct Service {
         GMainLoop *loop;
+        unsigned sigterm, sigint;
         Bus *bus;
         Dispatcher dispatcher;
+        char *epoch; /* what the numbers of events belong to */
         GError *error;
         gboolean stopping;
         gboolean late; /* the time for stopping is over */
@@ -57,6 +60,9 @@ static void on_caller_gone(const char *name, void *data)
         GHashTableIter iter;
         gpointer connection;
 
+        if (service->dispatcher.authority)
+                authority_forget(service->dispatcher.authority, name);
+        views_drop_caller(service->dispatcher.views, name);
         if (!callers_has(service->dispatcher.callers, name))
                 return;
 
@@ -67,10 +73,12 @@ static void on_caller_gone(const char *name, void *data)
 
 static void on_name_lost(const char *name, void *data)
 {
+        Service *service = data;
+
         if (strcmp(name, NAME_OWN) == 0) {
                 g_message("%s was taken over by another instance; stopping", name);
-                service_stop(data);
-        } else if (strcmp(name, NAME_COMPATIBLE) == 0) {
+                service_stop(service);
+        } else if (strcmp(name, NAME_COMPATIBLE) == 0 && !service->stopping) {
                 g_warning("%s was taken over by another program; going on as %s", name, NAME_OWN);
         }
 }
@@ -97,15 +105,20 @@ static void on_connection_changed(void *data)
         Service *service = data;
         GHashTableIter iter;
         gpointer connection;
-        unsigned connected = 0;
+        unsigned connected = 0, all = 0;
 
         g_hash_table_iter_init(&iter, service->dispatcher.connections);
-        while (g_hash_table_iter_next(&iter, NULL, &connection))
-                if (strcmp(connection_state(connection), "connected") == 0)
-                        connected++;
+        while (g_hash_table_iter_next(&iter, NULL, &connection)) {
+                /* Of these each caller has one, or none has. */
+                if (connection_is_forwarded(connection))
+                        continue;
 
-        notify_status("%u of %u hypervisors connected", connected,
-                      g_hash_table_size(service->dispatcher.connections));
+                all++;
+                if (connection_is_connected(connection))
+                        connected++;
+        }
+
+        notify_status("%u of %u hypervisors connected", connected, all);
 }
 
 static const BusOwner bus_owner = {
@@ -123,11 +136,13 @@ static void add_connections(Service *service, const Config *config)
 
         for (guint i = 0; i < config->connections->len; i++) {
                 Connection *connection =
-                        connection_new(g_ptr_array_index(config->connections, i), &config->limits,
-                                       service->bus, &connection_owner, service);
+                        connection_new(g_ptr_array_index(config->connections, i), NULL, &config->limits,
+                                       service->bus, service->epoch, &connection_owner, service);
 
                 g_hash_table_insert(connections, (void *)connection_name(connection), connection);
         }
+
+        service->dispatcher.views = views_new(config, service->bus, connections, &connection_owner, service);
 }
 
 static gboolean own_names(Service *service, gboolean replace)
@@ -170,7 +185,7 @@ static gboolean is_busy(const Service *service)
                 if (connection_is_busy(connection))
                         return TRUE;
 
-        return jobs_running() > 0;
+        return views_are_busy(service->dispatcher.views) || jobs_running() > 0;
 }
 
 static void for_each_connection(Service *service, void (*func)(Connection *))
@@ -193,11 +208,16 @@ static gboolean on_late(gpointer user_data)
 
 static void service_free(Service *service)
 {
-        /* First, for it tells of callers that leave while it sends what is left. */
+        /* A letter may have been the cause of another, such as of the end of a connection. */
+        post_flush();
+        /* Before the connections, for it tells of callers that leave while it sends what is left. */
         bus_free(service->bus, FLUSH_MS);
+        views_free(service->dispatcher.views);
         for_each_connection(service, connection_free);
         g_hash_table_unref(service->dispatcher.connections);
+        authority_free(service->dispatcher.authority);
         callers_free(service->dispatcher.callers);
+        g_free(service->epoch);
         post_shutdown();
         g_main_loop_unref(service->loop);
 }
@@ -209,6 +229,9 @@ static void service_end(Service *service)
 
         notify_stopping();
         service->dispatcher.stopping = TRUE;
+        if (service->dispatcher.authority)
+                authority_stop(service->dispatcher.authority);
+        views_stop(service->dispatcher.views);
         for_each_connection(service, connection_stop);
 
         timer = g_timeout_add(STOP_MS, on_late, service);
@@ -226,15 +249,59 @@ static void service_end(Service *service)
         if (service->error)
                 g_warning("%s", service->error->message);
         g_message("libvirt does not answer; stopping without it");
+        views_abandon(service->dispatcher.views);
         for_each_connection(service, connection_abandon);
         bus_free(service->bus, FLUSH_MS);
         _exit(service->error ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void on_early_signal(int number)
+{
+        (void)number;
+        _exit(EXIT_SUCCESS);
+}
+
+/* For the start: there is nothing to part from yet, and sd-bus, which waits for the bus's answers, would not
+ * look up. */
+static void end_at_signals(void)
+{
+        signal(SIGTERM, on_early_signal);
+        signal(SIGINT, on_early_signal);
+}
+
+static void handle_signals(Service *service)
+{
+        service->sigterm = g_unix_signal_add(SIGTERM, on_signal, service);
+        service->sigint = g_unix_signal_add(SIGINT, on_signal, service);
+}
+
+/* Until it is told to stop, or cannot begin. */
+static void serve(Service *service, const Config *config, const ServiceOptions *options)
+{
+        service->bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, service,
+                               &service->error);
+        if (!service->bus)
+                return;
+
+        service->dispatcher.authority =
+                authority_new(service->bus, &config->limits, &dispatch_authority_owner, &service->dispatcher);
+        service->dispatcher.bus = service->bus;
+        add_connections(service, config);
+        if (!own_names(service, options->replace))
+                return;
+
+        handle_signals(service);
+        notify_ready();
+        on_connection_changed(service);
+        if (!service->stopping)
+                g_main_loop_run(service->loop);
 }
 
 gboolean service_run(const Config *config, const ServiceOptions *options, GError **error)
 {
         Service service = {
                 .loop = g_main_loop_new(NULL, FALSE),
+                .epoch = g_uuid_string_random(),
                 .dispatcher =
                         {
                                 .connections = g_hash_table_new(g_str_hash, g_str_equal),
@@ -242,27 +309,15 @@ gboolean service_run(const Config *config, const ServiceOptions *options, GError
                                 .limits = &config->limits,
                         },
         };
-        unsigned sigterm = g_unix_signal_add(SIGTERM, on_signal, &service);
-        unsigned sigint = g_unix_signal_add(SIGINT, on_signal, &service);
 
+        end_at_signals();
         post_init();
         loop_register();
 
-        service.bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, &service,
-                              &service.error);
-        if (service.bus) {
-                add_connections(&service, config);
-                if (own_names(&service, options->replace)) {
-                        notify_ready();
-                        on_connection_changed(&service);
-                        if (!service.stopping)
-                                g_main_loop_run(service.loop);
-                }
-        }
-
+        serve(&service, config, options);
         service_end(&service);
-        g_source_remove(sigterm);
-        g_source_remove(sigint);
+        g_clear_handle_id(&service.sigterm, g_source_remove);
+        g_clear_handle_id(&service.sigint, g_source_remove);
 
         if (service.error) {
                 g_propagate_error(error, service.error);

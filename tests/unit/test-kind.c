@@ -145,7 +145,7 @@ static void check_round_trip(const Kind *kind, void *object)
 static int check_all(const Kind *kind)
 {
         void **objects = NULL;
-        int n = kind->list(conn, &objects);
+        int n = kind->list(conn, 0, &objects);
 
         for (int i = 0; i < n; i++) {
                 check_round_trip(kind, objects[i]);
@@ -232,7 +232,7 @@ static void test_lists_that_fail(void)
 {
         void **objects = NULL;
 
-        g_assert_cmpint(kind_nw_filter.list(conn, &objects), ==, -1);
+        g_assert_cmpint(kind_nw_filter.list(conn, 0, &objects), ==, -1);
         g_assert_null(objects);
         g_assert_cmpint(virGetLastErrorCode(), ==, VIR_ERR_NO_SUPPORT);
 }

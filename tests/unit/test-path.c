@@ -9,7 +9,7 @@
 
 static void test_build(void)
 {
-        g_autofree char *domain = path_domain("/org/libvirt/QEMU", UUID);
+        g_autofree char *domain = path_uuid("/org/libvirt/QEMU", "domain", UUID);
         g_autofree char *pool = path_uuid("/org/libvirt/Test", "storagepool", UUID);
         g_autofree char *device = path_name("/org/libvirt/Test", "nodedev", "scsi_host1");
         g_autofree char *leaf = path_uuid_leaf(UUID);
@@ -77,6 +77,16 @@ static const struct {
         {"", "_"},
         {"\xff\x01", "_ff_01"},
 };
+
+static void test_uuid_text(void)
+{
+        static const unsigned char raw[VIR_UUID_BUFLEN] = {0x00, 0x0f, 0xf0, 0xff, 0x12, 0x34, 0x56, 0x78,
+                                                           0x9a, 0xbc, 0xde, 0x01, 0x80, 0x7f, 0xa5, 0x5a};
+        char uuid[VIR_UUID_STRING_BUFLEN];
+
+        path_uuid_text(raw, uuid);
+        g_assert_cmpstr(uuid, ==, "000ff0ff-1234-5678-9abc-de01807fa55a");
+}
 
 static void test_escape(void)
 {
@@ -200,6 +210,7 @@ int main(int argc, char **argv)
 
         g_test_add_func("/path/build", test_build);
         g_test_add_func("/path/uuid", test_uuid);
+        g_test_add_func("/path/uuid-text", test_uuid_text);
         g_test_add_func("/path/escape", test_escape);
         g_test_add_func("/path/escape-bytes", test_escape_bytes);
         g_test_add_func("/path/unescape", test_unescape);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "channel.h"
+#include "connection.h"
+#include "events.h"
+#include "queue.h"
+
+#include <glib.h>
+
+/* What the two files of a connection share: connection.c has its links and its life, submit.c its calls. Main
+ * thread. */
+
+struct Connection {
+        char *name, *uri, *path;
+        Bus *bus;
+        const ConnectionOwner *owner;
+        void *data;
+        gboolean forwarded; /* it is one caller's, or stands for those */
+
+        Link *events_link;
+        Channel *calls, *readers; /* for callers who may manage, for those who may monitor */
+        Events *events;
+        Inventory *inventory;
+        Queue *queue;
+
+        GQueue open_calls;  /* all that are not answered, by their place */
+        GQueue unlisted;    /* of Call: until all objects are listed */
+        unsigned changing;  /* of @open_calls: those that may change what the mirror shows */
+        GError *list_error; /* why what is there is not known although libvirt could be asked */
+        gboolean stopped;
+        struct {
+                guint64 ok, failed, dropped, most;
+        } counters;
+};
+
+/* As ChannelConfig.fail: ends the call with a copy of @error. */
+void connection_fail_call(Call *call, const GError *error, void *data);
+
+/* As InventoryConfig.finish: the call has what it waited for. */
+void connection_wait_over(Call *call, void *data);
+
+/* As InventoryCompared: libvirt told what there is, or did not. */
+void connection_listed(const Differences *found, void *data);
+
+/* Ends calls that wait for the mirror: it has what there is to have. */
+void connection_finish_unlisted(Connection *connection);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Events in words. */
+
+#include "details.h"
+
+#include "names.h"
+
+#include <libvirt/libvirt.h>
+
+const char *details_implied_state(int event)
+{
+        switch (event) {
+        case VIR_DOMAIN_EVENT_STARTED:
+        case VIR_DOMAIN_EVENT_RESUMED:
+                return "running";
+        case VIR_DOMAIN_EVENT_SUSPENDED:
+                return "paused";
+        case VIR_DOMAIN_EVENT_STOPPED:
+                return "shutoff";
+        case VIR_DOMAIN_EVENT_SHUTDOWN:
+                return "shutdown";
+        case VIR_DOMAIN_EVENT_PMSUSPENDED:
+                return "pmsuspended";
+        case VIR_DOMAIN_EVENT_CRASHED:
+                return "crashed";
+        default:
+                return NULL;
+        }
+}
+
+gboolean details_are_doubtful(int event, int detail)
+{
+        /* The source of a migration is suspended for its last phase, and runs on when that fails. */
+        return event == VIR_DOMAIN_EVENT_SUSPENDED && (detail == VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED ||
+                                                       detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY ||
+                                                       detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY_FAILED);
+}
+
+static const char *event_enumeration(const Kind *kind)
+{
+        return kind == &kind_domain         ? "domain-event"
+               : kind == &kind_network      ? "network-event"
+               : kind == &kind_storage_pool ? "storage-pool-event"
+               : kind == &kind_node_device  ? "node-device-event"
+                                            : "secret-event";
+}
+
+void details_add(GVariantBuilder *details, const char *key, GVariant *value)
+{
+        g_variant_builder_add_value(details, g_variant_new_dict_entry(g_variant_new_string(key),
+                                                                      g_variant_new_variant(value)));
+}
+
+static void add_word(GVariantBuilder *details, const char *key, const char *word, int number)
+{
+        g_autofree char *number_key = g_strconcat(key, "-number", NULL);
+
+        details_add(details, key, g_variant_new_take_string(name_text(word, number)));
+        details_add(details, number_key, g_variant_new_int32(number));
+}
+
+static void begin_lifecycle(GVariantBuilder *details, const Kind *kind, int event)
+{
+        const char *state = kind == &kind_domain ? details_implied_state(event) : NULL;
+
+        g_variant_builder_init(details, G_VARIANT_TYPE_VARDICT);
+        add_word(details, "event", name_find(event_enumeration(kind), event), event);
+        if (state)
+                details_add(details, "state", g_variant_new_string(state));
+}
+
+GVariant *details_of_lifecycle(const Kind *kind, int event, int detail, gboolean with_detail)
+{
+        gboolean is_domain = kind == &kind_domain;
+        GVariantBuilder details;
+
+        begin_lifecycle(&details, kind, event);
+        if (with_detail)
+                add_word(&details, "detail", is_domain ? name_find_detail(event, detail) : NULL, detail);
+        if (is_domain && details_implied_state(event))
+                details_add(&details, "checked", g_variant_new_boolean(!details_are_doubtful(event, detail)));
+
+        return g_variant_builder_end(&details);
+}
+
+GVariant *details_of_found(const Kind *kind, int event)
+{
+        GVariantBuilder details;
+
+        begin_lifecycle(&details, kind, event);
+        details_add(&details, "synthetic", g_variant_new_boolean(TRUE));
+        return g_variant_builder_end(&details);
+}
+
+/* org.libvirt wraps each value of a dictionary twice; here it is once. */
+static GVariant *unwrap(GVariant *dictionary)
+{
+        GVariantBuilder builder;
+        GVariantIter iter;
+        GVariant *value;
+        const char *key;
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+        g_variant_iter_init(&iter, dictionary);
+        while (g_variant_iter_loop(&iter, "{&sv}", &key, &value)) {
+                g_autoptr(GVariant) inner = g_variant_get_variant(value);
+
+                details_add(&builder, key, inner);
+        }
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *details_of_arguments(const Member *signal, GVariant *arguments)
+{
+        GVariantBuilder details;
+
+        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        for (size_t i = 0; i < g_variant_n_children(arguments); i++) {
+                const Argument *argument = &signal->arguments[i];
+                g_autoptr(GVariant) value = g_variant_get_child_value(arguments, i);
+
+                if (argument->names) {
+                        int number = g_variant_get_int32(value);
+
+                        add_word(&details, argument->name, name_find(argument->names, number), number);
+                } else if (g_variant_is_of_type(value, G_VARIANT_TYPE_VARDICT)) {
+                        details_add(&details, argument->name, unwrap(value));
+                } else {
+                        details_add(&details, argument->name, value);
+                }
+        }
+
+        return g_variant_builder_end(&details);
+}

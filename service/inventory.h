@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus.h"
+#include "config.h"
+#include "events.h"
+#include "link.h"
+#include "mirror.h"
+#include "own.h"
+#include "refresh.h"
+#include "stream.h"
+#include "waits.h"
+
+#include <glib.h>
+
+/* What one connection has, and what happens on it: the mirror, the stream, and those who are told. Main
+ * thread. */
+
+typedef struct Inventory Inventory;
+
+/* What a comparison with libvirt found. */
+typedef struct Differences {
+        guint32 added, changed, removed;
+} Differences;
+
+/* Called when a comparison is over; @differences is NULL when libvirt could not be asked. */
+typedef void InventoryCompared(const Differences *differences, void *data);
+
+typedef struct InventoryConfig {
+        Bus *bus;
+        const Limits *limits;
+        const char *path; /* of the connection */
+        const char *uri;
+        const char *epoch;
+        Link *link;                             /* to ask over */
+        void (*finish)(Call *call, void *data); /* takes a call that waited for a state */
+        void *data;
+} InventoryConfig;
+
+/* Everything in @config must outlive it. */
+Inventory *inventory_new(const InventoryConfig *config);
+
+/* Whether answers of libvirt's are still on their way, or being told. */
+gboolean inventory_is_busy(const Inventory *inventory);
+
+/* Once it is not busy, and after inventory_stop(). NULL is fine. */
+void inventory_free(Inventory *inventory);
+
+/* libvirt told of something. */
+void inventory_event(Inventory *inventory, const Event *event);
+
+/* The connection was opened, with libvirt's name of the driver; callbacks are registered. Compares
+ * everything, and then calls @compared. */
+void inventory_opened(Inventory *inventory, const char *driver, InventoryCompared *compared, void *data);
+
+/* It was lost, for a reason as virConnectCloseReason (-1: unknown), or could not be opened. @error says why.
+ */
+void inventory_lost(Inventory *inventory, int reason, const GError *error);
+void inventory_failed(Inventory *inventory, const GError *error);
+
+/* No timers and no questions from here on. */
+void inventory_stop(Inventory *inventory);
+
+/* Has the mirror show what libvirt says of an object from now on, and then calls @done. */
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, RefreshWait *done, void *data);
+
+/* Whether nothing that libvirt told lately says that the mirror may be wrong about that object; and has @done
+ * called when that is so. */
+gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid);
+void inventory_settle(Inventory *inventory, RefreshWait *done, void *data);
+
+/* Compares everything, and then calls @compared, which may be NULL. */
+void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data);
+
+/* Whether all objects were listed at least once. */
+gboolean inventory_is_filled(const Inventory *inventory);
+
+/* What the mirror knows of a domain for sure, for a GetAll that comes now, by name of org.libvirt.Domain's
+ * property: a dictionary a{sv}, owned, where () stands for a property that cannot be read; NULL where it is
+ * not sure. */
+GVariant *inventory_facts(const Inventory *inventory, const char *uuid);
+
+const Mirror *inventory_mirror(const Inventory *inventory);
+const Stream *inventory_stream(const Inventory *inventory);
+Waits *inventory_waits(const Inventory *inventory);
+
+/* What the connection says of itself. */
+const Own *inventory_own(const Inventory *inventory);
+
+/* Adds its counters to a builder of a{st}. */
+void inventory_count(const Inventory *inventory, GVariantBuilder *counters);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The service's own interfaces: properties are values in memory, methods look into it. */
+
+#include "local.h"
+
+#include "dispatch.h"
+#include "error.h"
+#include "members.h"
+
+#include <string.h>
+
+static GVariant *manager_value(const Dispatcher *dispatcher, unsigned slot)
+{
+        GVariantBuilder paths;
+        GHashTableIter iter;
+        gpointer connection;
+
+        if (slot == MANAGER1_VERSION)
+                return g_variant_ref_sink(g_variant_new_string(GUESTBUS_VERSION));
+
+        g_variant_builder_init(&paths, G_VARIANT_TYPE_OBJECT_PATH_ARRAY);
+        g_hash_table_iter_init(&iter, dispatcher->connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                g_variant_builder_add(&paths, "o", connection_path(connection));
+        return g_variant_ref_sink(g_variant_builder_end(&paths));
+}
+
+/* The object in the mirror, or NULL and an error. */
+static const Item *find_item(const Object *object, GError **error)
+{
+        const Item *item = object_item(object);
+        const GError *missing = connection_missing(object->connection);
+
+        if (item)
+                return item;
+
+        if (missing)
+                g_propagate_error(error, g_error_copy(missing));
+        else
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
+                            "%s has no %s with that UUID", connection_name(object->connection),
+                            object->kind->collection);
+        return NULL;
+}
+
+/* A value, owned, or NULL and an error. */
+static GVariant *value_of(const Call *call, const Object *object, unsigned slot, GError **error)
+{
+        const Item *item;
+
+        if (object->level == OBJECT_ROOT)
+                return manager_value(call->dispatcher, slot);
+        if (object->level == OBJECT_CONNECTION)
+                return connection_value(object->connection, slot);
+
+        item = find_item(object, error);
+        return item ? g_variant_ref(item->values[slot]) : NULL;
+}
+
+static GVariant *all_values(const Call *call, const Object *object, GError **error)
+{
+        const Interface *interface = call->interface;
+        GVariantBuilder builder;
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+        for (size_t i = 0; i < interface->n_members; i++) {
+                const Member *member = &interface->members[i];
+                g_autoptr(GVariant) value = NULL;
+
+                if (member->kind != MEMBER_PROPERTY)
+                        continue;
+
+                value = value_of(call, object, member->slot, error);
+                if (!value) {
+                        g_variant_builder_clear(&builder);
+                        return NULL;
+                }
+
+                g_variant_builder_add(&builder, "{sv}", member->name, value);
+        }
+
+        return g_variant_builder_end(&builder);
+}
+
+static GVariant *serve(Call *call, const Object *object, GError **error)
+{
+        switch (call->type) {
+        case CALL_METHOD:
+                return call->member->local(call, object, error);
+        case CALL_GET:
+                return value_of(call, object, call->member->slot, error);
+        case CALL_GET_ALL:
+                return all_values(call, object, error);
+        case CALL_SET:
+        case CALL_INTROSPECT:
+                break;
+        }
+
+        /* No property of these interfaces is written. */
+        g_return_val_if_reached(NULL);
+}
+
+gboolean local_conclude(Call *call)
+{
+        g_auto(Object) object = {};
+        GError *error = NULL;
+        GVariant *result;
+
+        object_resolve(call->connections, call->path, &object);
+        /* Whoever keeps the call has its own end for it, which may have come already. */
+        call->conclude = NULL;
+        result = serve(call, &object, &error);
+        if (!result && !error)
+                return FALSE;
+
+        call->error = error;
+        call->result = result ? g_variant_take_ref(result) : NULL;
+        return TRUE;
+}
+
+/* All was listed, once; but the object may have come since, and who heard of that wants to read it. */
+static gboolean conclude_listed(Call *call)
+{
+        g_auto(Object) object = {};
+
+        object_resolve(call->connections, call->path, &object);
+        call->conclude = local_conclude;
+        if (object_item(&object))
+                return local_conclude(call);
+
+        connection_submit_settled(object.connection, call, object.kind, object.key);
+        return FALSE;
+}
+
+void local_submit(Call *call, const Object *object)
+{
+        gboolean mirrored = object->level == OBJECT_LEAF && kind_is_mirrored(object->kind);
+
+        call->conclude = mirrored && !object_item(object) ? conclude_listed : local_conclude;
+        if (mirrored)
+                connection_submit_listed(object->connection, call);
+        else
+                call_conclude(call);
+}
+
+GVariant *connection1_get_events(Call *call, const Object *object, GError **error)
+{
+        const Stream *stream = inventory_stream(connection_inventory(object->connection));
+        const char *epoch;
+        guint64 after;
+        guint32 max;
+
+        g_variant_get(call->args, "(&stu)", &epoch, &after, &max);
+        return stream_read(stream, epoch, after, max, error);
+}
+
+GVariant *connection1_resync(Call *call, const Object *object, GError **error)
+{
+        connection_submit_resync(object->connection, call);
+        return NULL;
+}
+
+/* More states than there are need not be named. */
+#define STATES_MAX 16
+
+/* Waiting has no end of its own, so that it may take no more than this part of all calls in flight: the
+ * others are for those that libvirt answers. */
+#define WAITS_PART 4
+
+static gboolean may_wait(const Call *call, const Object *object, GError **error)
+{
+        const Waits *waits = inventory_waits(connection_inventory(object->connection));
+        g_autoptr(GVariant) states = g_variant_get_child_value(call->args, 0);
+        const GError *missing = connection_missing(object->connection);
+
+        if (missing)
+                g_propagate_error(error, g_error_copy(missing));
+        else if (g_variant_n_children(states) > STATES_MAX)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                            "at most %u states can be named", STATES_MAX);
+        else if (waits_size(waits) >= MAX(call->limits->calls_total / WAITS_PART, 1))
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "at most %u calls can wait for states",
+                            MAX(call->limits->calls_total / WAITS_PART, 1));
+        else
+                return TRUE;
+
+        return FALSE;
+}
+
+GVariant *domain1_wait_for_state(Call *call, const Object *object, GError **error)
+{
+        if (may_wait(call, object, error))
+                connection_submit_wait(object->connection, call, object->leaf);
+
+        return NULL;
+}

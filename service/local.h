@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "call.h"
+#include "object.h"
+
+/* What is answered from memory: the service's own interfaces. Main thread. */
+
+/* Takes @call, a method or a reading of properties of one of them, on @object. It is answered as soon as what
+ * @object stands for is known: at once, but while a connection is opened for the first time. */
+void local_submit(Call *call, const Object *object);
+
+/* Answers it now, as a call's conclude() does: for those who kept it until they could be asked again. */
+gboolean local_conclude(Call *call);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* libvirt's enumerations in words, which stay what they are: virsh's, where virsh has them, in lower case
+ * with dashes. All functions work on any thread; the words are static. */
+
+/* The word of @value in the enumeration called @enumeration: domain-state, domain-event, network-event,
+ * storage-pool-event, node-device-event, secret-event, watchdog-action, io-error-action, graphics-phase,
+ * graphics-address, block-job-type, block-job-status, disk-change-reason, tray-change-reason, agent-state,
+ * agent-reason, metadata-type, memory-failure-recipient, memory-failure-action or connection-close-reason.
+ * NULL for a value that is not known, and for every value of another enumeration. */
+const char *name_find(const char *enumeration, int value);
+
+/* The word of @reason, which depends on the domain's @state; NULL when one of them is not known. */
+const char *name_find_reason(int state, int reason);
+
+/* The word of @detail, which depends on the @event of a domain's lifecycle; NULL when one of them is not
+ * known. */
+const char *name_find_detail(int event, int detail);
+
+/* A copy of @word, or for NULL, which the three above give for what libvirt may have one day, @value as
+ * digits. Free with g_free(). */
+char *name_text(const char *word, int value);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "ask.h"
+#include "link.h"
+#include "mirror.h"
+
+#include <glib.h>
+
+/* Filling the mirror: what is due to be asked, and when. Main thread.
+ *
+ * There is one round of asking at a time. What becomes due meanwhile waits for the next one, so answers are
+ * applied in the order in which libvirt gave them, none can overwrite a newer one, and a burst of events
+ * costs one round and not one for each. */
+
+typedef struct Refresh Refresh;
+
+typedef struct RefreshOwner {
+        /* The answers of a round are about to change the mirror, and have, which may take several turns of
+         * the main loop. With @all they are all there is; a round that failed on the way ends without, and
+         * without @told: the mirror does not show all that was asked. */
+        void (*applying)(gboolean all, void *data);
+        void (*applied)(gboolean all, gboolean told, void *data);
+        /* Before applied: all objects of a kind were asked for, and libvirt told of them or did not. Networks
+         * and pools may have a daemon of their own, which is away while that of the domains is there. */
+        void (*listed)(const Kind *kind, gboolean told, void *data);
+} RefreshOwner;
+
+/* @told: the mirror shows what libvirt said after the waiting began; else nobody could be asked. */
+typedef void RefreshWait(gboolean told, void *data);
+
+/* Asks over @link, which must outlive it, as @mirror must. */
+Refresh *refresh_new(Link *link, Mirror *mirror, const RefreshOwner *owner, void *data);
+
+/* Asks for nothing any more; who waits is told so. */
+void refresh_stop(Refresh *refresh);
+
+/* Frees it, once it is stopped and not busy. NULL is fine. */
+void refresh_free(Refresh *refresh);
+
+/* Asks for everything, and calls @done, which may be NULL, at the end. */
+void refresh_all(Refresh *refresh, RefreshWait *done, void *data);
+
+/* Asks for one object again, soon, and together with others that are due; with @urgent, at once. @aspects
+ * count for domains. */
+void refresh_one(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent);
+
+/* The same, and calls @done when that is done. */
+void refresh_wait(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, RefreshWait *done,
+                  void *data);
+
+/* The connection is lost: answers that are under way do not count, and facts are to be asked for again. */
+void refresh_forget(Refresh *refresh);
+
+/* Whether a round is under way. */
+gboolean refresh_is_busy(const Refresh *refresh);
+
+/* Whether everything was listed at least once. */
+gboolean refresh_is_filled(const Refresh *refresh);
+
+/* Whether nothing that libvirt told lately says that the mirror may be wrong about that object. */
+gboolean refresh_is_settled(const Refresh *refresh, const Kind *kind, const char *uuid);
+
+/* Whether an event told of the object that no round has asked about yet. */
+gboolean refresh_is_due(const Refresh *refresh, const Kind *kind, const char *uuid);
+
+/* Calls @done when what is due now was asked. */
+void refresh_settle(Refresh *refresh, RefreshWait *done, void *data);
+
+/* How many rounds there were, and how many events needed none of their own. */
+guint64 refresh_rounds(const Refresh *refresh);
+guint64 refresh_coalesced(const Refresh *refresh);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Calls of a connection: from the dispatcher to whoever can answer them, and to their end. */
+
+#include "connection_private.h"
+
+#include "error.h"
+#include "logging.h"
+
+static gboolean may_change(const Call *call)
+{
+        return call->member && call->member->changes && call->type != CALL_GET;
+}
+
+/* The call is no longer one of the connection's. */
+static void disown_call(Connection *connection, Call *call)
+{
+        g_queue_unlink(&connection->open_calls, &call->place);
+        if (may_change(call))
+                connection->changing--;
+}
+
+/* Main thread: nobody else has the call. */
+static void call_finish(void *data)
+{
+        Call *call = data;
+        Connection *connection = call->owner;
+
+        disown_call(connection, call);
+        /* What is answered from memory is not a call of the hypervisor's. */
+        if (call->error)
+                connection->counters.failed++;
+        else if (!call->conclude)
+                connection->counters.ok++;
+        call_conclude(call);
+}
+
+static void set_stopping(Call *call)
+{
+        call->conclude = NULL;
+        g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
+}
+
+static void call_shown(gboolean told, void *data)
+{
+        Call *call = data;
+        const Connection *connection = call->owner;
+
+        /* What has its answer keeps it; what would look for one finds nothing any more. */
+        if (connection->stopped && call->conclude)
+                set_stopping(call);
+        call_finish(call);
+}
+
+/* The object that a call has made or changed, as far as the mirror has such; FALSE for none. */
+static gboolean changed_object(const Call *call, const Kind **kind, char uuid[VIR_UUID_STRING_BUFLEN])
+{
+        *kind = *call->touched ? call->touched_kind : call->kind;
+
+        if (*call->touched)
+                g_strlcpy(uuid, call->touched, VIR_UUID_STRING_BUFLEN);
+        else if (call->key)
+                g_strlcpy(uuid, call->key, VIR_UUID_STRING_BUFLEN);
+        else
+                return FALSE;
+
+        /* A snapshot's key begins with its domain's, and it is the domain that is reverted. */
+        if (*kind == &kind_domain_snapshot)
+                *kind = &kind_domain;
+
+        return kind_is_mirrored(*kind);
+}
+
+static void call_completed(void *data)
+{
+        Call *call = data;
+        Connection *connection = call->owner;
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        const Kind *kind;
+
+        /* Who is told that a domain was defined must find it, and who is told that it is gone must not. */
+        if (may_change(call) && !call->error && !connection->stopped && changed_object(call, &kind, uuid))
+                inventory_wait(connection->inventory, kind, uuid, call_shown, call);
+        else
+                call_finish(call);
+}
+
+static void own_call(Connection *connection, Call *call)
+{
+        call->owner = connection;
+        g_queue_push_tail_link(&connection->open_calls, &call->place);
+        connection->counters.most = MAX(connection->counters.most, connection->open_calls.length);
+        if (may_change(call))
+                connection->changing++;
+}
+
+void connection_fail_call(Call *call, const GError *error, void *data)
+{
+        call->error = g_error_copy(error);
+        call_finish(call);
+}
+
+/* The mirror has what there is to have. */
+void connection_finish_unlisted(Connection *connection)
+{
+        GQueue calls = connection->unlisted;
+        Call *call;
+
+        g_queue_init(&connection->unlisted);
+        while ((call = g_queue_pop_head(&calls)))
+                call_shown(TRUE, call);
+}
+
+/* What a GetAll need not ask for. Not while a call is under way that may change it: one that the same client
+ * sent before this one, for instance. */
+static void add_known(const Connection *connection, Call *call)
+{
+        if (call->type == CALL_GET_ALL && call->kind == &kind_domain && connection->changing == 0)
+                call->known = inventory_facts(connection->inventory, call->key);
+}
+
+void connection_submit(Connection *connection, Call *call)
+{
+        own_call(connection, call);
+        add_known(connection, call);
+        call->connection_path = connection->path;
+        call->completed = call_completed;
+        channel_submit(call->reader ? connection->readers : connection->calls, call);
+}
+
+gboolean connection_is_settled(const Connection *connection)
+{
+        return connection->stopped || inventory_is_filled(connection->inventory) ||
+               link_error(connection->events_link) || connection->list_error;
+}
+
+const GError *connection_missing(const Connection *connection)
+{
+        if (inventory_is_filled(connection->inventory))
+                return NULL;
+
+        return connection->list_error ? connection->list_error : link_error(connection->events_link);
+}
+
+void connection_listed(const Differences *found, void *data)
+{
+        Connection *connection = data;
+
+        g_clear_error(&connection->list_error);
+        if (!found && link_state(connection->events_link) == LINK_OPEN)
+                g_set_error(&connection->list_error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                            "%s did not say what it has", connection->uri);
+        if (found)
+                log_connection(G_LOG_LEVEL_INFO, connection->name, connection->uri,
+                               "domains: %u; objects added: %u, changed: %u, removed: %u",
+                               mirror_size(connection_mirror(connection), &kind_domain), found->added,
+                               found->changed, found->removed);
+        connection_finish_unlisted(connection);
+}
+
+void connection_submit_listed(Connection *connection, Call *call)
+{
+        own_call(connection, call);
+        /* A list that failed is asked for again, for those who come later. */
+        if (connection->list_error && link_state(connection->events_link) == LINK_OPEN)
+                inventory_compare(connection->inventory, connection_listed, connection);
+
+        if (connection_is_settled(connection))
+                call_finish(call);
+        else
+                g_queue_push_tail(&connection->unlisted, call);
+}
+
+void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
+{
+        own_call(connection, call);
+        if (connection->stopped || inventory_is_settled(connection->inventory, kind, uuid))
+                call_finish(call);
+        else
+                inventory_settle(connection->inventory, call_shown, call);
+}
+
+void connection_compare(Connection *connection)
+{
+        if (!connection->stopped && link_state(connection->events_link) == LINK_OPEN)
+                inventory_compare(connection->inventory, NULL, NULL);
+}
+
+static void resynced(const Differences *found, void *data)
+{
+        Call *call = data;
+        Connection *connection = call->owner;
+        const GError *error = link_error(connection->events_link);
+
+        if (found)
+                call->result = g_variant_ref_sink(
+                        g_variant_new("(uuu)", found->added, found->changed, found->removed));
+        else if (error)
+                call->error = g_error_copy(error);
+        else
+                g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "%s could not be asked",
+                            connection->uri);
+
+        call_finish(call);
+}
+
+void connection_submit_resync(Connection *connection, Call *call)
+{
+        own_call(connection, call);
+        if (connection->stopped || link_state(connection->events_link) != LINK_OPEN)
+                resynced(NULL, call);
+        else
+                inventory_compare(connection->inventory, resynced, call);
+}
+
+void connection_submit_wait(Connection *connection, Call *call, const char *leaf)
+{
+        own_call(connection, call);
+        if (connection->stopped) {
+                set_stopping(call);
+                call_finish(call);
+                return;
+        }
+
+        waits_add(inventory_waits(connection->inventory), call, leaf);
+}
+
+void connection_wait_over(Call *call, void *data)
+{
+        call_finish(call);
+}
+
+/* A caller that has left gets no reply; but what it asked for and was not begun is not done either. */
+static void drop_call(Call *call, void *data)
+{
+        Connection *connection = call->owner;
+
+        disown_call(connection, call);
+        connection->counters.dropped++;
+        call_free(call);
+}
+
+void connection_drop_caller(Connection *connection, const char *name)
+{
+        GList *withdrawn = queue_withdraw(connection->queue, name);
+
+        withdrawn = channel_withdraw(connection->calls, name, withdrawn);
+        withdrawn = channel_withdraw(connection->readers, name, withdrawn);
+        withdrawn = calls_withdraw(&connection->unlisted, name, withdrawn);
+        for (GList *each = withdrawn; each; each = each->next)
+                drop_call(each->data, NULL);
+        g_list_free(withdrawn);
+        waits_drop(inventory_waits(connection->inventory), name, drop_call, NULL);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Views of callers.
+ *
+ * There is no way from here to the service's own identity: whoever cannot be forwarded gets an error, and
+ * root has a view like everybody else. A view whose last name has left the bus is idle: it is kept for a
+ * while, for a process that connects anew, and makes room when another one is wanted. */
+
+#include "views.h"
+
+#include "connection.h"
+#include "error.h"
+#include "identity.h"
+
+#include <unistd.h>
+
+/* One user has at most this part of all views, so that one user's processes cannot keep all others out. */
+#define USER_PART 4
+
+/* How often a closed view is looked at, until libvirt has let go of it: that takes a few round trips. */
+#define CLOSING_MS 100
+
+typedef struct View {
+        struct Views *views;
+        Identity *identity;
+        char *epoch;             /* of its events: another view of the same caller counts anew */
+        Bus *bus;                /* that reaches @names alone */
+        GHashTable *names;       /* a set: the names on the bus that it serves */
+        GHashTable *connections; /* name to Connection; the shared ones, too */
+        GPtrArray *own;          /* of Connection: the caller's */
+        guint64 used;            /* the number of the entry that was the last */
+        unsigned idle_timer;
+} View;
+
+struct Views {
+        const Config *config;
+        Bus *bus;
+        GHashTable *shared; /* name to Connection */
+        const ConnectionOwner *owner;
+        void *data;
+        GHashTable *by_identity; /* Identity to View */
+        GHashTable *by_name;     /* a name on the bus to View; the key belongs to its names */
+        GPtrArray *closing;      /* of View: stopped, but libvirt has not let go yet */
+        unsigned closing_timer;
+        guint64 entries;
+};
+
+static void for_each(const View *view, void (*func)(Connection *))
+{
+        for (guint i = 0; i < view->own->len; i++)
+                func(g_ptr_array_index(view->own, i));
+}
+
+static void add_connection(View *view, const ConnectionConfig *config)
+{
+        const Views *views = view->views;
+        Connection *connection = g_hash_table_lookup(views->shared, config->name);
+
+        if (config->forward) {
+                connection = connection_new(config, view->identity, &views->config->limits, view->bus,
+                                            view->epoch, views->owner, views->data);
+                g_ptr_array_add(view->own, connection);
+        }
+
+        g_hash_table_insert(view->connections, (void *)connection_name(connection), connection);
+}
+
+static View *view_new(Views *views, Identity *identity)
+{
+        View *view = g_new0(View, 1);
+
+        view->views = views;
+        view->identity = identity;
+        view->epoch = g_uuid_string_random();
+        view->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        view->bus = bus_narrow(views->bus, view->names);
+        view->connections = g_hash_table_new(g_str_hash, g_str_equal);
+        view->own = g_ptr_array_new();
+        for (guint i = 0; i < views->config->connections->len; i++)
+                add_connection(view, g_ptr_array_index(views->config->connections, i));
+        g_hash_table_insert(views->by_identity, view->identity, view);
+        g_info("process %d of user %u is forwarded to libvirt", (int)identity->pid, (unsigned)identity->uid);
+        return view;
+}
+
+static void view_free(void *data)
+{
+        View *view = data;
+
+        g_clear_handle_id(&view->idle_timer, g_source_remove);
+        for_each(view, connection_free);
+        g_ptr_array_unref(view->own);
+        g_hash_table_unref(view->connections);
+        bus_unnarrow(view->bus);
+        g_hash_table_unref(view->names);
+        g_free(view->epoch);
+        g_free(view->identity);
+        g_free(view);
+}
+
+static gboolean is_over(const View *view)
+{
+        for (guint i = 0; i < view->own->len; i++)
+                if (!connection_is_over(g_ptr_array_index(view->own, i)))
+                        return FALSE;
+
+        return TRUE;
+}
+
+static gboolean free_closed(gpointer user_data)
+{
+        Views *views = user_data;
+
+        for (guint i = views->closing->len; i > 0; i--)
+                if (is_over(g_ptr_array_index(views->closing, i - 1)))
+                        g_ptr_array_remove_index_fast(views->closing, i - 1);
+        if (views->closing->len > 0)
+                return G_SOURCE_CONTINUE;
+
+        views->closing_timer = 0;
+        return G_SOURCE_REMOVE;
+}
+
+/* Nobody finds it any more; it is freed when libvirt has let go. */
+static void view_close(View *view)
+{
+        Views *views = view->views;
+
+        g_clear_handle_id(&view->idle_timer, g_source_remove);
+        g_hash_table_remove(views->by_identity, view->identity);
+        g_info("process %d of user %u is forwarded no longer", (int)view->identity->pid,
+               (unsigned)view->identity->uid);
+        for_each(view, connection_stop);
+        g_ptr_array_add(views->closing, view);
+        if (views->closing_timer == 0)
+                views->closing_timer = g_timeout_add(CLOSING_MS, free_closed, views);
+}
+
+static gboolean on_idle(gpointer user_data)
+{
+        View *view = user_data;
+
+        view->idle_timer = 0;
+        view_close(view);
+        return G_SOURCE_REMOVE;
+}
+
+Views *views_new(const Config *config, Bus *bus, GHashTable *connections, const ConnectionOwner *owner,
+                 void *data)
+{
+        gboolean wanted = FALSE;
+        Views *views;
+
+        for (guint i = 0; i < config->connections->len; i++)
+                wanted |= ((const ConnectionConfig *)g_ptr_array_index(config->connections, i))->forward;
+        if (!wanted)
+                return NULL;
+
+        if (access("/proc/1/stat", F_OK) < 0)
+                g_warning("/proc does not show the processes of other users: their calls cannot be "
+                          "forwarded to libvirt; see ProtectProc in guestbusd(8)");
+
+        views = g_new0(Views, 1);
+        views->config = config;
+        views->bus = bus;
+        views->shared = connections;
+        views->owner = owner;
+        views->data = data;
+        views->by_identity = g_hash_table_new(identity_hash, identity_equal);
+        views->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+        views->closing = g_ptr_array_new_with_free_func(view_free);
+        return views;
+}
+
+/* How many views there are, of that user or, for NULL, of all; @idle is the one that was idle for longest, or
+ * NULL. */
+static unsigned count(const Views *views, const uid_t *uid, View **idle)
+{
+        GHashTableIter iter;
+        gpointer each;
+        unsigned n = 0;
+
+        *idle = NULL;
+        g_hash_table_iter_init(&iter, views->by_identity);
+        while (g_hash_table_iter_next(&iter, NULL, &each)) {
+                View *view = each;
+
+                if (uid && view->identity->uid != *uid)
+                        continue;
+
+                n++;
+                if (g_hash_table_size(view->names) == 0 && (!*idle || view->used < (*idle)->used))
+                        *idle = view;
+        }
+
+        return n;
+}
+
+static gboolean make_room_within(Views *views, const uid_t *uid, unsigned max, GError **error)
+{
+        View *idle;
+
+        if (count(views, uid, &idle) < max)
+                return TRUE;
+
+        if (!idle) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "at most %u processes%s are forwarded to libvirt at once", max,
+                            uid ? " of one user" : "");
+                return FALSE;
+        }
+
+        view_close(idle);
+        return TRUE;
+}
+
+static gboolean make_room(Views *views, uid_t uid, GError **error)
+{
+        unsigned max = views->config->limits.views, closing = 0;
+
+        for (guint i = 0; i < views->closing->len; i++)
+                closing += ((const View *)g_ptr_array_index(views->closing, i))->identity->uid == uid;
+        /* Where libvirt does not let go, this is as far as it goes. */
+        if (closing >= max) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "connections to libvirt of %u processes that have left are not closed yet", max);
+                return FALSE;
+        }
+
+        return make_room_within(views, &uid, MAX(max / USER_PART, 1), error) &&
+               make_room_within(views, NULL, max, error);
+}
+
+/* The view of that caller, who has none under this name. */
+static View *find_or_open(Views *views, const Credentials *credentials, GError **error)
+{
+        g_autofree Identity *identity = identity_new(credentials, error);
+        View *view;
+
+        if (!identity)
+                return NULL;
+
+        view = g_hash_table_lookup(views->by_identity, identity);
+        if (view)
+                return view;
+
+        return make_room(views, identity->uid, error) ? view_new(views, g_steal_pointer(&identity)) : NULL;
+}
+
+GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, GError **error)
+{
+        View *view = g_hash_table_lookup(views->by_name, sender);
+
+        if (!view) {
+                char *name;
+
+                view = find_or_open(views, credentials, error);
+                if (!view)
+                        return NULL;
+
+                name = g_strdup(sender);
+                g_hash_table_add(view->names, name);
+                g_hash_table_insert(views->by_name, name, view);
+                g_clear_handle_id(&view->idle_timer, g_source_remove);
+        }
+
+        view->used = ++views->entries;
+        return view->connections;
+}
+
+void views_drop_caller(Views *views, const char *name)
+{
+        View *view = views ? g_hash_table_lookup(views->by_name, name) : NULL;
+
+        if (!view)
+                return;
+
+        for (guint i = 0; i < view->own->len; i++)
+                connection_drop_caller(g_ptr_array_index(view->own, i), name);
+        g_hash_table_remove(views->by_name, name);
+        g_hash_table_remove(view->names, name);
+        if (g_hash_table_size(view->names) == 0)
+                view->idle_timer = g_timeout_add_seconds(views->config->limits.view_idle, on_idle, view);
+}
+
+static void for_all(const Views *views, void (*func)(Connection *))
+{
+        GHashTableIter iter;
+        gpointer view;
+
+        if (!views)
+                return;
+
+        g_hash_table_iter_init(&iter, views->by_identity);
+        while (g_hash_table_iter_next(&iter, NULL, &view))
+                for_each(view, func);
+}
+
+void views_compare(Views *views)
+{
+        for_all(views, connection_compare);
+}
+
+void views_stop(Views *views)
+{
+        GHashTableIter iter;
+        gpointer view;
+
+        if (!views)
+                return;
+
+        g_hash_table_iter_init(&iter, views->by_identity);
+        while (g_hash_table_iter_next(&iter, NULL, &view)) {
+                /* It is stopped once. */
+                g_clear_handle_id(&((View *)view)->idle_timer, g_source_remove);
+                for_each(view, connection_stop);
+        }
+}
+
+void views_abandon(Views *views)
+{
+        for_all(views, connection_abandon);
+}
+
+gboolean views_are_busy(const Views *views)
+{
+        GHashTableIter iter;
+        gpointer view;
+
+        if (!views)
+                return FALSE;
+
+        g_hash_table_iter_init(&iter, views->by_identity);
+        while (g_hash_table_iter_next(&iter, NULL, &view))
+                if (!is_over(view))
+                        return TRUE;
+
+        return views->closing->len > 0;
+}
+
+void views_free(Views *views)
+{
+        GHashTableIter iter;
+        gpointer view;
+
+        if (!views)
+                return;
+
+        g_clear_handle_id(&views->closing_timer, g_source_remove);
+        g_hash_table_unref(views->by_name);
+        g_hash_table_iter_init(&iter, views->by_identity);
+        while (g_hash_table_iter_next(&iter, NULL, &view))
+                view_free(view);
+        g_hash_table_unref(views->by_identity);
+        g_ptr_array_unref(views->closing);
+        g_free(views);
+}

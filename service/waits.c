@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Waiting for a state.
+ *
+ * A wait is checked when it begins and whenever the mirror changes; both happen on the main thread, so
+ * nothing comes between. While the connection is lost nobody knows the state, and no wait ends by it. */
+
+#include "waits.h"
+
+#include "error.h"
+#include "members.h"
+
+#include <string.h>
+
+/* The state of a domain that is not there. */
+#define GONE "gone"
+
+typedef struct Wait {
+        Waits *waits;
+        Call *call;
+        char *leaf;
+        char **states;
+        unsigned settle;       /* ms; 0: at once */
+        unsigned timer;        /* the end of all waiting */
+        unsigned settle_timer; /* while the domain is where it should be, and has to stay there */
+} Wait;
+
+struct Waits {
+        const Mirror *mirror;
+        void (*finish)(Call *call, void *data);
+        void *data;
+        GHashTable *by_leaf; /* GPtrArray of Wait */
+        gboolean blind;
+        unsigned size;
+};
+
+Waits *waits_new(const Mirror *mirror, void (*finish)(Call *call, void *data), void *data)
+{
+        Waits *waits = g_new0(Waits, 1);
+
+        waits->mirror = mirror;
+        waits->blind = TRUE;
+        waits->finish = finish;
+        waits->data = data;
+        waits->by_leaf =
+                g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+        return waits;
+}
+
+void waits_free(Waits *waits)
+{
+        if (!waits)
+                return;
+
+        g_hash_table_unref(waits->by_leaf);
+        g_free(waits);
+}
+
+/* Frees the wait and returns its call. */
+static Call *wait_end(Wait *wait)
+{
+        Waits *waits = wait->waits;
+        GPtrArray *others = g_hash_table_lookup(waits->by_leaf, wait->leaf);
+        Call *call = wait->call;
+
+        g_ptr_array_remove_fast(others, wait);
+        if (others->len == 0)
+                g_hash_table_remove(waits->by_leaf, wait->leaf);
+        waits->size--;
+
+        g_clear_handle_id(&wait->timer, g_source_remove);
+        g_clear_handle_id(&wait->settle_timer, g_source_remove);
+        g_strfreev(wait->states);
+        g_free(wait->leaf);
+        g_free(wait);
+        return call;
+}
+
+static void wait_finish(Wait *wait, GVariant *result)
+{
+        Waits *waits = wait->waits;
+        Call *call = wait_end(wait);
+
+        if (result)
+                call->result = g_variant_ref_sink(result);
+        waits->finish(call, waits->data);
+}
+
+static gboolean on_timeout(gpointer user_data)
+{
+        Wait *wait = user_data;
+
+        wait->timer = 0;
+        g_set_error(&wait->call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_TIMEOUT,
+                    "the domain came to none of the states in time");
+        wait_finish(wait, NULL);
+        return G_SOURCE_REMOVE;
+}
+
+/* The state of the domain; NULL while nobody knows it. */
+static const char *current_state(const Wait *wait)
+{
+        const Item *item = mirror_find(wait->waits->mirror, &kind_domain, wait->leaf);
+
+        if (wait->waits->blind)
+                return NULL;
+
+        return item ? item_string(item, DOMAIN1_STATE) : GONE;
+}
+
+static gboolean on_settled(gpointer user_data)
+{
+        Wait *wait = user_data;
+
+        wait->settle_timer = 0;
+        wait_finish(wait, g_variant_new_string(current_state(wait)));
+        return G_SOURCE_REMOVE;
+}
+
+/* May end the wait. */
+static void wait_check(Wait *wait)
+{
+        const char *state = current_state(wait);
+
+        if (!state || !g_strv_contains((const char *const *)wait->states, state)) {
+                g_clear_handle_id(&wait->settle_timer, g_source_remove);
+                if (state && strcmp(state, GONE) == 0) {
+                        g_set_error(&wait->call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
+                                    "there is no such domain (any more); \"" GONE "\" waits for that");
+                        wait_finish(wait, NULL);
+                }
+                return;
+        }
+
+        if (wait->settle == 0)
+                wait_finish(wait, g_variant_new_string(state));
+        else if (wait->settle_timer == 0)
+                wait->settle_timer = g_timeout_add(wait->settle, on_settled, wait);
+}
+
+/* The only option that there is. */
+static gboolean read_options(GVariant *options, unsigned *settle, GError **error)
+{
+        GVariantIter iter;
+        const char *key;
+        GVariant *value;
+
+        g_variant_iter_init(&iter, options);
+        while (g_variant_iter_next(&iter, "{&sv}", &key, &value)) {
+                g_autoptr(GVariant) owned = value;
+
+                if (strcmp(key, "settle") != 0 || !g_variant_is_of_type(owned, G_VARIANT_TYPE_UINT32)) {
+                        g_set_error(
+                                error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                                "option \"%s\" of type \"%s\" is not known; there is settle, of type \"u\"",
+                                key, g_variant_get_type_string(owned));
+                        return FALSE;
+                }
+
+                *settle = g_variant_get_uint32(owned);
+        }
+
+        return TRUE;
+}
+
+void waits_add(Waits *waits, Call *call, const char *leaf)
+{
+        Wait *wait = g_new0(Wait, 1);
+        g_autoptr(GVariant) options = NULL;
+        GPtrArray *others = g_hash_table_lookup(waits->by_leaf, leaf);
+        guint32 timeout;
+
+        if (!others) {
+                others = g_ptr_array_new();
+                g_hash_table_insert(waits->by_leaf, g_strdup(leaf), others);
+        }
+
+        g_ptr_array_add(others, wait);
+        waits->size++;
+        wait->waits = waits;
+        wait->call = call;
+        wait->leaf = g_strdup(leaf);
+        g_variant_get(call->args, "(^asu@a{sv})", &wait->states, &timeout, &options);
+        if (!read_options(options, &wait->settle, &call->error)) {
+                wait_finish(wait, NULL);
+                return;
+        }
+
+        if (timeout > 0)
+                wait->timer = g_timeout_add(timeout, on_timeout, wait);
+        wait_check(wait);
+}
+
+/* The waits for a domain as they are now: each may end meanwhile. */
+static GPtrArray *waits_of(const Waits *waits, const char *leaf)
+{
+        GPtrArray *some = g_hash_table_lookup(waits->by_leaf, leaf);
+
+        return some ? g_ptr_array_copy(some, NULL, NULL) : NULL;
+}
+
+void waits_check(Waits *waits, const char *leaf)
+{
+        g_autoptr(GPtrArray) some = waits_of(waits, leaf);
+
+        for (guint i = 0; some && i < some->len; i++)
+                wait_check(g_ptr_array_index(some, i));
+}
+
+void waits_set_blind(Waits *waits, gboolean blind)
+{
+        g_autoptr(GPtrArray) leaves = g_ptr_array_new_with_free_func(g_free);
+        GHashTableIter iter;
+        gpointer leaf;
+
+        waits->blind = blind;
+        g_hash_table_iter_init(&iter, waits->by_leaf);
+        while (g_hash_table_iter_next(&iter, &leaf, NULL))
+                g_ptr_array_add(leaves, g_strdup(leaf));
+        for (guint i = 0; i < leaves->len; i++)
+                waits_check(waits, g_ptr_array_index(leaves, i));
+}
+
+void waits_disturb(Waits *waits, const char *leaf)
+{
+        g_autoptr(GPtrArray) some = waits_of(waits, leaf);
+
+        for (guint i = 0; some && i < some->len; i++) {
+                Wait *wait = g_ptr_array_index(some, i);
+
+                if (wait->settle_timer == 0)
+                        continue;
+
+                g_source_remove(wait->settle_timer);
+                wait->settle_timer = g_timeout_add(wait->settle, on_settled, wait);
+        }
+}
+
+void waits_drop(Waits *waits, const char *caller, void (*drop)(Call *call, void *data), void *data)
+{
+        g_autoptr(GPtrArray) dropped = g_ptr_array_new();
+        GHashTableIter iter;
+        gpointer some;
+
+        g_hash_table_iter_init(&iter, waits->by_leaf);
+        while (g_hash_table_iter_next(&iter, NULL, &some)) {
+                GPtrArray *each = some;
+
+                for (guint i = 0; i < each->len; i++) {
+                        Wait *wait = g_ptr_array_index(each, i);
+
+                        if (!caller || strcmp(caller_name(wait->call->caller), caller) == 0)
+                                g_ptr_array_add(dropped, wait);
+                }
+        }
+
+        for (guint i = 0; i < dropped->len; i++)
+                drop(wait_end(g_ptr_array_index(dropped, i)), data);
+}
+
+unsigned waits_size(const Waits *waits)
+{
+        return waits->size;
+}

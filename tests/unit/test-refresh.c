@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Rounds of asking the test driver inside this process. */
+
+#include "job.h"
+#include "link.h"
+#include "logging.h"
+#include "loop.h"
+#include "members.h"
+#include "refresh.h"
+
+#include <dlfcn.h>
+
+#define ROOT "/org/libvirt/Test"
+#define TEST "6695eb01-f6a4-8304-79aa-97f2502e193f"
+#define NEW  "00000000-1111-2222-3333-444444444444"
+#define XML                                                                                                  \
+        "<domain type='test'><name>new</name><uuid>" NEW "</uuid><memory>1024</memory>"                      \
+        "<os><type>hvm</type></os></domain>"
+
+static const Limits limits = {.open_timeout = 10, .keepalive_interval = 5, .keepalive_count = 5};
+
+static Link *test_link;
+static Mirror *mirror;
+static Refresh *refresh;
+static virConnectPtr plain; /* keeps what the driver has */
+static unsigned added, changed, removed;
+static unsigned applied, applied_told, applied_all, done, done_told;
+static gint networks_fail; /* atomic: workers ask */
+
+/* In libvirt's place: networks may have a daemon of their own, which is away while the connection lives. */
+int virConnectListAllNetworks(virConnectPtr conn, virNetworkPtr **networks, unsigned flags)
+{
+        int (*list)(virConnectPtr, virNetworkPtr **, unsigned);
+
+        if (g_atomic_int_get(&networks_fail))
+                return -1;
+
+        *(void **)&list = dlsym(RTLD_NEXT, "virConnectListAllNetworks");
+        return list(conn, networks, flags);
+}
+
+static void on_added(const Item *item, void *data)
+{
+        added++;
+}
+
+static void on_changed(const Item *item, GVariant *const *before, GVariant *news, void *data)
+{
+        changed++;
+}
+
+static void on_removed(const Item *item, void *data)
+{
+        removed++;
+}
+
+static const MirrorOwner mirror_owner = {.added = on_added, .changed = on_changed, .removed = on_removed};
+
+static void on_applying(gboolean all, void *data)
+{
+}
+
+static void on_applied(gboolean all, gboolean told, void *data)
+{
+        applied++;
+        applied_told += told ? 1 : 0;
+        applied_all += all ? 1 : 0;
+}
+
+static void on_listed(const Kind *kind, gboolean told, void *data)
+{
+        g_assert_cmpint(told, ==, kind != &kind_network || !g_atomic_int_get(&networks_fail));
+}
+
+static const RefreshOwner refresh_owner = {.applying = on_applying,
+                                           .applied = on_applied,
+                                           .listed = on_listed};
+
+static void on_link(Link *link, void *data)
+{
+}
+
+static void on_link_failed(Link *link, const GError *error, void *data)
+{
+}
+
+static const LinkOwner link_owner = {.opened = on_link, .lost = on_link, .failed = on_link_failed};
+
+static void on_done(gboolean told, void *data)
+{
+        done++;
+        done_told += told ? 1 : 0;
+}
+
+static void finish_jobs(void)
+{
+        while (jobs_running() > 0)
+                g_main_context_iteration(NULL, TRUE);
+        while (g_main_context_iteration(NULL, FALSE))
+                ;
+}
+
+/* Until all is asked that is due. */
+static void finish_due(void)
+{
+        while (!refresh_is_settled(refresh, &kind_domain, TEST) ||
+               !refresh_is_settled(refresh, &kind_domain, NEW) ||
+               !refresh_is_settled(refresh, &kind_network, TEST))
+                g_main_context_iteration(NULL, TRUE);
+        finish_jobs();
+}
+
+static void set_up(gboolean open)
+{
+        added = changed = removed = applied = applied_told = applied_all = done = done_told = 0;
+        plain = virConnectOpen("test:///default");
+        g_assert_nonnull(plain);
+        test_link = link_new("Test", "test:///default", FALSE, &limits, &link_owner, NULL);
+        if (open) {
+                link_open(test_link);
+                while (link_state(test_link) != LINK_OPEN)
+                        g_main_context_iteration(NULL, TRUE);
+        }
+        mirror = mirror_new(ROOT, &mirror_owner, NULL);
+        refresh = refresh_new(test_link, mirror, &refresh_owner, NULL);
+}
+
+static void tear_down(void)
+{
+        refresh_stop(refresh);
+        link_shut(test_link);
+        finish_jobs();
+        refresh_free(refresh);
+        mirror_free(mirror);
+        link_free(test_link);
+        g_assert_cmpint(virConnectClose(plain), ==, 0);
+}
+
+static const Item *find(const char *uuid)
+{
+        return mirror_find_uuid(mirror, &kind_domain, uuid);
+}
+
+static void define(void)
+{
+        virDomainPtr domain = virDomainDefineXML(plain, XML);
+
+        g_assert_nonnull(domain);
+        virDomainFree(domain);
+}
+
+static void undefine(void)
+{
+        virDomainPtr domain = virDomainLookupByUUIDString(plain, NEW);
+
+        g_assert_cmpint(virDomainUndefine(domain), ==, 0);
+        virDomainFree(domain);
+}
+
+static void test_all(void)
+{
+        set_up(TRUE);
+        g_assert_false(refresh_is_filled(refresh));
+        refresh_all(refresh, on_done, NULL);
+        g_assert_false(refresh_is_settled(refresh, &kind_domain, TEST));
+        finish_jobs();
+        g_assert_cmpuint(done_told, ==, 1);
+        g_assert_true(refresh_is_filled(refresh));
+        g_assert_true(refresh_is_settled(refresh, &kind_domain, TEST));
+        g_assert_cmpuint(added, ==, 3);
+        for (size_t i = 0; mirrored_kinds[i]; i++)
+                g_assert_cmpuint(mirror_size(mirror, mirrored_kinds[i]), ==, 1);
+        g_assert_cmpstr(item_string(find(TEST), DOMAIN1_STATE), ==, "running");
+        g_assert_true(item_boolean(find(TEST), DOMAIN1_ACTIVE));
+        g_assert_true(item_boolean(find(TEST), DOMAIN1_PERSISTENT));
+
+        /* What a list does not say came in a round of its own. */
+        g_assert_cmpuint(applied_all, ==, 1);
+        g_assert_cmpuint(refresh_rounds(refresh), ==, applied);
+        g_assert_cmpuint(applied_told, ==, applied);
+        g_assert_nonnull(find(TEST)->scheduler);
+        g_assert_cmpstr(item_string(find(TEST), DOMAIN1_OS_TYPE), !=, "");
+        tear_down();
+}
+
+static void test_one(void)
+{
+        set_up(TRUE);
+        refresh_all(refresh, NULL, NULL);
+        finish_jobs();
+        added = 0;
+
+        define();
+        refresh_one(refresh, &kind_domain, NEW, ASPECT_DEFINITION, FALSE);
+        finish_due();
+        g_assert_cmpuint(added, ==, 1);
+        g_assert_true(item_boolean(find(NEW), DOMAIN1_PERSISTENT));
+        g_assert_cmpstr(item_string(find(NEW), DOMAIN1_STATE), ==, "shutoff");
+
+        undefine();
+        g_assert_nonnull(find(NEW));
+        refresh_one(refresh, &kind_domain, NEW, ASPECT_STATE, FALSE);
+        finish_due();
+        g_assert_null(find(NEW));
+        g_assert_cmpuint(removed, ==, 1);
+        g_assert_cmpuint(applied_all, ==, 1);
+        tear_down();
+}
+
+/* However often something is due, a round that began earlier and one that begins after it are enough. */
+static void test_coalesces(void)
+{
+        guint64 before;
+
+        set_up(TRUE);
+        refresh_all(refresh, NULL, NULL);
+        finish_jobs();
+        before = refresh_rounds(refresh);
+
+        for (unsigned i = 0; i < 1000; i++) {
+                refresh_one(refresh, &kind_domain, TEST, ASPECT_STATE, FALSE);
+                refresh_one(refresh, &kind_network, TEST, ASPECT_STATE, FALSE);
+        }
+        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, on_done, NULL);
+        g_assert_false(refresh_is_settled(refresh, &kind_domain, TEST));
+        g_assert_cmpuint(done, ==, 0);
+        finish_jobs();
+        g_assert_cmpuint(done_told, ==, 1);
+        g_assert_cmpuint(refresh_rounds(refresh), >, before);
+        g_assert_cmpuint(refresh_rounds(refresh), <=, before + 2);
+        g_assert_cmpuint(refresh_coalesced(refresh), >=, 1990);
+        g_assert_cmpuint(changed, ==, 1); /* the OSType, at the beginning */
+        g_assert_true(refresh_is_settled(refresh, &kind_domain, TEST));
+        tear_down();
+}
+
+/* What comes in a row is asked about some twenty times a second, and the last of it, too. */
+static void test_rests(void)
+{
+        guint64 before;
+        gint64 began;
+
+        set_up(TRUE);
+        refresh_all(refresh, NULL, NULL);
+        finish_jobs();
+        before = refresh_rounds(refresh);
+        began = g_get_monotonic_time();
+        while (refresh_rounds(refresh) < before + 5) {
+                refresh_one(refresh, &kind_domain, TEST, ASPECT_STATE, FALSE);
+                g_main_context_iteration(NULL, FALSE);
+        }
+        g_assert_cmpint(g_get_monotonic_time() - began, >, 4 * 45000);
+        finish_due();
+        tear_down();
+}
+
+/* Many are asked for by a list, which also shows what is gone. */
+static void test_many_are_a_list(void)
+{
+        set_up(TRUE);
+        define();
+        refresh_all(refresh, NULL, NULL);
+        finish_jobs();
+        g_assert_nonnull(find(NEW));
+        undefine();
+        /* The first begins a round of its own. */
+        refresh_one(refresh, &kind_domain, TEST, ASPECT_STATE, FALSE);
+        for (unsigned i = 0; i < 100; i++) {
+                g_autofree char *uuid = g_strdup_printf("00000000-1111-2222-3333-%012u", i);
+
+                refresh_one(refresh, &kind_domain, uuid, ASPECT_STATE, FALSE);
+        }
+        finish_due();
+        g_assert_null(find(NEW));
+        g_assert_cmpuint(mirror_size(mirror, &kind_domain), ==, 1);
+        g_assert_cmpuint(applied_all, ==, 1);
+        tear_down();
+}
+
+/* When nobody can be asked nothing changes, and who waits is told so. */
+static void test_nobody_to_ask(void)
+{
+        set_up(FALSE);
+        refresh_all(refresh, on_done, NULL);
+        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, on_done, NULL);
+        finish_jobs();
+        g_assert_cmpuint(done, ==, 2);
+        g_assert_cmpuint(done_told, ==, 0);
+        g_assert_cmpuint(applied, >, 0);
+        g_assert_cmpuint(applied_told, ==, 0);
+        g_assert_cmpuint(applied_all, ==, 0);
+        g_assert_false(refresh_is_filled(refresh));
+        g_assert_cmpuint(added + changed + removed, ==, 0);
+        tear_down();
+}
+
+static void test_what_is_there_stays(void)
+{
+        set_up(TRUE);
+        refresh_all(refresh, NULL, NULL);
+        finish_jobs();
+        link_shut(test_link);
+        refresh_forget(refresh);
+        g_assert_null(find(TEST)->scheduler);
+        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, on_done, NULL);
+        refresh_all(refresh, on_done, NULL);
+        finish_jobs();
+        g_assert_cmpuint(done, ==, 2);
+        g_assert_cmpuint(done_told, ==, 0);
+        g_assert_cmpuint(removed, ==, 0);
+        g_assert_nonnull(find(TEST));
+        g_assert_true(refresh_is_filled(refresh));
+        tear_down();
+        refresh_free(NULL);
+}
+
+static void set_persistent(const char *uuid, gboolean persistent)
+{
+        GVariant *values[N_DOMAIN1] = {};
+
+        values[DOMAIN1_PERSISTENT] = g_variant_ref_sink(g_variant_new_boolean(persistent));
+        mirror_update(mirror, &kind_domain, uuid, values);
+}
+
+/* There is no event for the moment in which a transient domain that has stopped goes. */
+static void test_what_cannot_last_is_asked_again(void)
+{
+        virDomainPtr domain;
+
+        set_up(TRUE);
+        define();
+        domain = virDomainLookupByUUIDString(plain, NEW);
+        refresh_all(refresh, NULL, NULL);
+        finish_jobs();
+        g_assert_false(item_boolean(find(NEW), DOMAIN1_ACTIVE));
+
+        /* It is asked once, as any. */
+        refresh_wait(refresh, &kind_domain, NEW, ASPECT_LIFE, on_done, NULL);
+        finish_jobs();
+        g_assert_true(refresh_is_settled(refresh, &kind_domain, NEW));
+
+        set_persistent(NEW, FALSE);
+        refresh_wait(refresh, &kind_domain, NEW, ASPECT_LIFE, on_done, NULL);
+        finish_jobs();
+        g_assert_nonnull(find(NEW));
+        undefine();
+        while (find(NEW))
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpuint(removed, ==, 1);
+        virDomainFree(domain);
+        tear_down();
+}
+
+static gboolean on_late(gpointer data)
+{
+        *(gboolean *)data = TRUE;
+        return G_SOURCE_REMOVE;
+}
+
+/* What is not answered is asked for again, in a while; and the rest goes on meanwhile. */
+static void test_what_is_not_answered_holds_up_nothing(void)
+{
+        gboolean late = FALSE;
+        guint64 rounds;
+        unsigned timer;
+
+        set_up(TRUE);
+        g_atomic_int_set(&networks_fail, TRUE);
+        refresh_all(refresh, NULL, NULL);
+        timer = g_timeout_add_seconds(5, on_late, &late);
+        while (!late && (!find(TEST) || !find(TEST)->scheduler))
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_false(late);
+        g_source_remove(timer);
+
+        /* The list, the facts, and the next question about networks, which did not come at once. */
+        rounds = refresh_rounds(refresh);
+        timer = g_timeout_add(250, on_late, &late);
+        while (!late)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpuint(refresh_rounds(refresh), >, rounds);
+        g_assert_cmpuint(refresh_rounds(refresh), <, 8);
+
+        g_atomic_int_set(&networks_fail, FALSE);
+        while (mirror_size(mirror, &kind_network) == 0)
+                g_main_context_iteration(NULL, TRUE);
+        tear_down();
+}
+
+static unsigned heard, applied_when_heard;
+
+static void on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *data)
+{
+        heard++;
+        applied_when_heard = applied;
+}
+
+/* The answer is there, and then an event; the main loop finds both at once. */
+static void test_events_come_before_answers(void)
+{
+        int id;
+
+        set_up(TRUE);
+        heard = 0;
+        id = virConnectDomainEventRegisterAny(plain, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                              VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), NULL, NULL);
+        g_assert_cmpint(id, >=, 0);
+        finish_jobs();
+
+        refresh_all(refresh, on_done, NULL);
+        while (!g_main_context_pending(NULL))
+                g_thread_yield();
+        define();
+        while (applied == 0)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpuint(heard, ==, 1);
+        g_assert_cmpuint(applied_when_heard, ==, 0);
+
+        undefine();
+        g_assert_cmpint(virConnectDomainEventDeregisterAny(plain, id), ==, 0);
+        tear_down();
+}
+
+int main(int argc, char **argv)
+{
+        int r;
+
+        g_test_init(&argc, &argv, NULL);
+        logging_init(FALSE);
+        g_assert_cmpint(virInitialize(), ==, 0);
+        post_init();
+        loop_register();
+        g_test_add_func("/refresh/all", test_all);
+        g_test_add_func("/refresh/one", test_one);
+        g_test_add_func("/refresh/coalesces", test_coalesces);
+        g_test_add_func("/refresh/rests", test_rests);
+        g_test_add_func("/refresh/many-are-a-list", test_many_are_a_list);
+        g_test_add_func("/refresh/nobody-to-ask", test_nobody_to_ask);
+        g_test_add_func("/refresh/what-is-there-stays", test_what_is_there_stays);
+        g_test_add_func("/refresh/what-cannot-last-is-asked-again", test_what_cannot_last_is_asked_again);
+        g_test_add_func("/refresh/what-is-not-answered-holds-up-nothing",
+                        test_what_is_not_answered_holds_up_nothing);
+        g_test_add_func("/refresh/events-come-before-answers", test_events_come_before_answers);
+        r = g_test_run();
+        post_shutdown();
+        return r;
+}

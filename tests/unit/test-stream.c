@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The stream: numbers, what is kept, and what is told again. On a private bus, as each event is a signal. */
+
+#include "bus.h"
+#include "error.h"
+#include "members.h"
+#include "stream.h"
+
+#include <gio/gio.h>
+
+#define EPOCH "one"
+#define PATH  "/org/libvirt/Test/network/_1"
+
+static GTestDBus *bus_daemon;
+static Bus *bus;
+static const Limits bus_limits = {.reply_bytes = 1 << 20};
+
+static int on_call(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+        return 0;
+}
+
+static void on_caller_gone(const char *name, void *data)
+{
+}
+
+static void on_closed(void *data)
+{
+        g_assert_not_reached();
+}
+
+static const BusOwner owner = {
+        .call = on_call, .caller_gone = on_caller_gone, .name_lost = on_caller_gone, .closed = on_closed};
+
+static GVariant *details_new(const char *text)
+{
+        GVariantBuilder builder;
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(&builder, "{sv}", "text", g_variant_new_string(text));
+        return g_variant_builder_end(&builder);
+}
+
+static void add(Stream *stream, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                guint64 before = stream_sequence(stream);
+
+                g_assert_cmpuint(stream_add(stream, &kind_network, PATH, "refresh", "n", details_new("x"),
+                                            FALSE),
+                                 ==, before + 1);
+        }
+}
+
+/* Reads, and checks that the events are those from @first to @last, and whether there are more. */
+static void check_read(const Stream *stream, guint64 after, guint32 max, guint64 first, guint64 last,
+                       gboolean complete)
+{
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GVariant) result = stream_read(stream, EPOCH, after, max, &error);
+        g_autoptr(GVariant) events = NULL;
+        gboolean is_complete;
+
+        g_assert_no_error(error);
+        g_variant_ref_sink(result);
+        g_variant_get(result, "(@a(ostxsa{sv})b)", &events, &is_complete);
+        g_assert_true(is_complete == complete);
+        g_assert_cmpuint(g_variant_n_children(events), ==, last - first + 1);
+        for (guint64 i = first; i <= last; i++) {
+                guint64 number;
+
+                g_variant_get_child(events, i - first, "(&o&stx&s@a{sv})", NULL, NULL, &number, NULL, NULL,
+                                    NULL);
+                g_assert_cmpuint(number, ==, i);
+        }
+}
+
+static void check_refused(const Stream *stream, const char *epoch, guint64 after, int code)
+{
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(stream_read(stream, epoch, after, 0, &error));
+        g_assert_error(error, GUESTBUS_ERROR, code);
+}
+
+static guint64 counter(const Stream *stream, const char *name)
+{
+        g_autoptr(GVariant) counters = NULL;
+        GVariantBuilder builder;
+        guint64 value = 0;
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));
+        stream_count(stream, &builder);
+        counters = g_variant_ref_sink(g_variant_builder_end(&builder));
+        g_variant_lookup(counters, name, "t", &value);
+        return value;
+}
+
+static void test_numbers(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 100, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+
+        g_assert_cmpuint(stream_sequence(stream), ==, 0);
+        check_read(stream, 0, 0, 1, 0, TRUE);
+        check_refused(stream, EPOCH, 1, GUESTBUS_ERROR_INVALID_ARGS);
+
+        add(stream, 10);
+        check_read(stream, 0, 0, 1, 10, TRUE);
+        check_read(stream, 0, 3, 1, 3, FALSE);
+        check_read(stream, 7, 3, 8, 10, TRUE);
+        check_read(stream, 7, 2, 8, 9, FALSE);
+        check_read(stream, 10, 0, 11, 10, TRUE);
+        check_refused(stream, EPOCH, 11, GUESTBUS_ERROR_INVALID_ARGS);
+        check_refused(stream, EPOCH, G_MAXUINT64, GUESTBUS_ERROR_INVALID_ARGS);
+        check_refused(stream, "two", 10, GUESTBUS_ERROR_GONE);
+        check_refused(stream, "", 0, GUESTBUS_ERROR_GONE);
+        stream_free(stream);
+}
+
+static void test_too_late(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 8, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+
+        add(stream, 8);
+        check_read(stream, 0, 0, 1, 8, TRUE);
+        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 0);
+        add(stream, 1);
+        check_refused(stream, EPOCH, 0, GUESTBUS_ERROR_GONE);
+        check_read(stream, 1, 0, 2, 9, TRUE);
+        add(stream, 1000);
+        check_refused(stream, EPOCH, 1000, GUESTBUS_ERROR_GONE);
+        check_read(stream, 1001, 0, 1002, 1009, TRUE);
+        check_read(stream, 1005, 2, 1006, 1007, FALSE);
+        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 1001);
+        stream_free(stream);
+}
+
+/* Nothing is kept, and yet everything has its number. */
+static void test_none_kept(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+
+        add(stream, 3);
+        check_read(stream, 3, 0, 4, 3, TRUE);
+        check_refused(stream, EPOCH, 2, GUESTBUS_ERROR_GONE);
+        stream_free(stream);
+}
+
+static void test_bytes(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 1000, .events_bytes = 4096};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+        g_autofree char *long_text = g_strnfill(3000, 'x'), *too_long = g_strnfill(5000, 'x');
+        guint64 kept;
+
+        add(stream, 500);
+        kept = 500 - counter(stream, "events.dropped");
+        g_assert_cmpuint(kept, >, 4096 / 200);
+        g_assert_cmpuint(kept, <, 4096 / 40);
+        check_read(stream, 500 - kept, 0, 501 - kept, 500, TRUE);
+
+        /* One that is long takes the place of many, one that is too long of all. */
+        stream_add(stream, &kind_network, PATH, "refresh", "n", details_new(long_text), FALSE);
+        g_assert_cmpuint(501 - counter(stream, "events.dropped"), <, kept / 2);
+        check_read(stream, 500, 0, 501, 501, TRUE);
+        stream_add(stream, &kind_network, PATH, "refresh", "n", details_new(too_long), FALSE);
+        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 502);
+        check_read(stream, 502, 0, 503, 502, TRUE);
+        check_refused(stream, EPOCH, 501, GUESTBUS_ERROR_GONE);
+        add(stream, 1);
+        check_read(stream, 502, 0, 503, 503, TRUE);
+        stream_free(stream);
+}
+
+/* A reply takes as much as it may; one event that alone is more than that is an error, not an endless loop.
+ */
+static void test_a_reply_has_a_limit(void)
+{
+        const Limits limits = {.reply_bytes = 2048, .events_kept = 1000, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+        g_autofree char *long_text = g_strnfill(1500, 'x');
+        guint64 after = 0;
+        unsigned parts = 0;
+
+        add(stream, 100);
+        while (after < 100) {
+                g_autoptr(GVariant) result = g_variant_ref_sink(stream_read(stream, EPOCH, after, 0, NULL));
+                g_autoptr(GVariant) events = g_variant_get_child_value(result, 0);
+
+                g_assert_cmpuint(g_variant_get_size(result), <=, limits.reply_bytes);
+                g_assert_cmpuint(g_variant_n_children(events), >, 0);
+                after += g_variant_n_children(events);
+                parts++;
+        }
+        g_assert_cmpuint(after, ==, 100);
+        g_assert_cmpuint(parts, >, 3);
+
+        stream_add(stream, &kind_network, PATH, "refresh", "n", details_new(long_text), FALSE);
+        check_refused(stream, EPOCH, 100, GUESTBUS_ERROR_LIMITS_EXCEEDED);
+        check_read(stream, 99, 1, 100, 100, FALSE);
+        stream_free(stream);
+}
+
+static void test_what_is_kept(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 10, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+        g_autoptr(GVariant) result = NULL, events = NULL;
+        gint64 before = g_get_real_time(), at;
+        const char *path, *word, *name;
+
+        stream_add(stream, &kind_connect, "/org/libvirt/Test", "opened", "", details_new("x"), FALSE);
+        result = g_variant_ref_sink(stream_read(stream, EPOCH, 0, 0, NULL));
+        events = g_variant_get_child_value(result, 0);
+        g_variant_get_child(events, 0, "(&o&stx&s@a{sv})", &path, &word, NULL, &at, &name, NULL);
+        g_assert_cmpstr(path, ==, "/org/libvirt/Test");
+        g_assert_cmpstr(word, ==, "opened");
+        g_assert_cmpstr(name, ==, "");
+        g_assert_cmpint(at, >=, before);
+        g_assert_cmpint(at, <=, g_get_real_time());
+        stream_free(stream);
+}
+
+static void test_counters(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 1, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+
+        add(stream, 3);
+        stream_add(stream, &kind_network, PATH, "lifecycle", "n", details_new("x"), TRUE);
+        stream_add(stream, &kind_network, PATH, "lifecycle", "n", details_new("x"), FALSE);
+
+        g_assert_cmpuint(counter(stream, "events"), ==, 5);
+        g_assert_cmpuint(counter(stream, "events.refresh"), ==, 3);
+        g_assert_cmpuint(counter(stream, "events.lifecycle"), ==, 2);
+        g_assert_cmpuint(counter(stream, "events.synthetic"), ==, 1);
+        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 4);
+        stream_free(stream);
+        stream_free(NULL);
+}
+
+int main(int argc, char **argv)
+{
+        int r;
+
+        g_test_init(&argc, &argv, NULL);
+        bus_daemon = g_test_dbus_new(G_TEST_DBUS_NONE);
+        g_test_dbus_up(bus_daemon);
+        bus = bus_new(BUS_SESSION, g_test_dbus_get_bus_address(bus_daemon), &bus_limits, &owner, NULL, NULL);
+        g_assert_nonnull(bus);
+
+        g_test_add_func("/stream/numbers", test_numbers);
+        g_test_add_func("/stream/too-late", test_too_late);
+        g_test_add_func("/stream/none-kept", test_none_kept);
+        g_test_add_func("/stream/bytes", test_bytes);
+        g_test_add_func("/stream/a-reply-has-a-limit", test_a_reply_has_a_limit);
+        g_test_add_func("/stream/what-is-kept", test_what_is_kept);
+        g_test_add_func("/stream/counters", test_counters);
+        r = g_test_run();
+
+        bus_free(bus, 1000);
+        g_test_dbus_down(bus_daemon);
+        g_object_unref(bus_daemon);
+        return r;
+}
