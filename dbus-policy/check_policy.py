@@ -1,122 +1,154 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The bus policy, tried on a real dbus-daemon with the default rules of a system bus.
+"""check_policy.py POLICY RESTRICTION: the bus policy, tried on a real dbus-daemon with the default rules of
+a system bus, alone and with the example that restricts it.
 
-Needs root, for it speaks as several users. The account and the group that the policy names may not exist where
-the tests run; two that exist everywhere stand in for them."""
+The users are those of the tests (people.py). The service is a connection of its account that owns its names,
+takes calls and emits signals; "limited" stands in for polkit, which the service calls."""
 
-import os
 import pathlib
-import subprocess
+import shutil
 import sys
-import tempfile
-import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 
 SKIP = 77
+try:
+    from jeepney import DBusAddress, new_method_return, new_signal
+    from support import people as others
+    from support.bus import DEFAULT_RULES, Daemon
+    from support.client import DBusError, field
+    from support.process import own_directory, wait_until
+except ImportError as error:
+    print(error)
+    sys.exit(SKIP)
+
 NAMES = ("org.libvirt", "org.guestbus1")
-SERVICE_USER, LIBVIRT_GROUP = "daemon", "games"
-CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path={directory}/bus</listen>
-  <auth>EXTERNAL</auth>
+POLKIT = "org.freedesktop.PolicyKit1"
+PEER = ("/", "org.freedesktop.DBus.Peer", "Ping")
+PERSONS = ("root", "guestbus", "member", "outsider")
+TRUSTED = ("root", "guestbus", "member")
+
+# Who may call, and who hears signals, with the policy alone and with the restriction.
+EXPECTED = {False: PERSONS, True: TRUSTED}
+
+RULES = """{default}
   <policy context="default">
-    <allow user="*"/>
-    <deny own="*"/>
-    <deny send_type="method_call"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true" send_type="method_return"/>
-    <allow send_requested_reply="true" send_type="error"/>
-    <allow receive_type="method_call"/>
-    <allow receive_type="method_return"/>
-    <allow receive_type="error"/>
-    <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+    <allow send_destination="org.freedesktop.PolicyKit1"/>
   </policy>
-  <include>{directory}/policy.conf</include>
-</busconfig>
-"""
+  <policy user="limited">
+    <allow own="org.freedesktop.PolicyKit1"/>
+  </policy>
+  <includedir>{directory}/of-packages</includedir>
+  <includedir>{directory}/of-the-host</includedir>"""
 
 
-def call(address, user, groups, *arguments):
-    """Makes one call with busctl as @user; returns whether it was let through. Anything but an answer or a
-    refusal is a fault of the test."""
-    group = groups[0] if groups else "nogroup"
-    done = subprocess.run(
-        ["setpriv", "--reuid", user, "--regid", group, "--clear-groups",
-         "busctl", "--address=" + address, "call", *arguments],
-        capture_output=True, text=True, timeout=30)
-    if done.returncode == 0:
-        return True
-
-    assert "denied" in done.stderr.lower() or "not allowed" in done.stderr.lower(), done.stderr
-    return False
-
-
-def may_own(address, user, name):
-    bus = "org.freedesktop.DBus"
-    return call(address, user, (), bus, "/org/freedesktop/DBus", bus, "RequestName", "su", name, "4")
-
-
-def may_send(address, user, groups, name):
-    return call(address, user, groups, name, "/", "org.freedesktop.DBus.Peer", "Ping")
-
-
-def own_names(address):
-    """Owns the names as root and answers pings, until the process ends."""
-    from gi.repository import Gio, GLib
-
-    flags = Gio.DBusConnectionFlags
-    connection = Gio.DBusConnection.new_for_address_sync(
-        address, flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None)
-    for name in NAMES:
-        reply = connection.call_sync(
-            "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
-            GLib.Variant("(su)", (name, 4)), None, Gio.DBusCallFlags.NONE, 10000, None)
-        assert reply.unpack() == (1,), reply
-
-    threading.Thread(target=GLib.MainLoop().run, daemon=True).start()
-    return connection
-
-
-def check(address):
-    for name in NAMES:
-        assert may_own(address, SERVICE_USER, name), f"the service may not own {name}"
-        assert not may_own(address, "nobody", name), f"nobody may own {name}"
-
-    held = own_names(address)  # root may own them
-    for name in NAMES:
-        assert may_send(address, "root", (), name), f"root may not talk to {name}"
-        assert may_send(address, "nobody", (LIBVIRT_GROUP,), name), f"the group may not talk to {name}"
-        assert not may_send(address, "nobody", (), name), f"nobody may talk to {name}"
-    held.close_sync(None)
-
-
-def main(policy):
+def may_own(client, name):
+    """Whether the bus gives the name, which is given back."""
     try:
-        import gi  # noqa: F401
-    except ImportError:
-        return SKIP
-    if os.geteuid() != 0:
+        reply = client.bus("RequestName", "su", name, 4)
+    except DBusError as error:
+        assert error.name.endswith(".AccessDenied"), error
+        return False
+    assert reply == 1, reply
+    client.bus("ReleaseName", "s", name)
+    return True
+
+
+def may_call(client, service, name):
+    """Whether a call arrives. The bus's next reply comes after its refusal."""
+    serial = client.send(*PEER, destination=name)
+    client.bus("GetId")
+    if client.replies:
+        refused = client.replies.pop()
+        assert field(refused, "error_name").endswith(".AccessDenied"), refused
+        assert field(refused, "reply_serial") == serial, refused
+        return False
+
+    wait_until(lambda: service.calls or service.receive(10), 10, "the call arrives")
+    reply = new_method_return(service.calls.pop())
+    service.connection.send(reply, serial=next(service.connection.outgoing_serial))
+    client.take_reply(serial, 10)
+    return True
+
+
+def hear(clients, service):
+    """Who hears a signal of the service. The bus's next reply to each comes after the signal."""
+    signal = new_signal(DBusAddress("/org/libvirt", interface="org.guestbus.Domain1"), "Event")
+    service.connection.send(signal, serial=next(service.connection.outgoing_serial))
+    service.bus("GetId")
+    for client in clients.values():
+        client.bus("GetId")
+    heard = []
+    for who, client in clients.items():
+        heard += [who] if any(each.member == "Event" for each in client.drain()) else []
+        client.signals.clear()
+    return tuple(heard)
+
+
+def check_names(clients, service, owned, restricted):
+    """The bus knows a connection by all of its names, and another program may own one of the two."""
+    for name in owned:
+        assert service.bus("RequestName", "su", name, 4) == 1
+    for name in owned:
+        callers = tuple(who for who, client in clients.items() if may_call(client, service, name))
+        assert callers == EXPECTED[restricted], f"{callers} may call {name}; restricted: {restricted}"
+
+    listeners = hear(clients, service)
+    assert listeners == EXPECTED[restricted], f"{listeners} hear {owned}; restricted: {restricted}"
+    for name in owned:
+        service.bus("ReleaseName", "s", name)
+
+
+def check(people, address, restricted):
+    clients = {who: people.client(who, address) for who in PERSONS}
+    service, polkit = people.client("guestbus", address), people.client("limited", address)
+    for name in NAMES:
+        owners = tuple(who for who, client in clients.items() if may_own(client, name))
+        assert owners == ("root", "guestbus"), f"{owners} may own {name}"
+
+    for client in clients.values():
+        client.match("type='signal',member='Event'")
+    for owned in (*((name,) for name in NAMES), NAMES):
+        check_names(clients, service, owned, restricted)
+
+    for name, owner in {POLKIT: polkit, NAMES[0]: service, NAMES[1]: service}.items():
+        assert owner.bus("RequestName", "su", name, 4) == 1
+    assert may_call(service, polkit, POLKIT), "the service's calls do not reach polkit"
+    for client in (*clients.values(), service, polkit):
+        client.close()
+
+
+def try_policy(people, directory, policy, restriction):
+    """Runs a bus with these files, the second of which may be None, and checks who may do what on it."""
+    directory.mkdir()
+    for place, file in {"of-packages": policy, "of-the-host": restriction}.items():
+        (directory / place).mkdir()
+        if file:
+            shutil.copy(file, directory / place / f"{place}.conf")
+    bus = Daemon(directory, system=True, wrap=people.wrap,
+                 rules=RULES.format(default=DEFAULT_RULES, directory=directory))
+    try:
+        check(people, bus.address, restriction is not None)
+        # A user or a group that it does not know is only worth a line to dbus-daemon.
+        assert "Unknown" not in bus.logged(), bus.logged()
+    finally:
+        bus.stop()
+
+
+def main(policy, restriction):
+    lacking = others.missing()
+    if lacking:
+        print(f"{lacking} is not there")
         return SKIP
 
-    text = pathlib.Path(policy).read_text(encoding="utf-8")
-    assert 'user="guestbus"' in text and 'group="libvirt"' in text
-    text = text.replace('user="guestbus"', f'user="{SERVICE_USER}"')
-    text = text.replace('group="libvirt"', f'group="{LIBVIRT_GROUP}"')
-
-    with tempfile.TemporaryDirectory(prefix="guestbus-policy-") as directory:
-        os.chmod(directory, 0o755)
-        pathlib.Path(directory, "policy.conf").write_text(text, encoding="utf-8")
-        config = pathlib.Path(directory, "bus.conf")
-        config.write_text(CONFIG.format(directory=directory), encoding="utf-8")
-        bus = subprocess.Popen(["dbus-daemon", "--nofork", "--print-address=1", f"--config-file={config}"],
-                               stdout=subprocess.PIPE, text=True)
+    with own_directory() as home:
+        people = others.People(home)
         try:
-            check(bus.stdout.readline().strip())
+            try_policy(people, home / "open", policy, None)
+            try_policy(people, home / "restricted", policy, restriction)
         finally:
-            bus.terminate()
-            bus.wait(10)
+            people.stop()
     return 0
 
 
