@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Fixtures. Every test has its own directory, its own bus and its own processes, and leaves none of them."""
 
+import contextlib
 import os
-import pathlib
 import shutil
+import subprocess
 import sys
-import tempfile
 
 import pytest
 
@@ -13,16 +13,22 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from support import bus as buses  # noqa: E402
 from support import host  # noqa: E402
+from support import people as others  # noqa: E402
+from support import polkit as authority  # noqa: E402
 from support.client import Client  # noqa: E402
-from support.process import end_all, left_behind  # noqa: E402
+from support.process import end_all, left_behind, make_directory  # noqa: E402
 from support.service import Service, wait_connected  # noqa: E402
+from support.workload import Reaper  # noqa: E402
 
 
-def make_directory():
-    """A directory that every user can enter, with a short path: a socket's path has 107 bytes."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-    path.chmod(0o755)
-    return path
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What makes a table together stays together: said before pytest-xdist looks for groups. What goes on for
+    minutes begins first, so that the others have ended with it."""
+    items.sort(key=lambda item: item.path.name != "test_soak.py")
+    for item in items:
+        if item.path.name.startswith("test_methods_"):
+            item.add_marker(pytest.mark.xdist_group("methods"))
 
 
 @pytest.fixture
@@ -81,14 +87,8 @@ def run_service(home):
 @pytest.fixture
 def connect():
     """connect(bus) opens a client; they are closed when the test is over."""
-    opened = []
-
-    def make(bus, *args):
-        opened.append(Client(bus.address, *args))
-        return opened[-1]
-    yield make
-    for client in opened:
-        client.close()
+    with contextlib.ExitStack() as opened:
+        yield lambda bus, *args: opened.enter_context(Client(bus.address, *args))
 
 
 @pytest.fixture
@@ -117,6 +117,14 @@ def libvirt_cache():
 
 
 @pytest.fixture
+def reaper():
+    """Reaps guests. Who asks for it before libvirtd has it last longer than those."""
+    one = Reaper()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
 def libvirtd(home, libvirt_cache):
     """A running libvirtd of an ordinary user."""
     lacking = host.missing()
@@ -139,3 +147,58 @@ def watcher(home, libvirtd):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def people(home):
+    """Users of the test's own; see support/people.py."""
+    lacking = others.missing()
+    if lacking:
+        pytest.skip(f"{lacking} is not there")
+    those = others.People(home)
+    yield those
+    those.stop()
+
+
+@pytest.fixture
+def people_bus(home, people):
+    """A private dbus-daemon with a system bus's limits that knows the people."""
+    private = buses.Daemon(home, system=True, wrap=people.wrap)
+    yield private
+    private.stop()
+
+
+@pytest.fixture
+def connect_as(people):
+    """connect_as(who, bus) opens a client of that person; they are closed when the test is over."""
+    with contextlib.ExitStack() as opened:
+        yield lambda who, bus, *args: opened.enter_context(people.client(who, bus.address, *args))
+
+
+@pytest.fixture
+def polkit(people_bus, people):
+    """A running polkitd with libvirt's and our own rules; see support/polkit.py."""
+    lacking = authority.missing()
+    if lacking:
+        pytest.skip(f"{lacking} is not there")
+    daemon = authority.Polkit(people_bus, people)
+    daemon.start()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def preload(home):
+    """preload(source) compiles a library and returns the environment that puts it before all others."""
+    if not shutil.which("cc"):
+        pytest.skip("cc is not installed")
+
+    def make(source, **variables):
+        library = home / "before.so"
+        (home / "before.c").write_text(source, encoding="utf-8")
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(library), str(home / "before.c"),
+                        "-ldl"], check=True, timeout=60)
+        # A sanitizer wants to be first, and can be told that it need not.
+        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": sanitizer.lstrip(":"), **variables}
+    return make

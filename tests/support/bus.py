@@ -21,16 +21,31 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
   <type>{type}</type>
   <auth>EXTERNAL</auth>
   <listen>unix:path={socket}</listen>
-  <policy context="default">
+{rules}
+{limits}
+</busconfig>
+"""
+
+EVERYTHING = """  <policy context="default">
     <allow user="*"/>
     <allow own="*"/>
     <allow send_destination="*"/>
     <allow send_type="method_call"/>
     <allow receive_sender="*"/>
-  </policy>
-{limits}
-</busconfig>
-"""
+  </policy>"""
+# Those of a system bus, less whom everybody may call: that is for who takes them to say.
+DEFAULT_RULES = """  <policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+  </policy>"""
 
 # What /usr/share/dbus-1/session.conf raises; a system bus runs with dbus-daemon's built-in limits.
 SESSION_LIMITS = {
@@ -50,6 +65,12 @@ BATCH = "(bta(btbs)a(btssssuutt)a(btssssuutt))"
 POLICY = f"(a(u{BATCH})a(buu{BATCH})a(ss)bs)"
 
 
+def configuration(kind, path, limits, rules=EVERYTHING):
+    """The text of a dbus-daemon's configuration that starts nothing by itself."""
+    lines = [f'  <limit name="{name}">{value}</limit>' for name, value in limits.items()]
+    return CONFIG.format(type=kind, socket=path, rules=rules, limits="\n".join(lines))
+
+
 class Bus:
     """A running bus: its address, its kind, and the process."""
 
@@ -61,6 +82,10 @@ class Bus:
         self.log = os.path.join(str(home), "bus.log")
         self.process = None
 
+    def logged(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
     def stop(self):
         if self.process:
             end(self.process)
@@ -68,21 +93,21 @@ class Bus:
 
 
 class Daemon(Bus):
-    """dbus-daemon. `system` gives it a system bus's limits, not a system bus's policy."""
+    """dbus-daemon. `system` gives it a system bus's limits, not a system bus's policy, `limits` limits of the
+    test's own, `rules` another policy than EVERYTHING; `wrap` makes a command line of another, such as one that
+    runs it elsewhere."""
 
-    def __init__(self, home, system=False):
+    def __init__(self, home, system=False, wrap=list, limits=None, rules=EVERYTHING):
         super().__init__("dbus-daemon", home)
-        limits = {} if system else SESSION_LIMITS
-        lines = [f'  <limit name="{name}">{value}</limit>' for name, value in limits.items()]
+        limits = limits if limits is not None else {} if system else SESSION_LIMITS
         config = os.path.join(str(home), "bus.conf")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(type="system" if system else "session", socket=self.path,
-                                     limits="\n".join(lines)))
+            file.write(configuration("system" if system else "session", self.path, limits, rules))
         with open(self.log, "wb") as log:
-            self.process = spawn(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
-                                  f"--config-file={config}"], home, stderr=log)
+            self.process = spawn(wrap(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
+                                       f"--config-file={config}"]), home, stderr=log)
         wait_until(lambda: answers(self.path) or self.process.poll() is not None, 10, "dbus-daemon listens")
-        assert self.process.poll() is None, "dbus-daemon ended"
+        assert self.process.poll() is None, f"dbus-daemon ended: {self.logged()}"
 
 
 class Broker(Bus):

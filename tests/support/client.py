@@ -45,11 +45,14 @@ class Client:
 
     def __init__(self, address, destination=SERVICE):
         self.destination = destination
-        self.connection = open_dbus_connection(address, auth_timeout=10)
+        self.connection = self.open(address)
         self.unique_name = self.connection.unique_name
         self.signals = []
         self.replies = []
         self.calls = []
+
+    def open(self, address):
+        return open_dbus_connection(address, auth_timeout=10)
 
     def __enter__(self):
         return self

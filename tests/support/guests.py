@@ -5,11 +5,8 @@ libvirtd, and a witness of its events. A module shares one; each test has guests
 import collections
 import contextlib
 import os
-import pathlib
 import shutil
 import subprocess
-import sys
-import tempfile
 import uuid
 
 import libvirt
@@ -19,7 +16,7 @@ from jeepney.io.blocking import open_dbus_connection
 from . import bus as buses
 from . import coverage, host
 from .client import CONNECT, DOMAIN, Client, DBusError, body_of
-from .process import PATIENCE, end_all, left_behind, spawn, wait_until
+from .process import PATIENCE, end_all, left_behind, make_directory, wait_until
 from .service import Service, wait_connected
 
 ROOT = "/org/libvirt/QEMU"
@@ -83,23 +80,14 @@ def noted(interface, member, function, *args):
 class Witness(host.Watcher):
     """A plain libvirt client in a process of its own that writes down every event that has a signal."""
 
-    PROGRAM = pathlib.Path(__file__).with_name("witness.py")
-
-    def __init__(self, home, uri):
-        self.process = spawn([sys.executable, str(self.PROGRAM), uri], home, stdout=subprocess.PIPE, bufsize=0)
-        self.buffer = b""
-        self.events = []
-        os.set_blocking(self.process.stdout.fileno(), False)
-        wait_until(lambda: ["ready"] in self.read(), WITHIN, "the plain client listens")
-        self.events.remove(["ready"])
+    PROGRAM = "witness.py"
 
 
 class Stage:
     """Everything that a test of real guests looks at."""
 
     def __init__(self, cache):
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-        self.home.chmod(0o755)
+        self.home = make_directory()
         self.bus = buses.start("dbus-daemon", self.home)
         self.libvirtd = host.Libvirtd(self.home, cache).start()
         self.others = []
@@ -205,10 +193,12 @@ class Stage:
     # Signals
 
     def told(self, path):
-        """[member, arguments...] of the signals about one object, in order."""
+        """[member, arguments...] of libvirt-dbus's signals about one object, in order."""
         self.listener.drain()
         result = []
         for signal in self.listener.signals:
+            if not signal.interface.startswith("org.libvirt."):
+                continue
             if signal.path == path:
                 result.append([signal.member, *(told_value(value) for value in signal.body)])
             elif signal.path == ROOT and signal.body[:1] == (path,):

@@ -14,7 +14,8 @@ import sys
 import time
 
 from .bus import answers
-from .process import (PATIENCE, alive, as_user, end, end_all, left_behind, ordinary_user, spawn, wait_until)
+from .process import (PATIENCE, alive, as_user, end, end_all, left_behind, ordinary_user, read, spawn,
+                      wait_until)
 
 GUEST = """<domain type='qemu'>
   <name>{name}</name>
@@ -92,15 +93,18 @@ class Libvirtd:
         return f"test+unix:///default?socket={self.socket}"
 
     def configure(self, text):
-        """Writes its libvirtd.conf; read at its next start."""
-        path = pathlib.Path(self.env["XDG_CONFIG_HOME"]) / "libvirt" / "libvirtd.conf"
+        """Writes its libvirtd.conf; read at its next start. It makes the directory itself, but not at once."""
+        path = pathlib.Path(self.directory("config/libvirt")) / "libvirtd.conf"
         path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
+
+    def command(self):
+        return ["libvirtd"]
 
     def start(self):
         assert self.process is None
         with self.log.open("ab") as log:
-            self.process = spawn(["libvirtd"], self.home, env=self.env, user=self.user, stdout=log,
+            self.process = spawn(self.command(), self.home, env=self.env, user=self.user, stdout=log,
                                  stderr=log)
         wait_until(lambda: answers(self.socket) or self.process.poll() is not None, 30 * PATIENCE,
                    "libvirtd listens", every=0.002)
@@ -144,6 +148,11 @@ class Libvirtd:
         path.write_text(text, encoding="utf-8")
         return str(path)
 
+    def clients(self):
+        """How many connections it serves. Its ends of them belong to the namespace of who connects."""
+        rows = (line.split() for line in read("/proc/self/net/unix").decode().splitlines())
+        return sum(row[-1] in (self.socket, f"{self.socket}-ro") and row[5] == "03" for row in rows)
+
     def qemus(self):
         """pids of its guests."""
         found = (self.root / "runtime" / "libvirt" / "qemu" / "run").glob("*.pid")
@@ -151,13 +160,34 @@ class Libvirtd:
         return [pid for pid in pids if alive(pid)]
 
 
-class Watcher:
-    """A plain libvirt client in a process of its own that writes down every domain event it is told."""
+class SystemLibvirtd(Libvirtd):
+    """One that takes itself for root's: it has the same life, and its sockets take every user."""
 
-    def __init__(self, home, uri, user=None):
-        program = pathlib.Path(__file__).with_name("watcher.py")
-        self.process = spawn([sys.executable, str(program), uri], home, user=user, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, bufsize=0)
+    def admit_all(self, config, more=""):
+        """Writes its libvirtd.conf; `more` are further lines of it."""
+        sockets = self.directory("sockets")
+        self.socket = os.path.join(sockets, "libvirt-sock")
+        self.config = config
+        self.config.write_text(f'unix_sock_dir = "{sockets}"\nunix_sock_rw_perms = "0777"\n'
+                               f'auth_unix_rw = "none"\nauth_unix_ro = "none"\n{more}', encoding="utf-8")
+        self.config.chmod(0o644)
+
+    @property
+    def uri(self):
+        return f"qemu+unix:///system?socket={self.socket}"
+
+
+class Watcher:
+    """A plain libvirt client in a process of its own that writes down every domain event it is told. Others
+    have a program of their own, which says "ready" when it listens."""
+
+    PROGRAM = "watcher.py"  # beside this file
+
+    def __init__(self, home, uri, *more, user=None):
+        """`more` are further arguments of the program."""
+        program = pathlib.Path(__file__).with_name(self.PROGRAM)
+        self.process = spawn([sys.executable, str(program), uri, *more], home, user=user,
+                             stdout=subprocess.PIPE, bufsize=0)
         self.buffer = b""
         self.events = []
         os.set_blocking(self.process.stdout.fileno(), False)

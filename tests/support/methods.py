@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Calls over D-Bus beside the same calls of python3-libvirt, on one state: a libvirtd whose test driver (and
-whose session driver, for what needs no guest) both sides use. Every call is noted for the coverage table."""
+whose session driver, for what needs no guest) both sides use. Every call is noted for the coverage table.
+
+The fixtures `world` and `guest` are for those who import them by the names of their functions."""
 
 import contextlib
-import pathlib
-import shutil
-import tempfile
 import time
 import uuid as uuids
 
 import libvirt
+import pytest
 
 from . import bus as buses
 from . import coverage, host
 from .client import CONNECT, PROPERTIES, Client, DBusError
-from .process import end_all, left_behind
+from .process import own_directory
 from .service import Service, wait_connected
 
 NAMES = {"Test": "test", "QEMU": "qemu"}
@@ -186,11 +186,8 @@ class World:
 @contextlib.contextmanager
 def world(cache, kind=host.Libvirtd):
     """A World of its own, on a libvirtd of the kind given; nothing of it is left."""
-    home = pathlib.Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-    home.chmod(0o755)
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
-        stack.callback(lambda: end_all(left_behind(home)))
+        home = stack.enter_context(own_directory())
         private = buses.start("dbus-daemon", home)
         stack.callback(private.stop)
         libvirtd = kind(home, cache)
@@ -230,3 +227,17 @@ def guest(world, running=True):
             if one.isPersistent():
                 one.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
                                   | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+
+
+@pytest.fixture(scope="module", name="world")
+def module_world(libvirt_cache):
+    """A World for the tests of a module."""
+    with world(libvirt_cache) as one:
+        yield one
+
+
+@pytest.fixture(name="guest")
+def running_guest(world):
+    """A guest() of the test's own, which runs."""
+    with guest(world) as domain:
+        yield domain

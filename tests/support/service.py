@@ -33,9 +33,10 @@ def command(*args):
 
 
 class Service:
-    """One run of guestbusd. `connections` is {name: URI}; `config` the text of a configuration file."""
+    """One run of guestbusd. `connections` is {name: URI}; `config` the text of a configuration file; `wrap`
+    makes a command line of another, such as one that runs it elsewhere."""
 
-    def __init__(self, bus, home, connections=None, config=None, args=(), env=None):
+    def __init__(self, bus, home, connections=None, config=None, args=(), env=None, wrap=list):
         self.bus = bus
         self.home = pathlib.Path(home)
         self.args = ["--address", bus.address, "--verbose"]
@@ -48,6 +49,7 @@ class Service:
             self.args += ["--config", str(file)]
         self.args += args
         self.env = env
+        self.wrap = wrap
         self.log = self.home / f"guestbusd{self.number}.log"
         self.process = None
 
@@ -56,7 +58,7 @@ class Service:
     def spawn(self):
         """Starts it without waiting for anything."""
         with self.log.open("wb") as log:
-            self.process = spawn(command(*self.args), self.home, env=self.env, stdout=log, stderr=log)
+            self.process = spawn(self.wrap(command(*self.args)), self.home, env=self.env, stdout=log, stderr=log)
         return self
 
     def start(self, name=OURS):

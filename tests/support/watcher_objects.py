@@ -40,6 +40,10 @@ def main():
              lambda c, d, event, detail, o: say("NodeDeviceEvent", d.name(), event, detail))
     register(connection.secretEventRegisterAny, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE,
              lambda c, s, event, detail, o: say("SecretEvent", s.UUIDString(), event, detail))
+    register(connection.secretEventRegisterAny, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED,
+             lambda c, s, o: say("ValueChanged", s.UUIDString()))
+    register(connection.nodeDeviceEventRegisterAny, libvirt.VIR_NODE_DEVICE_EVENT_ID_UPDATE,
+             lambda c, d, o: say("Update", d.name()))
     say("ready")
     while True:
         libvirt.virEventRunDefaultImpl()

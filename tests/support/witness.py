@@ -15,7 +15,8 @@ DOMAIN_EVENTS = {
     "DEVICE_ADDED": "DeviceAdded", "DEVICE_REMOVAL_FAILED": "DeviceRemovalFailed", "BLOCK_JOB_2": "BlockJob",
     "TUNABLE": "Tunable", "AGENT_LIFECYCLE": "AgentEvent", "MIGRATION_ITERATION": "MigrationIteration",
     "JOB_COMPLETED": "JobCompleted", "METADATA_CHANGE": "MetadataChange", "BLOCK_THRESHOLD": "BlockThreshold",
-    "GRAPHICS": "Graphics",
+    "GRAPHICS": "Graphics", "MEMORY_FAILURE": "MemoryFailure",
+    "MEMORY_DEVICE_SIZE_CHANGE": "MemoryDeviceSizeChange",
 }
 
 
@@ -52,7 +53,8 @@ def main():
             (connection.storagePoolEventRegisterAny, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE,
              "StoragePoolEvent"),
             (connection.storagePoolEventRegisterAny, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, "Refresh"),
-            (connection.secretEventRegisterAny, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE, "SecretEvent")):
+            (connection.secretEventRegisterAny, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE, "SecretEvent"),
+            (connection.secretEventRegisterAny, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED, "ValueChanged")):
         kind(None, number, teller(member), None)
     print(json.dumps(["ready"]), flush=True)
     while True:
