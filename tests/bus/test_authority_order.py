@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Requests that wait for a decision: their order, their one reply, their limits, and their end."""
+
+import contextlib
+import signal
+import time
+
+import pytest
+
+from support import guarded as guards
+from support.client import DOMAIN, PROPERTIES, body_of, field
+from support.guarded import ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, LIMIT, MANAGE, RULES, Agent
+from support.guarded import allow, guarded, send, set_autostart
+from support.process import PATIENCE, wait_until
+
+TEST = "/org/libvirt/Test"
+LONG = 60 * PATIENCE
+PEER = ("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+ROUNDS = 40
+# The bus lets a caller have 128 calls open.
+AT_ONCE = 100
+# Seconds.
+POLKIT_WITHIN = 10
+# A quarter of the default of pending-bytes, in calls of a million.
+KEPT = 16
+
+pytestmark = pytest.mark.skipif(bool(guards.missing()), reason=f"{guards.missing()} is not there")
+
+
+@pytest.fixture(scope="module")
+def world():
+    with guarded() as one:
+        yield one
+
+
+def get(client, path=GUEST):
+    return send(client, path, PROPERTIES, "Get", "ss", (DOMAIN, "Autostart"))
+
+
+@contextlib.contextmanager
+def paused(world):
+    """polkitd does not answer inside; what is asked waits."""
+    world.polkit.pause()
+    try:
+        yield
+    finally:
+        world.polkit.resume()
+
+
+def test_calls_that_wait_stay_in_order(world):
+    """Set true, Set false, Get of somebody nobody knows yet: the first has to wait, and the others with it."""
+    wrong = []
+    for index in range(ROUNDS):
+        last = bool(index % 2)
+        client = world.client("member")
+        data, serials = b"", []
+        for call in ((PROPERTIES, "Set", "ssv", (DOMAIN, "Autostart", ("b", not last))),
+                     (PROPERTIES, "Set", "ssv", (DOMAIN, "Autostart", ("b", last))),
+                     (PROPERTIES, "Get", "ss", (DOMAIN, "Autostart"))):
+            serial, part = client.serialise(client.message(GUEST, *call))
+            serials.append(serial)
+            data += part
+        client.send_bytes(data)
+        replies = client.collect(serials, LONG)
+        if body_of(replies[serials[2]]) != (("b", last),) or sorted(replies) != serials:
+            wrong.append(index)
+        client.call(*PEER)
+        assert not client.replies, "more than one reply"
+        client.close()
+    assert not wrong
+
+
+def test_one_reply_to_each_with_polkit_held_up(world):
+    """A long row of different calls, of which some may be made and others not; one reply to each."""
+    outsider = world.client("outsider")
+    with paused(world):
+        serials = []
+        for index in range(AT_ONCE // 4):
+            serials += [set_autostart(outsider, value=bool(index % 2)), get(outsider),
+                        send(outsider, GUEST, DOMAIN, "Suspend"),
+                        send(outsider, GUEST, DOMAIN, "GetState", "u", (0,))]
+        other = world.client("root")
+        other.call(*PEER)
+        outsider.call(*PEER)
+        assert not outsider.replies
+    # A refusal takes no libvirt and may overtake; calls that are made may not overtake each other.
+    replies = outsider.collect(sorted(serials), LONG)
+    names = {serial: field(reply, "error_name") for serial, reply in replies.items()}
+    assert [names[serial] for serial in serials] == [INTERACTIVE, None] * (len(serials) // 2)
+    outsider.call(*PEER)
+    assert not outsider.replies, "more than one reply"
+
+
+def test_a_dialogue_keeps_the_order(world):
+    """What was sent after a call that waits for a password is answered after it, and only once it may."""
+    outsider = world.client("outsider")
+    agent = Agent(world, outsider)
+    before = world.root.get(GUEST, DOMAIN, "Autostart")[1]
+    serials = [set_autostart(outsider, value=not before, interactive=True), get(outsider)]
+    request = agent.wait()
+    outsider.call(*PEER)
+    assert not outsider.replies
+    agent.finish(request)
+    replies = outsider.collect(serials, LONG)
+    assert body_of(replies[serials[1]]) == (("b", not before),)
+
+
+def test_calls_of_who_left_while_waiting_are_dropped(world):
+    """A member that goes before polkit has answered takes its calls along."""
+    before = world.root.get(GUEST, DOMAIN, "Autostart")[1]
+    with paused(world):
+        leaver = world.client("member")
+        set_autostart(leaver, value=not before)
+        leaver.call(*PEER)
+        leaver.close()
+        wait_until(lambda: not world.root.has_owner(leaver.unique_name), LONG, "it has left")
+        world.root.call(*PEER)
+    stays = world.client("member")
+    serial = set_autostart(stays, "/org/libvirt/Test/network/_dd8fe884_6c02_601e_7551_cca97df1c5df")
+    stays.take_reply(serial, LONG)
+    assert world.root.get(GUEST, DOMAIN, "Autostart")[1] is before
+
+
+def test_different_objects_do_not_wait_for_each_other():
+    """A dialogue about one guest, and everything else of the same caller goes on."""
+    rules = allow("outsider", MANAGE, condition='action.lookup("domain") == ""')
+    with guarded(rules + RULES) as one:
+        outsider = one.client("outsider")
+        agent = Agent(one, outsider)
+        set_autostart(outsider, interactive=True)
+        agent.wait()
+        outsider.call(f"{TEST}/network/_dd8fe884_6c02_601e_7551_cca97df1c5df", PROPERTIES, "Set", "ssv",
+                      ("org.libvirt.Network", "Autostart", ("b", True)))
+
+
+def test_limits_hold_for_what_waits():
+    """Calls of one caller that wait for polkit are limited like those that wait for libvirt."""
+    with guarded(config="[limits]\ncalls-per-sender=20\n") as one:
+        outsider = one.client("outsider")
+        with paused(one):
+            serials = [get(outsider) for _ in range(AT_ONCE)]
+            refused = outsider.collect(serials[20:], LONG)
+            assert {field(reply, "error_name") for reply in refused.values()} == {LIMIT}
+            assert one.root.get(GUEST, DOMAIN, "Autostart")
+        for reply in outsider.collect(serials[:20], LONG).values():
+            body_of(reply)
+        assert body_of(outsider.take_reply(get(outsider), LONG))
+
+
+def test_bytes_that_wait_are_limited():
+    """What somebody without a right keeps waiting does not fill the service's memory."""
+    with guarded() as one:
+        outsiders = [one.client("outsider") for _ in range(2)]
+        outsiders[0].domain(GUEST, "GetState", "u", 0)
+        before, began = one.service.rss(), time.monotonic()
+        with paused(one):
+            text = "x" * 1000000
+            rows = {client: [send(client, TEST, "org.libvirt.Connect", "DomainDefineXML", "s", (text,))
+                             for _ in range(60)] for client in outsiders}
+            for client, serials in rows.items():
+                for reply in client.collect(serials[KEPT:], LONG).values():
+                    assert field(reply, "error_name") == LIMIT
+            assert one.service.rss() - before < 3 * 2 * KEPT * 1000 * (PATIENCE + 1)
+        # Where writing all that takes longer than polkit is waited for, its silence is a no.
+        answers = {INTERACTIVE} if time.monotonic() - began < POLKIT_WITHIN else {INTERACTIVE, DENIED}
+        for client, serials in rows.items():
+            names = {field(reply, "error_name") for reply in client.collect(serials[:KEPT], LONG).values()}
+            assert names <= {LIMIT, *answers} and names & answers
+
+
+def test_one_call_that_is_too_large(world):
+    """It is not even kept."""
+    outsider = world.client("outsider")
+    with paused(world):
+        error = outsider.error(TEST, "org.libvirt.Connect", "DomainDefineXML", "s", ("x" * 2000000,))
+    assert error.name == LIMIT
+
+
+def test_the_end_answers_what_waits():
+    """SIGTERM: those that wait for polkit and for a password have their one reply, and the service leaves."""
+    with guarded() as one:
+        outsider, member = one.client("outsider"), one.client("member")
+        agent = Agent(one, outsider)
+        dialogue = set_autostart(outsider, interactive=True)
+        agent.wait()
+        with paused(one):
+            serials = [get(member) for _ in range(10)] + [set_autostart(member)]
+            behind = [get(outsider) for _ in range(10)]
+            member.call(*PEER)
+            outsider.call(*PEER)
+            one.service.process.send_signal(signal.SIGTERM)
+            for client, row in ((member, serials), (outsider, [dialogue, *behind])):
+                for reply in client.collect(row, LONG).values():
+                    assert "stopping" in reply.body[0]
+            wait_until(one.service.ended, 2 * PATIENCE, "the service leaves")
+
+
+def test_dialogues_do_not_keep_others_from_polkit():
+    """Far more open questions than the bus allows one connection, of one user who never types: others are asked
+    about all the same."""
+    with guarded() as one:
+        for _ in range(12):
+            caller = one.client("outsider")
+            Agent(one, caller)
+            for index in range(12):
+                path = f"{TEST}/domain/_{index:08x}_f6a4_8304_79aa_97f2502e193f"
+                message = caller.message(path, DOMAIN, "Suspend")
+                message.header.flags |= ALLOW_INTERACTION
+                caller.send_bytes(caller.serialise(message)[1])
+            caller.call(*PEER)
+        other = one.client("limited")
+        assert other.domain(GUEST, "GetState", "u", 0)
+        member = one.client("member")
+        assert body_of(member.take_reply(set_autostart(member), LONG)) == ()
+        same = one.client("outsider")
+        assert same.domain(GUEST, "GetState", "u", 0)

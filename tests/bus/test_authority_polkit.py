@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What polkit says counts, at the time it says it: rules that change, somebody who types a password, polkit that
+dies or hangs or was never there; and what libvirt keeps from those who may only look."""
+
+import time
+
+import pytest
+
+from support import guarded as guards
+from support.client import DOMAIN, body_of, field
+from support.guarded import DENIED, GUEST, INTERACTIVE, MANAGE, MONITOR, RULES, Agent, allow, guarded, send
+from support.guarded import set_autostart
+from support.polkit import NAME
+from support.process import PATIENCE, wait_until
+
+SECURE = 1  # VIR_DOMAIN_XML_SECURE
+AGENT = 1  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
+SECRET = "open sesame"
+XML = f"""<domain type='test'><name>shown</name><memory>1024</memory><os><type>hvm</type></os>
+<devices><graphics type='vnc' autoport='yes' passwd='{SECRET[:8]}'/></devices></domain>"""
+NODE = """<node><domain type='test'><name>shown</name><uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>
+<memory>1024</memory><os><type>hvm</type></os>
+<devices><graphics type='vnc' autoport='yes' passwd='open ses'/></devices></domain></node>"""
+# polkit does not keep what was typed.
+ONCE = allow("outsider", MANAGE, "AUTH_ADMIN")
+LONG = 60 * PATIENCE
+
+pytestmark = pytest.mark.skipif(bool(guards.missing()), reason=f"{guards.missing()} is not there")
+
+
+@pytest.fixture
+def world():
+    with guarded() as one:
+        yield one
+
+
+def outcome(client, interactive=False, path=GUEST):
+    """The name of the error of something that takes the right to manage, or None."""
+    reply = client.take_reply(set_autostart(client, path, interactive=interactive), LONG)
+    return field(reply, "error_name")
+
+
+# Secrets
+
+
+def check_secrets(world, path):
+    """libvirt's own text for who may only monitor, the password for who may manage."""
+    member, outsider = world.client("member"), world.client("outsider")
+    error = outsider.error(path, DOMAIN, "GetXMLDesc", "u", (SECURE,))
+    assert "operation forbidden" in error.message
+    assert SECRET[:8] not in outsider.domain(path, "GetXMLDesc", "u", 0)
+    assert SECRET[:8] not in member.domain(path, "GetXMLDesc", "u", 0)
+    assert SECRET[:8] in member.domain(path, "GetXMLDesc", "u", SECURE)
+    assert SECRET[:8] in world.root.domain(path, "GetXMLDesc", "u", SECURE)
+    return error
+
+
+def test_secrets_are_for_who_may_manage(world):
+    error = check_secrets(world, world.client("member").connect("DomainDefineXML", "s", XML))
+    assert error.name == "org.libvirt.Error"
+
+
+def test_secrets_where_readers_have_no_link_of_their_own():
+    """A driver whose world is each connection's own: libvirt cannot refuse, so the service does."""
+    with guarded(connections={}) as one:
+        one.service.stop()
+        file = one.home / "node.xml"
+        file.write_text(NODE, encoding="utf-8")
+        one.serve(connections={"Test": f"test://{file}"})
+        check_secrets(one, GUEST)
+
+
+def test_the_guests_own_addresses(world):
+    """They are asked of an agent in the guest, which is acting on it."""
+    member, outsider = world.client("member"), world.client("outsider")
+    error = outsider.error(GUEST, DOMAIN, "InterfaceAddresses", "uu", (AGENT, 0))
+    assert "operation forbidden" in error.message
+    assert outsider.domain(GUEST, "InterfaceAddresses", "uu", 0, 0)
+    reply = member.exchange(GUEST, DOMAIN, "InterfaceAddresses", "uu", (AGENT, 0))
+    assert "operation forbidden" not in str(reply.body)
+
+
+def test_a_snapshot_too(world):
+    member, outsider = world.client("member"), world.client("outsider")
+    path = member.connect("DomainDefineXML", "s", XML)
+    snapshot = member.domain(path, "SnapshotCreateXML", "su",
+                             "<domainsnapshot><name>s</name></domainsnapshot>", 0)
+    interface = "org.libvirt.DomainSnapshot"
+    assert "operation forbidden" in outsider.error(snapshot, interface, "GetXMLDesc", "u", (SECURE,)).message
+    assert SECRET[:8] in member.call(snapshot, interface, "GetXMLDesc", "u", (SECURE,))[0]
+
+
+# Rules that change
+
+
+def test_a_new_rule_counts_at_once(world):
+    """In both directions, for both rights, without a restart and for a caller that was answered before."""
+    outsider = world.client("outsider")
+    assert outcome(outsider) == INTERACTIVE
+    world.polkit.change(allow("outsider", MANAGE) + RULES)
+    wait_until(lambda: outcome(outsider) is None, LONG, "the right is there")
+    world.polkit.change(allow("outsider", MANAGE, "NO") + allow("outsider", MONITOR, "NO") + RULES)
+    wait_until(lambda: outcome(outsider) == DENIED, LONG, "the right is gone")
+    assert outsider.error(GUEST, DOMAIN, "GetState", "u", (0,)).name == DENIED
+    assert outsider.error("/org/libvirt", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects").name == DENIED
+    world.polkit.change(RULES)
+    wait_until(lambda: outcome(outsider) == INTERACTIVE, LONG, "the default is back")
+    assert outsider.domain(GUEST, "GetState", "u", 0)
+
+
+def test_a_rule_may_look_at_what_is_asked_for():
+    """The member, too: to look at the guests, and to restart one of them."""
+    rules = allow("outsider", MANAGE, condition='action.lookup("member") == "Suspend" && '
+                                                'action.lookup("domain") == "test"')
+    with guarded(rules + RULES) as one:
+        outsider = one.client("outsider")
+        outsider.domain(GUEST, "Suspend")
+        assert outsider.error(GUEST, DOMAIN, "Resume").name == INTERACTIVE
+        one.root.domain(GUEST, "Resume")
+        assert one.root.domain(GUEST, "GetState", "u", 0)[0] == 1
+
+
+def test_to_monitor_is_one_question_for_all(world):
+    """A page that reads every guest of a connection has polkit asked once: it does not answer any more, and all
+    others are read."""
+    member = world.client("member")
+    member.domain(GUEST, "GetState", "u", 0)
+    world.polkit.pause()
+    try:
+        for index in range(50):
+            path = f"/org/libvirt/Test/domain/_{index:08x}_f6a4_8304_79aa_97f2502e193f"
+            assert member.error(path, DOMAIN, "GetState", "u", (0,)).name == "org.libvirt.Error"
+        assert member.connect("ListNetworks", "u", 0)
+    finally:
+        world.polkit.resume()
+
+
+# Somebody types
+
+
+def typed(client, path=GUEST):
+    return set_autostart(client, path, interactive=True)
+
+
+def test_without_the_flag_nobody_is_asked(world):
+    outsider = world.client("outsider")
+    agent = Agent(world, outsider)
+    assert outcome(outsider) == INTERACTIVE
+    assert not agent.is_asked()
+
+
+def test_a_password_that_polkit_keeps(world):
+    """The shipped policy: typed once, it counts for a while, with the flag or without."""
+    outsider = world.client("outsider")
+    agent = Agent(world, outsider)
+    serial = typed(outsider)
+    request = agent.answer()
+    assert request.body[0] == MANAGE
+    assert body_of(outsider.take_reply(serial, LONG)) == ()
+    assert outcome(outsider) is None
+    assert outcome(outsider, interactive=True) is None
+    assert not agent.is_asked()
+
+
+def test_a_password_that_polkit_does_not_keep():
+    """Each grant is used once: two calls sent at once take two of them, and others none."""
+    with guarded(ONCE + RULES) as one:
+        outsider = one.client("outsider")
+        agent = Agent(one, outsider)
+        first, second = typed(outsider), typed(outsider)
+        agent.answer()
+        assert body_of(outsider.take_reply(first, LONG)) == ()
+        agent.wait()
+        assert len(agent.asked) == 2
+        assert not any(field(reply, "reply_serial") == second for reply in outsider.replies)
+        assert outcome(one.client("outsider")) == INTERACTIVE
+
+
+def test_a_wrong_password(world):
+    """Refused, and asked again with the next call."""
+    outsider = world.client("outsider")
+    agent = Agent(world, outsider)
+    for right in (False, False, True):
+        serial = typed(outsider)
+        agent.answer(right)
+        assert (field(outsider.take_reply(serial, LONG), "error_name") is None) is right
+
+
+def test_a_dialogue_of_who_has_left_is_closed(world):
+    """Nobody is to type for a caller that is gone."""
+    outsider = world.client("outsider")
+    agent = Agent(world, outsider)
+    typed(outsider)
+    agent.wait()
+    outsider.close()
+
+    def cancelled():
+        agent.client.bus("GetId")
+        return any(field(call, "member") == "CancelAuthentication" for call in agent.client.calls)
+    wait_until(cancelled, LONG, "CancelAuthentication")
+
+
+def test_a_dialogue_holds_up_nobody_else(world):
+    """Not other calls of the caller to other objects, nor other callers of the same user."""
+    outsider = world.client("outsider")
+    agent = Agent(world, outsider)
+    serial = typed(outsider)
+    agent.wait()
+    assert outsider.connect("ListDomains", "u", 0)
+    assert world.client("outsider").domain(GUEST, "GetState", "u", 0)
+    assert world.client("member").domain(GUEST, "GetState", "u", 0)
+    assert not any(field(reply, "reply_serial") == serial for reply in outsider.replies)
+
+
+# polkit's own life
+
+
+def test_polkit_dies_and_comes_back(world):
+    """Without it nobody but root has a right, not even the group: it was there, so it may say no."""
+    outsider, member = world.client("outsider"), world.client("member")
+    assert outcome(member) is None
+    world.polkit.kill()
+    wait_until(lambda: not world.root.has_owner(NAME), LONG, "the name is free")
+    wait_until(lambda: outcome(member) == DENIED, LONG, "a member is refused")
+    assert outsider.error(GUEST, DOMAIN, "GetState", "u", (0,)).name == DENIED
+    assert outcome(world.root) is None
+    world.polkit.start()
+    wait_until(lambda: outcome(member) is None, LONG, "a member is allowed")
+    assert outcome(outsider) == INTERACTIVE
+    assert outsider.domain(GUEST, "GetState", "u", 0)
+
+
+def test_polkit_dies_while_it_is_asked(world):
+    outsider = world.client("outsider")
+    world.polkit.pause()
+    serial = set_autostart(outsider)
+    outsider.call("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+    world.polkit.kill()
+    assert field(outsider.take_reply(serial, LONG), "error_name") == DENIED
+
+
+@pytest.mark.long
+def test_polkit_hangs(world):
+    """Refused after polkit's time, all of a long row at once; others are not held up; then it goes on."""
+    member = world.client("member")
+    assert outcome(member) is None
+    world.polkit.pause()
+    try:
+        late = world.client("member")
+        began = time.monotonic()
+        serials = [send(late, f"/org/libvirt/Test/domain/_{i:08x}_f6a4_8304_79aa_97f2502e193f", DOMAIN, "Suspend")
+                   for i in range(100)]
+        for _ in range(20):
+            start = time.monotonic()
+            assert outcome(world.root) is None
+            assert outcome(member) is None
+            assert time.monotonic() - start < 1 * PATIENCE
+        names = {field(reply, "error_name") for reply in late.collect(serials, LONG).values()}
+        took = time.monotonic() - began
+        assert names == {DENIED}
+        assert 8 < took < 10 + 5 * PATIENCE, took
+    finally:
+        world.polkit.resume()
+    wait_until(lambda: outcome(late) is None, LONG, "polkit answers again")
+
+
+@pytest.mark.parametrize("account", ["guestbus", "root"])
+def test_no_polkit_at_all(account):
+    """The door of libvirt's sockets: root and the group libvirt. With polkit, its word counts."""
+    with guarded(polkit=False, account=account) as one:
+        outsider, member = one.client("outsider"), one.client("member")
+        assert outcome(one.root) is None
+        assert outcome(member) is None
+        assert member.domain(GUEST, "GetState", "u", 0)
+        assert outcome(outsider) == DENIED
+        assert outsider.error(GUEST, DOMAIN, "GetState", "u", (0,)).name == DENIED
+        one.polkit.change(allow("member", MANAGE, "NO") + RULES)
+        one.polkit.start()
+        wait_until(lambda: outcome(member) == DENIED, LONG, "polkit's word counts")
+        assert outsider.domain(GUEST, "GetState", "u", 0)

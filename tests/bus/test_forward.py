@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Callers that are forwarded to libvirt, on each kind of bus: signals have one receiver, or few. Any libvirtd
+takes the identity of a caller; what one that asks polkit makes of it is in host/test_identity.py."""
+
+import pytest
+
+from support.listener import CONNECTION, MANAGER, ROOT
+from support.native import GUEST, TEST
+from support.process import PATIENCE, wait_until
+from support.service import wait_connected
+
+WITHIN = 20 * PATIENCE
+FORWARD = "[identity]\nforward=Test\n[limits]\nview-idle=1\n"
+
+
+@pytest.fixture
+def forwarding(bus, libvirtd, run_service):
+    return run_service(bus, {"Test": libvirtd.test_uri}, config=FORWARD)
+
+
+def told(client, member="DomainEvent"):
+    return [one for one in client.drain() if one.member == member]
+
+
+def test_signals_are_for_callers(forwarding, connect):
+    """Each name of a process that called hears everything once; who never called hears nothing, whatever it
+    asked the bus for. Without a match, too: such a signal has an address."""
+    bus = forwarding.bus
+    first, second, silent = connect(bus).match(), connect(bus), connect(bus).match()
+    for one in (first, second):
+        assert GUEST in one.call(ROOT, MANAGER, "GetManagedObjects")[0]
+    second.domain(GUEST, "Suspend")
+    second.domain(GUEST, "Resume")
+    for one in (first, second):
+        one.wait_for(lambda s: s.member == "DomainEvent" and s.body[1] == 4, WITHIN)
+        assert [s.body[1] for s in told(one)] == [3, 4]
+        numbers = [s.body[1] for s in told(one, "Event")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        one.wait_for(lambda s: s.member == "PropertiesChanged" and s.path == GUEST, WITHIN)
+    silent.bus("GetId")
+    assert not [one for one in silent.drain() if one.path.startswith(ROOT)]
+
+
+def test_who_has_left_is_told_nothing(forwarding, connect):
+    """The others of the same process go on as before."""
+    first, second = connect(forwarding.bus).match(), connect(forwarding.bus)
+    for one in (first, second):
+        wait_connected(one)
+    second.close()
+    first.domain(GUEST, "Suspend")
+    first.wait_signal("DomainEvent", WITHIN)
+    assert forwarding.alive()
+    assert "failed to emit" not in forwarding.stderr()
+
+
+def test_nothing_is_opened_before_it_is_wanted(forwarding, libvirtd, connect):
+    """No caller, no connection to libvirt, before and after; what concerns no hypervisor opens none."""
+    client = connect(forwarding.bus)
+    assert "Test" in client.introspect(ROOT)
+    assert client.has_owner("org.guestbus1")
+    assert libvirtd.clients() == 0
+    assert client.get(TEST, CONNECTION, "Epoch")
+    wait_connected(client)
+    assert libvirtd.clients() == 2
+    client.close()
+    wait_until(lambda: libvirtd.clients() == 0, WITHIN, lambda: libvirtd.clients())
+
+
+def test_without_it_nothing_changes(one_bus, libvirtd, run_service, connect):
+    """Callers share what the service opened at its start."""
+    run_service(one_bus, {"Test": libvirtd.test_uri})
+    for client in (connect(one_bus), connect(one_bus)):
+        wait_connected(client)
+        assert GUEST in client.call(ROOT, MANAGER, "GetManagedObjects")[0]
+        assert libvirtd.clients() == 2
+
+
+def test_a_driver_in_this_process(one_bus, run_service):
+    """It knows no callers: that is said at the start."""
+    service = run_service(one_bus, config=FORWARD, start=False).spawn()
+    wait_until(service.ended, WITHIN, "guestbusd ends")
+    assert service.process.returncode > 0
+    assert "callers cannot be forwarded to Test: libvirt runs the driver" in service.stderr()
+    service.process = None
