@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The promise: who listens on the bus knows what libvirt knows, whatever happens.
+
+GUESTBUS_TRUTH sets the number of operations, GUESTBUS_SEED the seed of all dice but libvirt's."""
+
+import os
+import random
+import time
+
+import pytest
+
+from support.scene import Scene, kinds
+from support.service import wait_connected
+from support.workload import Load
+
+pytestmark = pytest.mark.long
+
+OPERATIONS = int(os.environ.get("GUESTBUS_TRUTH", "400"))
+KILLS = 6 if OPERATIONS == 400 else OPERATIONS // 100
+SEED = os.environ.get("GUESTBUS_SEED", "1")
+# Fewer than happen in the whole run, more than in most absences.
+EVENTS_KEPT = 200
+
+
+@pytest.fixture
+def load(home, reaper, libvirtd):
+    load = Load(home, SEED, kinds(libvirtd), libvirtd.directory("pools"))
+    yield load
+    load.stop()
+
+
+@pytest.fixture
+def scene(one_bus, libvirtd, load, run_service, connect):
+    """Both hypervisors, empty but for what the test driver always has and a guest that nobody undefines."""
+    service = run_service(one_bus, {"QEMU": libvirtd.uri, "Test": libvirtd.test_uri},
+                          config=f"[limits]\nevents-kept={EVENTS_KEPT}\n")
+    for name in ("QEMU", "Test"):
+        wait_connected(connect(one_bus), name)
+    dice = random.Random(f"{SEED} scene")
+    scene = Scene(libvirtd, service, load, dice, sorted(dice.sample(range(OPERATIONS), KILLS)))
+    yield scene
+    scene.close()
+
+
+def test_the_bus_says_what_libvirt_says(scene, capsys):
+    print(f"GUESTBUS_SEED={SEED} GUESTBUS_TRUTH={OPERATIONS}")
+    began = time.monotonic()
+    scene.quiet()
+    while scene.load.done < OPERATIONS:
+        scene.storm()
+        scene.quiet()
+    scene.wake()
+    scene.check_history()
+    with capsys.disabled():
+        print(f"\nseed {SEED}: {scene.report()}, {time.monotonic() - began:.0f} s")
