@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The wall clock jumps: nothing waits longer or shorter for it. Events have the time that it says, and their
+order from their number.
+
+A library before the C library's functions says another time; nobody touches the machine's clock."""
+
+import mmap
+import struct
+import time
+
+import pytest
+
+from support.client import field
+from support.listener import Event, EventListener
+from support.native import GUEST, TEST, epoch, last, state
+from support.process import PATIENCE, wait_until
+from support.service import wait_connected
+
+WITHIN = 20 * PATIENCE
+DAY = 86400
+DOMAIN1 = "org.guestbus.Domain1"
+
+# CLOCK_REALTIME is so many seconds off as the file OFFSET says; the monotonic clocks are as they are.
+OTHER_TIME = r"""
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+
+static volatile int64_t *offset;
+
+__attribute__((constructor)) static void map(void)
+{
+        int fd = open(getenv("OFFSET"), O_RDONLY | O_CLOEXEC);
+
+        offset = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+        int (*next)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+        int r = next(clock, now);
+
+        if (r == 0 && offset && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+                now->tv_sec += *offset;
+        return r;
+}
+
+int gettimeofday(struct timeval *now, void *zone)
+{
+        int (*next)(struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
+        int r = next(now, zone);
+
+        if (r == 0 && offset)
+                now->tv_sec += *offset;
+        return r;
+}
+
+time_t time(time_t *result)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (result)
+                *result = now.tv_sec;
+        return now.tv_sec;
+}
+"""
+
+
+@pytest.fixture
+def clock(home, preload):
+    """clock(seconds) puts the service's clock so far off; clock.env is what the service is started with."""
+    path = home / "offset"
+    path.write_bytes(struct.pack("=q", 0))
+    path.chmod(0o644)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 8) as offset:
+        def put(seconds):
+            offset[:] = struct.pack("=q", seconds)
+        put.env = preload(OTHER_TIME, OFFSET=str(path))
+        yield put
+
+
+def told(client, after):
+    events, _ = client.call(TEST, "org.guestbus.Connection1", "GetEvents", "stu", (epoch(client), after, 0))
+    return [Event(*one) for one in events]
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
+def test_the_clock_jumps(one_bus, libvirtd, run_service, connect, clock, jump):
+    """While a call waits with a time limit, while libvirtd is silent, while a connection is opened again."""
+    service = run_service(one_bus, {"Test": libvirtd.test_uri}, env=clock.env,
+                          config="[limits]\nkeepalive-interval=1\nkeepalive-count=2\nbus-timeout=5\n")
+    client = connect(one_bus)
+    wait_connected(client)
+    number = last(client)
+    client.domain(GUEST, "Suspend")
+
+    began = time.monotonic()
+    serial = client.send(GUEST, DOMAIN1, "WaitForState", "asua{sv}", (["crashed"], 2000, {}))
+    client.call("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+    clock(jump)
+    client.domain(GUEST, "Resume")
+    assert field(client.take_reply(serial, WITHIN), "error_name") == "org.guestbus.Error.Timeout"
+    assert 1.9 < time.monotonic() - began < 2 + 3 * PATIENCE
+
+    first, second = [one for one in told(client, number) if one.kind == "lifecycle"]
+    assert second.sequence > first.sequence
+    assert abs((second.timestamp - first.timestamp) / 1e6 - jump) < 60
+    assert state(client) == "connected"  # the keep-alive has not given it up
+
+    libvirtd.pause()
+    try:
+        clock(0)
+        wait_until(lambda: state(client) == "disconnected", WITHIN, "its silence is noticed")
+        clock(jump)
+    finally:
+        libvirtd.resume()
+    began = time.monotonic()
+    wait_until(lambda: state(client) == "connected", WITHIN, "it is back")
+    assert time.monotonic() - began < 3 * PATIENCE
+    assert not service.ended()
+
+
+def test_a_listener_over_a_jump(one_bus, run_service, connect, clock):
+    """Its numbers have no hole, and its model is right."""
+    run_service(one_bus, env=clock.env)
+    client = connect(one_bus)
+    wait_connected(client)
+    listener = EventListener(one_bus, "listener")
+    listener.come()
+    # A listener wants to see times that do not go back; here they may.
+    listener.times = Anything()
+    try:
+        for jump in (DAY, -DAY, 3600, 0):
+            clock(jump)
+            client.domain(GUEST, "Suspend")
+            client.domain(GUEST, "Resume")
+        assert listener.up_to_date(TEST) == last(client)
+        kinds = [event.kind for event in listener.heard[TEST].values()]
+        assert kinds.count("lifecycle") == 8
+        assert listener.objects[GUEST]["State"] == "running"
+    finally:
+        listener.leave()
+
+
+class Anything(dict):
+    """The last times of a listener, which never are later than the next."""
+
+    def __missing__(self, key):
+        return float("-inf")
+
+    def __setitem__(self, key, value):
+        pass
