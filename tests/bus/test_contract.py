@@ -10,18 +10,13 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from support import coverage, methods, privileged
+from support.methods import module_world  # noqa: F401 (fixture)
 from support.service import CHECKOUT
 
 FILTER = "org.libvirt.NWFilter"
 KINDS = sorted({one.interface for one in coverage.contract()})
 ANNOTATION = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 FLAGS = {"true": "emits-change", "invalidates": "emits-invalidation", "const": "const", "false": "-"}
-
-
-@pytest.fixture(scope="module")
-def world(libvirt_cache):
-    with methods.world(libvirt_cache) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES, DBusError
+from support.methods import outcome
+from support.native import plain, service  # noqa: F401 (fixtures)
 
 ROOT = "/org/libvirt/Test"
 UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
@@ -27,33 +29,12 @@ def domain_path(uuid):
 
 
 @pytest.fixture
-def service(one_bus, libvirtd, run_service):
-    return run_service(one_bus, {"Test": libvirtd.test_uri})
-
-
-@pytest.fixture
-def plain(libvirtd):
-    """python3-libvirt on the same libvirtd."""
-    connection = libvirt.open(libvirtd.test_uri)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
 def domain(plain):
     return plain.lookupByUUIDString(UUID)
 
 
-def outcome(function, *args):
-    """("value", result) or ("error", libvirt's message)."""
-    try:
-        return "value", function(*args)
-    except libvirt.libvirtError as error:
-        return "error", error.get_error_message()
-
-
 def said(client, path, member, signature="", *args, interface=DOMAIN):
-    """The same for a D-Bus call; an error must have libvirt-dbus's name."""
+    """outcome() of a D-Bus call; an error must have libvirt-dbus's name."""
     try:
         body = client.call(path, interface, member, signature, args)
     except DBusError as error:

@@ -5,24 +5,13 @@ import libvirt
 import pytest
 
 from support import methods
+from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
 
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 STATS = ["swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available", "actual", "rss",
          "usable", "last_update", "disk_caches", "hugetlb_pgalloc", "hugetlb_pgfail"]
 MAC = "52:54:00:00:00:01"
 DESCRIPTION, ELEMENT = libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, libvirt.VIR_DOMAIN_METADATA_ELEMENT
-
-
-@pytest.fixture(scope="module")
-def world(libvirt_cache):
-    with methods.world(libvirt_cache) as one:
-        yield one
-
-
-@pytest.fixture
-def guest(world):
-    with methods.guest(world) as domain:
-        yield domain
 
 
 @pytest.fixture

@@ -2,19 +2,22 @@
 """The signals that need no guest of QEMU's: each is what a plain libvirt client is told, on the object that
 the contract says, in libvirt's order. Nobody has called a method of the service on the objects before."""
 
-import os
 import pathlib
 import subprocess
 import sys
 import uuid as uuids
+import xml.etree.ElementTree as ElementTree
 
 import libvirt
 import pytest
 
-from support import coverage, host, methods
-from support.process import PATIENCE, spawn, wait_until
+from support import coverage, host, methods, privileged
+from support.methods import module_world  # noqa: F401 (fixture)
+from support.process import PATIENCE, wait_until
 
-SIGNATURES = {one.name: one for one in coverage.contract("signal")}
+SIGNATURES = {one.name: (one.interface, one.first) for one in coverage.contract("signal")}
+# Signals that libvirt-dbus lacks.
+SIGNATURES |= {"Update": ("org.libvirt.NodeDevice", ""), "ValueChanged": ("org.libvirt.Secret", "")}
 ON_CONNECTION = {"DomainEvent", "NetworkEvent", "NodeDeviceEvent", "SecretEvent", "StoragePoolEvent"}
 TITLE, ELEMENT = libvirt.VIR_DOMAIN_METADATA_TITLE, libvirt.VIR_DOMAIN_METADATA_ELEMENT
 WITHIN = 10 * PATIENCE
@@ -23,38 +26,24 @@ WITHIN = 10 * PATIENCE
 class Watcher(host.Watcher):
     """The plain client of what is not a domain's life."""
 
-    def __init__(self, home, uri):
-        program = pathlib.Path(host.__file__).with_name("watcher_objects.py")
-        self.process = spawn([sys.executable, str(program), uri], home, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, bufsize=0)
-        self.buffer = b""
-        self.events = []
-        os.set_blocking(self.process.stdout.fileno(), False)
-        wait_until(lambda: ["ready"] in self.read(), 2 * WITHIN, "the plain client listens")
-        self.events.remove(["ready"])
-
-
-@pytest.fixture(scope="module")
-def world(libvirt_cache):
-    with methods.world(libvirt_cache) as one:
-        yield one
+    PROGRAM = "watcher_objects.py"
 
 
 COLLECTIONS = {"DomainEvent": "domain", "MetadataChange": "domain", "BalloonChange": "domain",
                "NetworkEvent": "network", "StoragePoolEvent": "storagepool", "Refresh": "storagepool",
-               "SecretEvent": "secret"}
+               "SecretEvent": "secret", "ValueChanged": "secret"}
 
 
 def as_signal(event, name):
     """(path, interface, member, signature, body) for an event of the plain client."""
     member, identity, *rest = event
-    row = SIGNATURES[member]
-    tail = f"nodedev/{methods.hexed(identity)}" if member == "NodeDeviceEvent" else \
+    interface, signature = SIGNATURES[member]
+    tail = f"nodedev/{methods.hexed(identity)}" if member in ("NodeDeviceEvent", "Update") else \
         methods.below(COLLECTIONS[member], identity)
     root, path = f"/org/libvirt/{name}", f"/org/libvirt/{name}/{tail}"
     if member in ON_CONNECTION:
-        return root, row.interface, member, row.first, (path, *rest)
-    return path, row.interface, member, row.first, tuple(rest)
+        return root, interface, member, signature, (path, *rest)
+    return path, interface, member, signature, tuple(rest)
 
 
 @pytest.fixture
@@ -63,10 +52,10 @@ def listen(world):
     each is there."""
     opened = []
 
-    def start(name):
-        uri = world.libvirtd.test_uri if name == "Test" else world.libvirtd.uri
-        opened.append(Watcher(world.home, uri))
-        opened.append(methods.Client(world.bus.address).match())
+    def start(name, where=world):
+        uri = where.libvirtd.test_uri if name == "Test" else where.libvirtd.uri
+        opened.append(Watcher(where.home, uri))
+        opened.append(methods.Client(where.bus.address).match())
         plain, client = opened[-2:]
 
         def told():
@@ -82,6 +71,24 @@ def listen(world):
     yield start
     for one in opened:
         (one.close if isinstance(one, methods.Client) else one.stop)()
+
+
+@pytest.fixture
+def udev(libvirt_cache, monkeypatch):
+    """(world, announce): a libvirtd of root's in a network namespace of its own, and announce(action, path,
+    subsystem, properties...), which tells it of a device as udevd would."""
+    if not privileged.available():
+        pytest.skip("no user namespaces for an ordinary user")
+    # libudev listens to udevd only where this shows that there is one.
+    runs = "mkdir /run/udev\n: >/run/udev/control\nexec libvirtd"
+    monkeypatch.setattr(privileged, "SCRIPT", privileged.SCRIPT.replace("exec libvirtd", runs))
+    with methods.world(libvirt_cache, privileged.Libvirtd) as one:
+        inside = ["nsenter", f"--target={one.libvirtd.process.pid}", "--user", "--net", "--setuid=0"]
+        program = pathlib.Path(host.__file__).with_name("udev.py")
+
+        def announce(*words):
+            subprocess.run([*inside, sys.executable, str(program), *words], check=True, timeout=60)
+        yield one, announce
 
 
 def test_a_domain(world, listen):
@@ -128,6 +135,17 @@ def test_a_node_device(world, listen):
     check(["NodeDeviceEvent"] * 2)
 
 
+def test_a_node_device_is_updated(udev, listen):
+    """libvirt tells it whenever udev says that a device changed, also where its XML is the same."""
+    world, announce = udev
+    device, = [one for one in world.plain["QEMU"].listAllDevices() if one.name().startswith("net_lo_")]
+    path = ElementTree.fromstring(device.XMLDesc(0)).findtext("path").removeprefix("/sys")
+    check = listen("QEMU", world)
+    for _ in range(3):
+        announce("change", path, "net", "INTERFACE=lo")
+    check(["Update"] * 3)
+
+
 def test_a_secret(world, listen):
     check = listen("QEMU")
     for number in range(3):
@@ -135,6 +153,17 @@ def test_a_secret(world, listen):
 <usage type='volume'><volume>/event{number}</volume></usage></secret>""", 0)
         secret.undefine()
     check(["SecretEvent"] * 6)
+
+
+def test_the_value_of_a_secret(world, listen):
+    """Each setting is told, be the value another one or not."""
+    check = listen("QEMU")
+    secret = world.plain["QEMU"].secretDefineXML("""<secret><usage type='volume'>
+<volume>/value</volume></usage></secret>""", 0)
+    for value in (b"a", b"a", b"b"):
+        secret.setValue(value)
+    secret.undefine()
+    check(["SecretEvent"] + ["ValueChanged"] * 3 + ["SecretEvent"])
 
 
 def test_all_at_once_in_order(world, listen):

@@ -9,24 +9,13 @@ import pytest
 
 from support import methods
 from support.client import CONNECT
+from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
 
 PLAIN = methods.expected_value
 DEFAULT = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 CPUS = ["<cpu><arch>x86_64</arch><model>Penryn</model><topology sockets='1' cores='2' threads='1'/></cpu>",
         "<cpu><arch>x86_64</arch><model>Nehalem</model><topology sockets='1' cores='2' threads='1'/></cpu>"]
 HOST = "<source><host name='localhost'/></source>"
-
-
-@pytest.fixture(scope="module")
-def world(libvirt_cache):
-    with methods.world(libvirt_cache) as one:
-        yield one
-
-
-@pytest.fixture
-def guest(world):
-    with methods.guest(world) as domain:
-        yield domain
 
 
 def records(stats):

@@ -9,6 +9,7 @@ import libvirt
 import pytest
 
 from support import methods
+from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
 
 SNAPSHOT = "<domainsnapshot><name>{}</name></domainsnapshot>"
 NETWORK = """<network><name>{}</name><uuid>{}</uuid><bridge name='{}'/><forward mode='nat'/>
@@ -23,22 +24,10 @@ SECRET = """<secret private='no'><uuid>{}</uuid><usage type='volume'><volume>{}<
 PLAIN = methods.expected_value
 
 
-@pytest.fixture(scope="module")
-def world(libvirt_cache):
-    with methods.world(libvirt_cache) as one:
-        yield one
-
-
 @pytest.fixture
 def fresh():
     """(a name, a UUID) that no test had before."""
     return f"a-{time.monotonic_ns()}", str(uuids.uuid4())
-
-
-@pytest.fixture
-def guest(world):
-    with methods.guest(world) as domain:
-        yield domain
 
 
 # Snapshots

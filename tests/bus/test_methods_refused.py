@@ -10,6 +10,7 @@ from jeepney.io.blocking import open_dbus_connection
 
 from support import coverage, methods
 from support.client import CONNECT, DOMAIN, body_of
+from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
 from support.process import PATIENCE, wait_until
 
 DISK = "<disk type='file' device='disk'><source file='/x'/><target dev='vdb' bus='virtio'/></disk>"
@@ -19,18 +20,6 @@ CREATED = "00000000-1111-2222-3333-555555555555"
 SECRET = f"<secret><uuid>{NONE}</uuid><usage type='volume'><volume>/v</volume></usage></secret>"
 FILTER = f"<filter name='none'><uuid>{NONE}</uuid></filter>"
 XML = methods.GUEST.format(name="with-files", uuid=CREATED)
-
-
-@pytest.fixture(scope="module")
-def world(libvirt_cache):
-    with methods.world(libvirt_cache) as one:
-        yield one
-
-
-@pytest.fixture
-def guest(world):
-    with methods.guest(world) as domain:
-        yield domain
 
 
 OF_DOMAIN = [

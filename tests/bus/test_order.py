@@ -132,6 +132,7 @@ def test_two_senders_are_served_by_turns(client, connect, service):
     """A sender with many calls in flight does not make another wait for all of them. A monitor of the bus
     sees in which order the replies were sent."""
     other = connect(service.bus)
+    other.domain(GUEST, "GetState", "u", 0)  # from here on the service knows who this is
     monitor = connect(service.bus)
     monitor.call("/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
                  (["type='method_return'"], 0), destination="org.freedesktop.DBus")

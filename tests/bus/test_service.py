@@ -12,7 +12,8 @@ import pytest
 
 from support.client import CONNECT, PROPERTIES, Client
 from support.process import PATIENCE, wait_until
-from support.service import FAULTS, OURS, command, wait_connected
+from support.service import FAULTS, OURS, TEST, command, wait_connected
+from support.sockets import Server
 
 NAMES = ("org.libvirt", OURS)
 
@@ -40,30 +41,31 @@ def test_version():
     assert err == ""
 
 
-@pytest.mark.parametrize("args, named", [
-    (["--nonsense"], "nonsense"),
-    (["surplus"], "surplus"),
-    (["--connect", "Test"], "Test"),
-    (["--connect", "=test:///default"], "name"),
-    (["--connect", "a b=test:///default"], "a b"),
-    (["--connect", "a/b=test:///default"], "a/b"),
-    (["--connect", "a-b=test:///default"], "a-b"),
-    (["--connect", "Ä=test:///default"], "Ä"),
-    (["--connect", "Test="], "Test"),
-    (["--connect", "Test=no uri"], "no uri"),
-    (["--connect", "A=test:///default", "--connect", "A=test:///default"], "A"),
-    (["--threads", "many"], "many"),
-    (["--threads", "0"], "threads"),
-    (["--threads", "-1"], "threads"),
-    (["--config", "/nonexistent/guestbusd.conf"], "/nonexistent/guestbusd.conf"),
-    (["--address", "no address"], "no address"),
-    (["--system", "--session"], "session"),
+@pytest.mark.parametrize("args, named, expected", [
+    (["--nonsense"], "nonsense", os.EX_USAGE),
+    (["surplus"], "surplus", os.EX_USAGE),
+    (["--connect", "Test"], "Test", os.EX_CONFIG),
+    (["--connect", "=test:///default"], "name", os.EX_CONFIG),
+    (["--connect", "a b=test:///default"], "a b", os.EX_CONFIG),
+    (["--connect", "a/b=test:///default"], "a/b", os.EX_CONFIG),
+    (["--connect", "a-b=test:///default"], "a-b", os.EX_CONFIG),
+    (["--connect", "Ä=test:///default"], "Ä", os.EX_CONFIG),
+    (["--connect", "Test="], "Test", os.EX_CONFIG),
+    (["--connect", "Test=no uri"], "no uri", os.EX_CONFIG),
+    (["--connect", "A=test:///default", "--connect", "A=test:///default"], "A", os.EX_CONFIG),
+    (["--threads", "many"], "many", os.EX_USAGE),
+    (["--threads", "0"], "threads", os.EX_CONFIG),
+    (["--threads", "-1"], "threads", os.EX_CONFIG),
+    (["--config", "/nonexistent/guestbusd.conf"], "/nonexistent/guestbusd.conf", os.EX_CONFIG),
+    (["--address", "no address"], "no address", os.EX_USAGE),
+    (["--system", "--session"], "session", os.EX_USAGE),
 ])
-def test_bad_options_are_named(one_bus, args, named):
+def test_bad_options_are_named(one_bus, args, named, expected):
+    """The unit says which statuses are not to be tried again."""
     if "--address" not in args and "--system" not in args:
         args = ["--address", one_bus.address, *args]
     status, _, err = run(*args)
-    assert status not in (0, None) and status > 0
+    assert status == expected
     assert named in err and "guestbusd" in err
 
 
@@ -79,7 +81,7 @@ def test_bad_configuration_is_named(home, one_bus, text, named):
     file = home / "guestbusd.conf"
     file.write_text(text, encoding="utf-8")
     status, _, err = run("--address", one_bus.address, "--config", str(file))
-    assert status > 0
+    assert status == os.EX_CONFIG
     assert named in err
 
 
@@ -114,6 +116,20 @@ def test_a_signal_before_anything_is_ready_ends_it(one_bus, run_service):
         service.process = None
 
 
+def test_a_signal_ends_the_wait_for_a_bus_that_says_nothing(one_bus, run_service, tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.settimeout(10 * PATIENCE)
+        silent.bind(str(tmp_path / "bus"))
+        silent.listen()
+        service = run_service(one_bus, start=False, args=("--address", f"unix:path={tmp_path / 'bus'}")).spawn()
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)  # it introduces itself
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(2 * PATIENCE) == 0
+            service.process = None
+
+
 def test_end_of_the_bus_ends_it(bus, run_service):
     service = run_service(bus)
     bus.stop()
@@ -123,13 +139,17 @@ def test_end_of_the_bus_ends_it(bus, run_service):
     service.process = None
 
 
-def test_replace_takes_the_names_over(bus, run_service, connect):
-    first = run_service(bus)
+def test_replace_takes_the_names_over(bus, run_service, connect, home):
+    mute = Server(home / "mute")  # libvirt waits for it, so that the first sees all of its names go
+    first = run_service(bus, {**TEST, "Mute": f"qemu+unix:///system?socket={mute.path}"})
     second = run_service(bus, args=["--replace"])
     client = connect(bus)
     for name in NAMES:
         wait_until(lambda: client.has_owner(name) and client.pid_of(name) == second.pid, 5 * PATIENCE, name)
     assert first.process.wait(5 * PATIENCE) == 0
+    mute.listener.close()
+    assert "org.guestbus1 was taken over" in first.stderr()
+    assert "going on" not in first.stderr()
     wait_connected(client)
     assert client.get("/org/libvirt/Test", CONNECT, "LibVersion")[0] == "t"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirtd goes and comes back, or stands still: events flow again, nothing leaks, nothing else waits."""
 
+import random
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, DBusErro
 from support.host import guest_xml
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
+from support.soak import Flood
 
 ROOT = "/org/libvirt/QEMU"
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -32,6 +34,7 @@ def client(service, connect):
     client = connect(service.bus)
     wait_connected(client, "QEMU")
     wait_connected(client, "Test")
+    client.introspect(f"{ROOT}/domain")  # answered when the first list is complete
     return client
 
 
@@ -150,6 +153,7 @@ def test_fifty_restarts(client, service, libvirtd, connect, capsys):
 @pytest.fixture
 def standing(client, libvirtd):
     """libvirtd stands still, with calls of ours waiting for it."""
+    client.introspect(f"{ROOT}/domain")  # what there is was listed
     libvirtd.pause()
     serials = [client.send(GUEST, DOMAIN, "GetXMLDesc", "u", (0,)) for _ in range(30)]
     serials += [client.send(ROOT, CONNECT, "ListDomains", "u", (0,)) for _ in range(30)]
@@ -202,6 +206,32 @@ def test_a_libvirtd_that_stands_still_for_long_is_given_up(one_bus, libvirtd, ru
         libvirtd.resume()
     wait_connected(client, "QEMU", 20 * PATIENCE)
     assert GUEST in client.connect("ListDomains", "u", 0, name="QEMU")
+
+
+@pytest.mark.long
+def test_keep_alive_ends_what_many_wait_for(one_bus, libvirtd, run_service, connect):
+    """Calls of all kinds, of clients that stay and of some that do not, over moments at which libvirtd is
+    given up and goes on: libvirt itself crashes where several threads wait on a connection that its own
+    keep-alive ends."""
+    service = run_service(one_bus, {"QEMU": libvirtd.uri, "Test": libvirtd.test_uri},
+                          config="[limits]\nkeepalive-interval=1\nkeepalive-count=1\n")
+    client = connect(one_bus)
+    flood = Flood(one_bus, random.Random(1))
+    for pause in (2.6, 2.2, 2.4, 3.0, 2.0, 2.8):
+        wait_connected(client, within=20 * PATIENCE)
+        serials = []
+        end = time.monotonic() + pause
+        libvirtd.pause()
+        try:
+            while time.monotonic() < end:
+                flood.step()
+                serials += [client.send(root, CONNECT, "ListDomains", "u", (0,)) for root in (ROOT, TEST)]
+                time.sleep(0.02)
+        finally:
+            libvirtd.resume()
+            flood.ebb()
+        assert len(client.collect(serials, 30 * PATIENCE)) == len(serials)
+        assert service.alive()
 
 
 def test_start_and_end_while_libvirtd_stands_still(one_bus, libvirtd, run_service, connect):

@@ -127,7 +127,6 @@ def destination(stage, libvirt_cache):  # noqa: F811
     home.mkdir()
     other = host.Libvirtd(home, libvirt_cache)
     stage.others.append(other)
-    other.directory("config/libvirt")
     other.configure(f'host_uuid = "{OTHER_HOST}"\n')
     other.start()
     connection = libvirt.open(other.uri)

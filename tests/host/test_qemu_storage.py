@@ -193,7 +193,22 @@ def test_secret(stage):  # noqa: F811
     assert stage.plain.listAllSecrets() == []
     assert call("Undefine")[0] == "error"
     told = stage.same(path, plain.UUIDString(), "SecretEvent", "SecretEvent")
-    assert told == [["SecretEvent", 0, 0], ["SecretEvent", 1, 0]]
+    assert told == [["SecretEvent", 0, 0], *[["ValueChanged"]] * 3, ["SecretEvent", 1, 0]]
+
+
+def test_the_value_of_a_secret_is_set_by_others(stage):  # noqa: F811
+    """Each setting is told, on the secret's object, be the value another one or not."""
+    plain = stage.plain.secretDefineXML(secret_xml("/b"), 0)
+    number = plain.UUIDString()
+    path = object_path("secret", number)
+    stage.same(path, number, "SecretEvent")
+    for value in ("YQ==", "YQ==", "Yg=="):
+        stage.libvirtd.virsh("secret-set-value", number, "--base64", value)
+    told = stage.same(path, number, *["ValueChanged"] * 3)
+    assert told == [["SecretEvent", 0, 0], *[["ValueChanged"]] * 3]
+    assert {(one.interface, one.signature) for one in stage.listener.signals
+            if (one.path, one.member) == (path, "ValueChanged")} == {(SECRET, "")}
+    plain.undefine()
 
 
 def test_what_is_no_secret(stage):  # noqa: F811
