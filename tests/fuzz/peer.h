@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus.h"
+#include "wire.h"
+
+/* A Bus of the service whose other end is the test: it is the daemon, and everybody behind it. */
+
+typedef struct Peer {
+        Bus *bus;   /* the service's */
+        sd_bus *us; /* our end of it, which gets everything that the service sends */
+        /* The rest is peer.c's. */
+        int socket, pipe;
+        gboolean begun[2], closed;
+        unsigned answered;
+} Peer;
+
+/* What the service sent, but for what it says to make and end its connection. Borrowed. */
+typedef void PeerFunc(sd_bus_message *message, void *data);
+
+/* Makes the connection. @owner and @data are those of bus_new(). */
+void peer_open(Peer *peer, const Limits *limits, const BusOwner *owner, void *data);
+
+/* Sends the service these bytes, which are a message, whatever it has in it. */
+void peer_write(Peer *peer, const GByteArray *bytes);
+
+/* Sends a message as it is. Consumes it. */
+void peer_send(Peer *peer, sd_bus_message *message);
+
+/* Has the service do all that it has to do, and gives all that it sends to @func, until both have nothing
+ * left. */
+void peer_settle(Peer *peer, PeerFunc *func, void *data);
+
+/* Ends the service's end first; then ours. What the service still sends is given to @func. */
+void peer_close_bus(Peer *peer, PeerFunc *func, void *data);
+void peer_free(Peer *peer);
+
+/* Reads all of a message, which must be valid to its last byte: a bus would disconnect who sends another. */
+void peer_check_body(sd_bus_message *message);

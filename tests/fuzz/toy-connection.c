@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A connection without threads: its calls wait until somebody has them run, on the only thread there is. The
+ * link is a real one, to libvirt's test driver, because a call does not run without; no handler uses it. */
+
+#include "error.h"
+#include "job.h"
+#include "loop.h"
+#include "members.h"
+#include "toy.h"
+#include "views.h"
+
+struct Connection {
+        const Limits *limits;
+        Inventory *inventory;
+        GQueue waiting;  /* of Call: to be run */
+        GQueue unlisted; /* of Call: to be concluded */
+};
+
+#define EPOCH "epoch"
+
+static const Limits link_limits = {.open_timeout = 10};
+
+static void on_link(Link *link, void *data)
+{
+}
+
+static void on_link_failed(Link *link, const GError *error, void *data)
+{
+        g_error("%s", error->message);
+}
+
+/* One for all iterations: opening takes milliseconds. */
+static Link *open_link(void)
+{
+        static const LinkOwner owner = {.opened = on_link, .lost = on_link, .failed = on_link_failed};
+        static Link *link;
+
+        if (link)
+                return link;
+
+        loop_register();
+        post_init();
+        link = link_new("Toy", "test:///default", FALSE, &link_limits, &owner, NULL);
+        link_open(link);
+        while (link_state(link) != LINK_OPEN)
+                g_main_context_iteration(NULL, TRUE);
+        return link;
+}
+
+static void finish(Call *call, void *data)
+{
+        call_conclude(call);
+}
+
+Connection *toy_connection_new(Bus *bus, const Limits *limits)
+{
+        Connection *connection = g_new0(Connection, 1);
+        const InventoryConfig config = {
+                .bus = bus,
+                .limits = limits,
+                .path = "/org/libvirt/Toy",
+                .uri = "test:///default",
+                .epoch = EPOCH,
+                .link = open_link(),
+                .finish = finish,
+                .data = connection,
+        };
+
+        connection->limits = limits;
+        connection->inventory = inventory_new(&config);
+        waits_set_blind(inventory_waits(connection->inventory), FALSE);
+        return connection;
+}
+
+static void drop(Call *call, void *data)
+{
+        call_free(call);
+}
+
+static void refuse(Call *call, void *data)
+{
+        g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
+        call_conclude(call);
+}
+
+void toy_connection_free(Connection *connection)
+{
+        Call *call;
+
+        while (toy_connection_run(connection))
+                continue;
+        while ((call = g_queue_pop_head(&connection->unlisted)))
+                call_conclude(call);
+        waits_drop(inventory_waits(connection->inventory), NULL, refuse, NULL);
+        inventory_stop(connection->inventory);
+        inventory_free(connection->inventory);
+        g_free(connection);
+}
+
+gboolean toy_connection_run(Connection *connection)
+{
+        Call *call = g_queue_pop_head(&connection->unlisted);
+
+        if (call) {
+                call_conclude(call);
+                return TRUE;
+        }
+
+        call = g_queue_pop_head(&connection->waiting);
+        if (!call)
+                return FALSE;
+
+        call_run(call);
+        call_conclude(call);
+        return TRUE;
+}
+
+char *toy_uuid(guint8 number)
+{
+        return g_strdup_printf("00000000-0000-0000-0000-0000000000%02x", number);
+}
+
+static Mirror *mirror_of(const Connection *connection)
+{
+        return (Mirror *)inventory_mirror(connection->inventory);
+}
+
+void toy_connection_show(Connection *connection, guint8 number, const char *state)
+{
+        g_autofree char *uuid = toy_uuid(number);
+        GVariant *values[N_DOMAIN1] = {
+                [DOMAIN1_ACTIVE] = g_variant_ref_sink(g_variant_new_boolean(TRUE)),
+                [DOMAIN1_NAME] = g_variant_ref_sink(g_variant_new_string(uuid)),
+                [DOMAIN1_STATE] = g_variant_ref_sink(g_variant_new_string(state)),
+        };
+
+        mirror_update(mirror_of(connection), &kind_domain, uuid, values);
+}
+
+void toy_connection_hide(Connection *connection, guint8 number)
+{
+        g_autofree char *uuid = toy_uuid(number);
+
+        mirror_remove(mirror_of(connection), &kind_domain, uuid);
+}
+
+/* What the service's own connection.c has, as far as others use it. */
+
+void connection_submit(Connection *connection, Call *call)
+{
+        call->connection_path = connection_path(connection);
+        call->link = open_link();
+        g_queue_push_tail(&connection->waiting, call);
+}
+
+void connection_submit_listed(Connection *connection, Call *call)
+{
+        g_queue_push_tail(&connection->unlisted, call);
+}
+
+void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
+{
+        g_queue_push_tail(&connection->unlisted, call);
+}
+
+void connection_submit_resync(Connection *connection, Call *call)
+{
+        call->result = g_variant_ref_sink(g_variant_new("(uuu)", 0, 0, 0));
+        g_queue_push_tail(&connection->unlisted, call);
+}
+
+void connection_submit_wait(Connection *connection, Call *call, const char *leaf)
+{
+        waits_add(inventory_waits(connection->inventory), call, leaf);
+}
+
+gboolean connection_is_settled(const Connection *connection)
+{
+        return TRUE;
+}
+
+const GError *connection_missing(const Connection *connection)
+{
+        return NULL;
+}
+
+static void drop_from(GQueue *queue, const char *name)
+{
+        g_autoptr(GList) calls = calls_withdraw(queue, name, NULL);
+
+        for (GList *each = calls; each; each = each->next)
+                drop(each->data, NULL);
+}
+
+void connection_drop_caller(Connection *connection, const char *name)
+{
+        drop_from(&connection->waiting, name);
+        drop_from(&connection->unlisted, name);
+        waits_drop(inventory_waits(connection->inventory), name, drop, NULL);
+}
+
+const char *connection_name(const Connection *connection)
+{
+        return "Toy";
+}
+
+const char *connection_path(const Connection *connection)
+{
+        return "/org/libvirt/Toy";
+}
+
+const Mirror *connection_mirror(const Connection *connection)
+{
+        return inventory_mirror(connection->inventory);
+}
+
+const Inventory *connection_inventory(const Connection *connection)
+{
+        return connection->inventory;
+}
+
+GVariant *connection_value(const Connection *connection, unsigned slot)
+{
+        const Stream *stream = inventory_stream(connection->inventory);
+        GVariantBuilder counters;
+
+        if (slot == CONNECTION1_COUNTERS) {
+                g_variant_builder_init(&counters, G_VARIANT_TYPE("a{st}"));
+                inventory_count(connection->inventory, &counters);
+                return g_variant_ref_sink(g_variant_builder_end(&counters));
+        }
+
+        return g_variant_ref_sink(slot == CONNECTION1_SEQUENCE ? g_variant_new_uint64(stream_sequence(stream))
+                                                               : g_variant_new_string(EPOCH));
+}
+
+gboolean connection_is_connected(const Connection *connection)
+{
+        return TRUE;
+}
+
+/* Nobody is forwarded: all callers see the same. */
+
+gboolean connection_is_forwarded(const Connection *connection)
+{
+        return FALSE;
+}
+
+GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, GError **error)
+{
+        g_assert_not_reached();
+}
+
+void views_compare(Views *views)
+{
+}
