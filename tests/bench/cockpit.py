@@ -16,6 +16,8 @@ import time
 from jeepney import DBusAddress, MessageType, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 
+# As elsewhere in the benchmark; this file is also a program by itself.
+KINDS = ("libvirt-dbus", "guestbusd")
 GUESTS = 40
 NODE_DEVICES = 200
 PATIENCE = 60
@@ -110,28 +112,23 @@ def load_page(connection, guests, devices):
     return time.monotonic() - began
 
 
-def measure(stage, table, rounds, kinds):
+def measure(stage, table, plan):
     """One row of milliseconds and one of pages per second for each hypervisor; the latter's ratio says how
     many times as fast guestbusd is. Each page is read by a process of the stage's account: the stage's buses
     take no other."""
     program = stage.directory / "cockpit.py"
     shutil.copy(__file__, program)
     program.chmod(0o644)
-    addresses = {}
-    processes = []
-    for kind in kinds:
-        process, addresses[kind] = stage.start_daemon(kind, URIS)
-        processes.append(process)
-
-    for number in range(rounds):
+    daemons = {kind: stage.start_daemon(kind, URIS) for kind in KINDS}
+    for number in range(plan.rounds):
         for name in URIS:
-            for kind in kinds if number % 2 == 0 else reversed(kinds):
-                seconds = float(stage.run("/usr/bin/python3", program, addresses[kind], name))
+            for kind in KINDS if number % 2 == 0 else reversed(KINDS):
+                seconds = float(stage.run("/usr/bin/python3", program, daemons[kind][1], name))
                 title = f"Cockpit's page, {GUESTS} guests, {name}"
                 table.add(title, "ms", kind, seconds * 1e3)
                 table.add(title, "pages/s", kind, 1 / seconds)
 
-    for process in processes:
+    for process, _ in daemons.values():
         stage.stop(process)
 
 

@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* latency ADDRESS URI NAME CONNECTION COUNT
+/* latency ADDRESS URI NAME CONNECTION COUNT LISTENERS
  *
- * How much later than a libvirt client's callback the D-Bus signal for the same event is received. Three
- * clients in one process, a thread and a connection each: one waits for libvirt's lifecycle callbacks, one
- * for DomainEvent of /org/libvirt/CONNECTION, and the main thread suspends and resumes the running guest NAME
- * so that COUNT events happen, one at a time. Each receiver stamps CLOCK_MONOTONIC as the first thing it
- * does. Prints one difference per line, in nanoseconds; it is negative where the signal came first. */
+ * How much later than a libvirt client's callback the D-Bus signal for the same event is received. The
+ * clients are in one process, a thread and a connection each: one waits for libvirt's lifecycle callbacks,
+ * LISTENERS for DomainEvent of /org/libvirt/CONNECTION, and the main thread suspends and resumes the running
+ * guest NAME so that COUNT events happen, one at a time. Each receiver stamps CLOCK_MONOTONIC as the first
+ * thing it does. Prints one difference per line, of each event and listener, in nanoseconds; it is negative
+ * where the signal came first. */
 
-#include <errno.h>
+#include "client.h"
+
 #include <inttypes.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <systemd/sd-bus.h>
-#include <time.h>
-
-/* How long the two receivers may take for one event, in seconds. */
-#define PATIENCE 20
 
 typedef struct {
         int event;
@@ -36,31 +26,25 @@ typedef struct {
         size_t size;
 } Series;
 
+typedef struct Bench Bench;
+
 typedef struct {
+        Bench *bench;
+        Series series;
+        bool ready;
+} Listener;
+
+struct Bench {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         Series direct;
-        Series bus;
+        Listener *listeners;
+        size_t n_listeners;
         const char *address;
         char path[64];
         char uuid[VIR_UUID_STRING_BUFLEN];
         char domain_path[160];
-        bool bus_ready;
-} Bench;
-
-static _Noreturn void fail(const char *what, const char *why)
-{
-        fprintf(stderr, "latency: %s: %s\n", what, why);
-        exit(EXIT_FAILURE);
-}
-
-static int64_t now_ns(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
+};
 
 static void record(Bench *bench, Series *series, int event, int detail, int64_t at)
 {
@@ -75,7 +59,7 @@ static void record(Bench *bench, Series *series, int event, int detail, int64_t 
 
 static void on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *opaque)
 {
-        int64_t at = now_ns();
+        int64_t at = now_ns(CLOCK_MONOTONIC);
         Bench *bench = opaque;
         char uuid[VIR_UUID_STRING_BUFLEN];
 
@@ -85,50 +69,47 @@ static void on_lifecycle(virConnectPtr connection, virDomainPtr domain, int even
 
 static int on_domain_event(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {
-        int64_t at = now_ns();
-        Bench *bench = userdata;
+        int64_t at = now_ns(CLOCK_MONOTONIC);
+        Listener *listener = userdata;
         const char *path;
         int event, detail;
 
         if (sd_bus_message_read(signal, "oii", &path, &event, &detail) >= 0 &&
-            strcmp(path, bench->domain_path) == 0)
-                record(bench, &bench->bus, event, detail, at);
+            strcmp(path, listener->bench->domain_path) == 0)
+                record(listener->bench, &listener->series, event, detail, at);
 
         return 0;
 }
 
-static void *run_libvirt(void *opaque)
-{
-        while (virEventRunDefaultImpl() == 0)
-                ;
-
-        fail("libvirt's event loop", "ended");
-}
-
 static void *run_bus(void *opaque)
 {
-        Bench *bench = opaque;
-        sd_bus *bus = NULL;
+        Listener *listener = opaque;
+        Bench *bench = listener->bench;
+        sd_bus *bus = open_bus(bench->address);
         int r;
 
-        if ((r = sd_bus_new(&bus)) < 0 || (r = sd_bus_set_address(bus, bench->address)) < 0 ||
-            (r = sd_bus_set_bus_client(bus, true)) < 0 || (r = sd_bus_start(bus)) < 0 ||
-            (r = sd_bus_match_signal(bus, NULL, "org.libvirt", bench->path, "org.libvirt.Connect",
-                                     "DomainEvent", on_domain_event, bench)) < 0)
+        if ((r = sd_bus_match_signal(bus, NULL, SERVICE, bench->path, "org.libvirt.Connect", "DomainEvent",
+                                     on_domain_event, listener)) < 0)
                 fail("bus", strerror(-r));
 
         pthread_mutex_lock(&bench->lock);
-        bench->bus_ready = true;
+        listener->ready = true;
         pthread_cond_broadcast(&bench->changed);
         pthread_mutex_unlock(&bench->lock);
 
-        while ((r = sd_bus_process(bus, NULL)) > 0 || (r == 0 && (r = sd_bus_wait(bus, UINT64_MAX)) >= 0))
-                ;
-
-        fail("bus", strerror(-r));
+        serve_bus(bus);
 }
 
-/* Waits until both receivers have seen @n events, and the match rule is in place. */
+static bool have_all(const Bench *bench, size_t n)
+{
+        for (size_t i = 0; i < bench->n_listeners; i++)
+                if (!bench->listeners[i].ready || bench->listeners[i].series.n < n)
+                        return false;
+
+        return bench->direct.n >= n;
+}
+
+/* Waits until all receivers have seen @n events, and the match rules are in place. */
 static void wait_for(Bench *bench, size_t n)
 {
         struct timespec deadline;
@@ -137,10 +118,10 @@ static void wait_for(Bench *bench, size_t n)
         deadline.tv_sec += PATIENCE;
         pthread_mutex_lock(&bench->lock);
 
-        while (!bench->bus_ready || bench->direct.n < n || bench->bus.n < n) {
+        while (!have_all(bench, n)) {
                 if (pthread_cond_timedwait(&bench->changed, &bench->lock, &deadline) == ETIMEDOUT) {
                         fprintf(stderr, "latency: after %zu events libvirt delivered %zu and the bus %zu\n",
-                                n, bench->direct.n, bench->bus.n);
+                                n, bench->direct.n, bench->listeners[0].series.n);
                         exit(EXIT_FAILURE);
                 }
         }
@@ -148,7 +129,8 @@ static void wait_for(Bench *bench, size_t n)
         pthread_mutex_unlock(&bench->lock);
 }
 
-static void bench_init(Bench *bench, const char *address, const char *connection, size_t count)
+static void bench_init(Bench *bench, const char *address, const char *connection, size_t count,
+                       size_t listeners)
 {
         pthread_condattr_t attributes;
 
@@ -158,7 +140,10 @@ static void bench_init(Bench *bench, const char *address, const char *connection
         pthread_mutex_init(&bench->lock, NULL);
         bench->address = address;
         bench->direct = (Series){calloc(count, sizeof(Stamp)), 0, count};
-        bench->bus = (Series){calloc(count, sizeof(Stamp)), 0, count};
+        bench->listeners = calloc(listeners, sizeof(Listener));
+        bench->n_listeners = listeners;
+        for (size_t i = 0; i < listeners; i++)
+                bench->listeners[i] = (Listener){bench, {calloc(count, sizeof(Stamp)), 0, count}, false};
         snprintf(bench->path, sizeof(bench->path), "/org/libvirt/%s", connection);
 }
 
@@ -189,26 +174,16 @@ static void drive(Bench *bench, virDomainPtr domain, size_t count)
         }
 }
 
-static void print_differences(const Bench *bench, size_t count)
+static void print_differences(const Bench *bench, const Listener *listener, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
-                const Stamp *direct = &bench->direct.stamps[i], *bus = &bench->bus.stamps[i];
+                const Stamp *direct = &bench->direct.stamps[i], *bus = &listener->series.stamps[i];
 
                 if (direct->event != bus->event || direct->detail != bus->detail)
                         fail("events", "the bus and libvirt do not agree");
 
                 printf("%" PRId64 "\n", bus->at - direct->at);
         }
-}
-
-static virConnectPtr open_libvirt(const char *uri)
-{
-        virConnectPtr connection = virConnectOpen(uri);
-
-        if (!connection)
-                fail(uri, virGetLastErrorMessage());
-
-        return connection;
 }
 
 int main(int argc, char *argv[])
@@ -219,13 +194,13 @@ int main(int argc, char *argv[])
         pthread_t libvirt_thread, bus_thread;
         size_t count;
 
-        if (argc != 6 || virEventRegisterDefaultImpl() < 0) {
-                fprintf(stderr, "usage: latency ADDRESS URI NAME CONNECTION COUNT\n");
+        if (argc != 7 || virEventRegisterDefaultImpl() < 0) {
+                fprintf(stderr, "usage: latency ADDRESS URI NAME CONNECTION COUNT LISTENERS\n");
                 return EXIT_FAILURE;
         }
 
         count = strtoul(argv[5], NULL, 10);
-        bench_init(&bench, argv[1], argv[4], count);
+        bench_init(&bench, argv[1], argv[4], count, strtoul(argv[6], NULL, 10));
         pthread_create(&libvirt_thread, NULL, run_libvirt, &bench);
         listener = open_libvirt(argv[2]);
         actor = open_libvirt(argv[2]);
@@ -238,10 +213,12 @@ int main(int argc, char *argv[])
                                              VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), &bench, NULL) < 0)
                 fail("register", virGetLastErrorMessage());
 
-        pthread_create(&bus_thread, NULL, run_bus, &bench);
+        for (size_t i = 0; i < bench.n_listeners; i++)
+                pthread_create(&bus_thread, NULL, run_bus, &bench.listeners[i]);
         wait_for(&bench, 0);
         drive(&bench, domain, count);
-        print_differences(&bench, count);
+        for (size_t i = 0; i < bench.n_listeners; i++)
+                print_differences(&bench, &bench.listeners[i], count);
 
         /* Ends the threads with the process; they have nothing to give back. */
         fflush(stdout);
