@@ -287,6 +287,8 @@ def print_commands(address, connection, tour):
         for method in ("Suspend", "Resume"):
             print(f"  {busctl} call org.libvirt {guest} org.libvirt.Domain {method}")
         print(f"  {gdbus} --dest org.libvirt --object-path {guest} --method org.libvirt.Domain.GetXMLDesc 0")
+    if address != SYSTEM_BUS:
+        print(f"\nor, first, for the examples of the README:\n\n  export DBUS_SYSTEM_BUS_ADDRESS={address}")
     print()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The examples of the README, as they stand there. A reader's system bus is a private one here."""
+"""The examples of the README and the guide to events, as they stand there. A reader's system bus is a private one
+here."""
 
 import re
 import subprocess
@@ -13,9 +14,9 @@ from support.service import CHECKOUT, wait_connected
 
 TEST_DOMAIN = "/org/libvirt/Test/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"
 
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+TEXTS = [(CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/events.md")]
 EXAMPLES = [textwrap.dedent(block)
-            for block in re.findall(r"^ +```sh\n(.*?)^ +```$", README.partition("## Examples")[2], re.M | re.S)]
+            for text in TEXTS for block in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.M | re.S)]
 GUEST = next(example for example in EXAMPLES if example.startswith("HV="))
 LISTENING = [example for example in EXAMPLES if re.search(r"\bmonitor\b|MainLoop", example)]
 ENDING = [example for example in EXAMPLES if example not in LISTENING]
@@ -30,7 +31,7 @@ def run_example(script, bus, home, **options):
 
 
 def test_how_many():
-    assert len(EXAMPLES) >= 10
+    assert len(EXAMPLES) >= 18
 
 
 @pytest.mark.parametrize("example", ENDING, ids=title)
