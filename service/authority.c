@@ -40,6 +40,7 @@ typedef struct Client {
         char *name;
         gboolean known, asked; /* who it is */
         Credentials credentials;
+        Share *share;        /* of its user, or NULL */
         GHashTable *answers; /* Answer by what was asked */
         Lanes *lanes;
         char *awaited; /* what was asked for the request that was last told to wait, or NULL */
@@ -53,6 +54,7 @@ struct Authority {
         void *data;
         Polkit *polkit;
         GHashTable *clients; /* Client by name */
+        Shares *shares;
         guint64 questions;
         unsigned asking;
         LanesTotal kept;
@@ -77,11 +79,20 @@ static void answer_free(void *data)
         g_free(answer);
 }
 
+/* Of those that polkit has yet to answer. */
+static void count_questions(Client *client, int more)
+{
+        client->asking += (unsigned)more;
+        client->authority->asking += (unsigned)more;
+        if (client->share)
+                client->share->asked += (unsigned)more;
+}
+
 static void client_free(void *data)
 {
         Client *client = data;
 
-        client->authority->asking -= client->asking;
+        count_questions(client, -(int)client->asking);
         g_hash_table_unref(client->answers);
         lanes_free(client->lanes);
         g_free(client->awaited);
@@ -144,6 +155,7 @@ Authority *authority_new(Bus *bus, const Limits *limits, const AuthorityOwner *o
         authority->owner = owner;
         authority->data = data;
         authority->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_free);
+        authority->shares = shares_new();
         authority->polkit = polkit_new(bus, on_polkit_changed, authority);
         return authority;
 }
@@ -168,6 +180,7 @@ void authority_free(Authority *authority)
         g_hash_table_remove_all(authority->clients);
         polkit_free(authority->polkit);
         g_hash_table_unref(authority->clients);
+        shares_free(authority->shares);
         g_free(authority);
 }
 
@@ -190,6 +203,22 @@ static Pending *pending_new(Client *client, const char *key, gboolean interactiv
         return pending;
 }
 
+static gboolean passes(const Client *client)
+{
+        return client->credentials.uid == 0 || client->credentials.uid == geteuid();
+}
+
+static void set_known(Client *client, const Credentials *credentials)
+{
+        client->known = TRUE;
+        client->credentials = credentials ? *credentials : (Credentials){.uid = (uid_t)-1};
+        if (passes(client))
+                return;
+
+        client->share = shares_get(client->authority->shares, client->credentials.uid);
+        lanes_join(client->lanes, client->share);
+}
+
 static void on_credentials(const Credentials *credentials, void *data)
 {
         Pending *pending = data;
@@ -200,8 +229,7 @@ static void on_credentials(const Credentials *credentials, void *data)
                 g_autoptr(GPtrArray) paths = lanes_paths(client->lanes);
 
                 client->asked = FALSE;
-                client->known = TRUE;
-                client->credentials = credentials ? *credentials : (Credentials){.uid = (uid_t)-1};
+                set_known(client, credentials);
                 client_retry(client, paths);
         }
 
@@ -258,10 +286,8 @@ static void on_decided(PolkitAnswer said, void *data)
         Client *client = g_hash_table_lookup(authority->clients, pending->client);
         Answer *answer = client ? find_answer(client, pending) : NULL;
 
-        if (client) {
-                client->asking--;
-                authority->asking--;
-        }
+        if (client)
+                count_questions(client, -1);
         if (answer && !authority->stopped)
                 take_answer(client, answer, said, pending);
 
@@ -289,8 +315,7 @@ static Answer *ask_polkit(Client *client, const char *key, const Question *quest
         answer->decision = DECISION_ASKED;
         answer->number = pending->number;
         g_hash_table_insert(client->answers, g_strdup(key), answer);
-        client->asking++;
-        client->authority->asking++;
+        count_questions(client, 1);
         if (!polkit_check(client->authority->polkit, &asked, interactive, on_decided, pending))
                 on_decided(POLKIT_FAILED, pending);
 
@@ -310,6 +335,7 @@ static gboolean may_ask(const Client *client)
         const Authority *authority = client->authority;
 
         return client->asking < authority->limits->calls_per_sender &&
+               client->share->asked < share_part(authority->limits->calls_total) &&
                authority->asking < authority->limits->calls_total;
 }
 
@@ -381,11 +407,6 @@ static AuthorityAnswer ask_decisions(Client *client, sd_bus_message *message, co
         return refuse(message, question, decision, error);
 }
 
-static gboolean passes(const Client *client)
-{
-        return client->credentials.uid == 0 || client->credentials.uid == geteuid();
-}
-
 AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, const Question *question,
                               GError **error)
 {
@@ -416,6 +437,13 @@ const Credentials *authority_credentials(const Authority *authority, const char 
         const Client *client = g_hash_table_lookup(authority->clients, sender);
 
         return client && client->known && client->credentials.uid != (uid_t)-1 ? &client->credentials : NULL;
+}
+
+Share *authority_share(const Authority *authority, const char *sender)
+{
+        const Client *client = g_hash_table_lookup(authority->clients, sender);
+
+        return client ? client->share : NULL;
 }
 
 gboolean authority_is_ahead(const Authority *authority, sd_bus_message *message)

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "credentials.h"
 #include "member.h"
+#include "share.h"
 
 #include <glib.h>
 #include <systemd/sd-bus.h>
@@ -57,6 +58,9 @@ AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, con
 /* Who the sender of that name is; NULL before authority_ask() gave an answer, and where the bus did not tell.
  */
 const Credentials *authority_credentials(const Authority *authority, const char *sender);
+
+/* What the user of the sender of that name has at once; NULL for who has no bounds, and as above. */
+Share *authority_share(const Authority *authority, const char *sender);
 
 /* Whether an earlier request of the same sender for the same object is kept: this one has to wait, too. */
 gboolean authority_is_ahead(const Authority *authority, sd_bus_message *message);

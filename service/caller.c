@@ -17,6 +17,8 @@ struct Caller {
         Callers *callers;
         char *name;
         unsigned calls;
+        size_t bytes;
+        Share *share; /* NULL for none, or not yet */
 };
 
 static void caller_free(void *data)
@@ -45,9 +47,13 @@ void callers_free(Callers *callers)
         g_free(callers);
 }
 
-static gboolean within_limits(const Callers *callers, const Caller *caller, size_t bytes, GError **error)
+static gboolean within_limits(const Callers *callers, const Caller *caller, const Share *share, size_t bytes,
+                              GError **error)
 {
         const Limits *limits = callers->limits;
+        /* What is allowed to one call is so to each user. */
+        unsigned user_bytes = MAX(share_part(limits->pending_bytes), limits->request_bytes);
+        unsigned user_calls = share_part(limits->calls_total);
         const char *problem = NULL;
         unsigned limit = 0;
 
@@ -55,6 +61,10 @@ static gboolean within_limits(const Callers *callers, const Caller *caller, size
                 problem = "bytes of arguments in one call", limit = limits->request_bytes;
         else if (caller && caller->calls >= limits->calls_per_sender)
                 problem = "calls in flight from one caller", limit = limits->calls_per_sender;
+        else if (share && share->calls >= user_calls)
+                problem = "calls in flight from one user", limit = user_calls;
+        else if (share && share->bytes + bytes > user_bytes)
+                problem = "bytes of arguments in flight from one user", limit = user_bytes;
         else if (callers->calls >= limits->calls_total)
                 problem = "calls in flight", limit = limits->calls_total;
         else if (callers->bytes + bytes > limits->pending_bytes)
@@ -67,11 +77,36 @@ static gboolean within_limits(const Callers *callers, const Caller *caller, size
         return !problem;
 }
 
-Caller *caller_enter(Callers *callers, const char *name, size_t bytes, GError **error)
+/* Whose name it is may be known only after its first call, such as one that takes no right. */
+static void join_share(Caller *caller, Share *share)
+{
+        if (caller->share || !share)
+                return;
+
+        caller->share = share;
+        share->calls += caller->calls;
+        share->bytes += caller->bytes;
+}
+
+static void account(Caller *caller, int calls, gssize bytes)
+{
+        Callers *callers = caller->callers;
+
+        caller->calls += (unsigned)calls;
+        caller->bytes += (size_t)bytes;
+        callers->calls += (unsigned)calls;
+        callers->bytes += (size_t)bytes;
+        if (caller->share) {
+                caller->share->calls += (unsigned)calls;
+                caller->share->bytes += (size_t)bytes;
+        }
+}
+
+Caller *caller_enter(Callers *callers, const char *name, Share *share, size_t bytes, GError **error)
 {
         Caller *caller = g_hash_table_lookup(callers->by_name, name);
 
-        if (!within_limits(callers, caller, bytes, error))
+        if (!within_limits(callers, caller, share, bytes, error))
                 return NULL;
 
         if (!caller) {
@@ -81,25 +116,26 @@ Caller *caller_enter(Callers *callers, const char *name, size_t bytes, GError **
                 g_hash_table_insert(callers->by_name, caller->name, caller);
         }
 
-        caller->calls++;
-        callers->calls++;
-        callers->bytes += bytes;
+        join_share(caller, share);
+        account(caller, 1, (gssize)bytes);
         return caller;
 }
 
 void caller_leave(Caller *caller, size_t bytes)
 {
-        Callers *callers = caller->callers;
-
-        callers->calls--;
-        callers->bytes -= bytes;
-        if (--caller->calls == 0)
-                g_hash_table_remove(callers->by_name, caller->name);
+        account(caller, -1, -(gssize)bytes);
+        if (caller->calls == 0)
+                g_hash_table_remove(caller->callers->by_name, caller->name);
 }
 
 const char *caller_name(const Caller *caller)
 {
         return caller->name;
+}
+
+Share *caller_share(const Caller *caller)
+{
+        return caller->share;
 }
 
 gboolean callers_has(const Callers *callers, const char *name)

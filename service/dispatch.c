@@ -65,8 +65,10 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
 {
         const Dispatcher *dispatcher = request->dispatcher;
         const char *sender = sd_bus_message_get_sender(request->message);
+        const char *name = sender ? sender : "";
         size_t bytes = arguments ? g_variant_get_size(arguments) : 0;
-        Caller *caller = caller_enter(dispatcher->callers, sender ? sender : "", bytes, error);
+        Caller *caller = caller_enter(dispatcher->callers, name, authority_share(dispatcher->authority, name),
+                                      bytes, error);
         Call *call;
 
         if (!caller)

@@ -10,9 +10,6 @@
 
 #include <string.h>
 
-/* One caller's part of the bytes that all calls together may keep waiting. */
-#define SHARES 4
-
 typedef struct Kept {
         sd_bus_message *message;
         size_t bytes;
@@ -21,6 +18,7 @@ typedef struct Kept {
 struct Lanes {
         LanesTotal *total;
         const Limits *limits;
+        Share *share;        /* of its user; NULL until that is known, and for who has none */
         GHashTable *by_path; /* GQueue of Kept */
         unsigned calls;
         size_t bytes;
@@ -55,6 +53,17 @@ static void account(Lanes *lanes, int calls, gssize bytes)
         lanes->bytes += (size_t)bytes;
         lanes->total->calls += (unsigned)calls;
         lanes->total->bytes += (size_t)bytes;
+        if (lanes->share) {
+                lanes->share->kept += (unsigned)calls;
+                lanes->share->kept_bytes += (size_t)bytes;
+        }
+}
+
+void lanes_join(Lanes *lanes, Share *share)
+{
+        lanes->share = share;
+        share->kept += lanes->calls;
+        share->kept_bytes += lanes->bytes;
 }
 
 static void drop_all(Lanes *lanes)
@@ -140,6 +149,10 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
 static gboolean has_room(const Lanes *lanes, size_t bytes, GError **error)
 {
         const Limits *limits = lanes->limits;
+        const Share *share = lanes->share;
+        /* Nobody knows yet whose they are: a caller is taken for all that its user has. */
+        unsigned user_calls = share ? share->kept : lanes->calls;
+        size_t user_bytes = share ? share->kept_bytes : lanes->bytes;
 
         if (bytes > limits->request_bytes) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -147,8 +160,9 @@ static gboolean has_room(const Lanes *lanes, size_t bytes, GError **error)
                 return FALSE;
         }
 
-        if (lanes->calls < limits->calls_per_sender && lanes->total->calls < limits->calls_total &&
-            lanes->bytes + bytes <= limits->pending_bytes / SHARES &&
+        if (lanes->calls < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
+            lanes->total->calls < limits->calls_total &&
+            user_bytes + bytes <= MAX(share_part(limits->pending_bytes), limits->request_bytes) &&
             lanes->total->bytes + bytes <= limits->pending_bytes)
                 return TRUE;
 

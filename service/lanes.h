@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config.h"
+#include "share.h"
 
 #include <glib.h>
 #include <systemd/sd-bus.h>
@@ -18,6 +19,9 @@ typedef struct LanesTotal {
 
 /* @total and @limits must outlive it. */
 Lanes *lanes_new(LanesTotal *total, const Limits *limits);
+
+/* From now on what waits counts for that user, too; @share must outlive it. Once. */
+void lanes_join(Lanes *lanes, Share *share);
 
 /* Drops what waits, without an answer. NULL is fine. */
 void lanes_free(Lanes *lanes);

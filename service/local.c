@@ -161,37 +161,13 @@ GVariant *connection1_resync(Call *call, const Object *object, GError **error)
         return NULL;
 }
 
-/* More states than there are need not be named. */
-#define STATES_MAX 16
-
-/* Waiting has no end of its own, so that it may take no more than this part of all calls in flight: the
- * others are for those that libvirt answers. */
-#define WAITS_PART 4
-
-static gboolean may_wait(const Call *call, const Object *object, GError **error)
+GVariant *domain1_wait_for_state(Call *call, const Object *object, GError **error)
 {
-        const Waits *waits = inventory_waits(connection_inventory(object->connection));
-        g_autoptr(GVariant) states = g_variant_get_child_value(call->args, 0);
         const GError *missing = connection_missing(object->connection);
 
         if (missing)
                 g_propagate_error(error, g_error_copy(missing));
-        else if (g_variant_n_children(states) > STATES_MAX)
-                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
-                            "at most %u states can be named", STATES_MAX);
-        else if (waits_size(waits) >= MAX(call->limits->calls_total / WAITS_PART, 1))
-                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                            "at most %u calls can wait for states",
-                            MAX(call->limits->calls_total / WAITS_PART, 1));
         else
-                return TRUE;
-
-        return FALSE;
-}
-
-GVariant *domain1_wait_for_state(Call *call, const Object *object, GError **error)
-{
-        if (may_wait(call, object, error))
                 connection_submit_wait(object->connection, call, object->leaf);
 
         return NULL;

@@ -7,6 +7,7 @@
 #include "names.h"
 
 #include <libvirt/libvirt.h>
+#include <string.h>
 
 /* More than any of the enumerations has. */
 #define WORDS_MAX 16
@@ -80,13 +81,44 @@ static const char *find_word(const Words words, int value)
         return value >= 0 && value < WORDS_MAX ? words[value] : NULL;
 }
 
-const char *name_find(const char *enumeration, int value)
+/* NULL for an enumeration that is not there. */
+static const Words *find_words(const char *enumeration)
 {
         for (size_t i = 0; i < G_N_ELEMENTS(enumerations); i++)
                 if (g_str_equal(enumerations[i].name, enumeration))
-                        return find_word(enumerations[i].words, value);
+                        return &enumerations[i].words;
 
         return NULL;
+}
+
+const char *name_find(const char *enumeration, int value)
+{
+        const Words *words = find_words(enumeration);
+
+        return words ? find_word(*words, value) : NULL;
+}
+
+gboolean name_is_word(const char *enumeration, const char *word)
+{
+        const Words *words = find_words(enumeration);
+
+        for (unsigned i = 0; words && i < WORDS_MAX; i++)
+                if ((*words)[i] && strcmp((*words)[i], word) == 0)
+                        return TRUE;
+
+        return g_ascii_string_to_signed(word, 10, G_MININT, G_MAXINT, NULL, NULL);
+}
+
+char *name_list(const char *enumeration)
+{
+        GString *list = g_string_new(NULL);
+        const Words *words = find_words(enumeration);
+
+        for (unsigned i = 0; words && i < WORDS_MAX; i++)
+                if ((*words)[i])
+                        g_string_append_printf(list, "%s%s", list->len > 0 ? ", " : "", (*words)[i]);
+
+        return g_string_free(list, FALSE);
 }
 
 const char *name_find_reason(int state, int reason)

@@ -13,6 +13,13 @@
  * NULL for a value that is not known, and for every value of another enumeration. */
 const char *name_find(const char *enumeration, int value);
 
+/* Whether @word may be what name_text() makes of some value of that enumeration, be it of a later libvirt's.
+ */
+gboolean name_is_word(const char *enumeration, const char *word);
+
+/* All words of the enumeration, with a comma and a space between them. Free with g_free(). */
+char *name_list(const char *enumeration);
+
 /* The word of @reason, which depends on the domain's @state; NULL when one of them is not known. */
 const char *name_find_reason(int state, int reason);
 

@@ -9,11 +9,19 @@
 
 #include "error.h"
 #include "members.h"
+#include "names.h"
 
 #include <string.h>
 
 /* The state of a domain that is not there. */
 #define GONE "gone"
+
+/* More states than there are need not be named. */
+#define STATES_MAX 16
+
+/* Waiting has no end of its own, so that it may take no more than this part of all calls in flight: the
+ * others are for those that libvirt answers. */
+#define WAITS_PART 4
 
 typedef struct Wait {
         Waits *waits;
@@ -56,6 +64,15 @@ void waits_free(Waits *waits)
         g_free(waits);
 }
 
+static void count(Waits *waits, const Call *call, int more)
+{
+        Share *share = caller_share(call->caller);
+
+        waits->size += (unsigned)more;
+        if (share)
+                share->waits += (unsigned)more;
+}
+
 /* Frees the wait and returns its call. */
 static Call *wait_end(Wait *wait)
 {
@@ -66,7 +83,7 @@ static Call *wait_end(Wait *wait)
         g_ptr_array_remove_fast(others, wait);
         if (others->len == 0)
                 g_hash_table_remove(waits->by_leaf, wait->leaf);
-        waits->size--;
+        count(waits, call, -1);
 
         g_clear_handle_id(&wait->timer, g_source_remove);
         g_clear_handle_id(&wait->settle_timer, g_source_remove);
@@ -163,12 +180,49 @@ static gboolean read_options(GVariant *options, unsigned *settle, GError **error
         return TRUE;
 }
 
-void waits_add(Waits *waits, Call *call, const char *leaf)
+/* What is no state would be waited for until the time is over, or for ever. */
+static gboolean check_states(char **states, GError **error)
+{
+        unsigned n = g_strv_length(states);
+
+        if (n < 1 || n > STATES_MAX) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                            "%u states are named, but it must be 1 to %u", n, STATES_MAX);
+                return FALSE;
+        }
+
+        for (char **state = states; *state; state++) {
+                g_autofree char *known = NULL;
+
+                if (strcmp(*state, GONE) == 0 || name_is_word("domain-state", *state))
+                        continue;
+
+                known = name_list("domain-state");
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                            "\"%s\" is no state of a domain; there are %s and " GONE, *state, known);
+                return FALSE;
+        }
+
+        return TRUE;
+}
+
+static gboolean has_room(const Waits *waits, const Call *call, GError **error)
+{
+        unsigned all = MAX(call->limits->calls_total / WAITS_PART, 1);
+        const Share *share = caller_share(call->caller);
+
+        if (waits->size < all && (!share || share->waits < share_part(all)))
+                return TRUE;
+
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                    "at most %u calls can wait for states, and at most %u of one user", all, share_part(all));
+        return FALSE;
+}
+
+static Wait *wait_new(Waits *waits, Call *call, const char *leaf)
 {
         Wait *wait = g_new0(Wait, 1);
-        g_autoptr(GVariant) options = NULL;
         GPtrArray *others = g_hash_table_lookup(waits->by_leaf, leaf);
-        guint32 timeout;
 
         if (!others) {
                 others = g_ptr_array_new();
@@ -176,16 +230,30 @@ void waits_add(Waits *waits, Call *call, const char *leaf)
         }
 
         g_ptr_array_add(others, wait);
-        waits->size++;
         wait->waits = waits;
         wait->call = call;
         wait->leaf = g_strdup(leaf);
-        g_variant_get(call->args, "(^asu@a{sv})", &wait->states, &timeout, &options);
-        if (!read_options(options, &wait->settle, &call->error)) {
-                wait_finish(wait, NULL);
+        count(waits, call, 1);
+        return wait;
+}
+
+void waits_add(Waits *waits, Call *call, const char *leaf)
+{
+        g_auto(GStrv) states = NULL;
+        g_autoptr(GVariant) options = NULL;
+        guint32 timeout, settle = 0;
+        Wait *wait;
+
+        g_variant_get(call->args, "(^asu@a{sv})", &states, &timeout, &options);
+        if (!has_room(waits, call, &call->error) || !check_states(states, &call->error) ||
+            !read_options(options, &settle, &call->error)) {
+                waits->finish(call, waits->data);
                 return;
         }
 
+        wait = wait_new(waits, call, leaf);
+        wait->states = g_steal_pointer(&states);
+        wait->settle = settle;
         if (timeout > 0)
                 wait->timer = g_timeout_add(timeout, on_timeout, wait);
         wait_check(wait);

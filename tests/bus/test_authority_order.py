@@ -150,7 +150,7 @@ def test_limits_hold_for_what_waits():
 def test_bytes_that_wait_are_limited():
     """What somebody without a right keeps waiting does not fill the service's memory."""
     with guarded() as one:
-        outsiders = [one.client("outsider") for _ in range(2)]
+        outsiders = [one.client(who) for who in ("outsider", "limited")]
         outsiders[0].domain(GUEST, "GetState", "u", 0)
         before, began = one.service.rss(), time.monotonic()
         with paused(one):
@@ -166,6 +166,48 @@ def test_bytes_that_wait_are_limited():
         for client, serials in rows.items():
             names = {field(reply, "error_name") for reply in client.collect(serials[:KEPT], LONG).values()}
             assert names <= {LIMIT, *answers} and names & answers
+
+
+def test_bytes_of_one_user_are_limited():
+    """Over all its connections; others have room."""
+    with guarded() as one:
+        clients = [one.client("outsider") for _ in range(2)]
+        for client in (*clients, one.client("limited")):
+            client.get(GUEST, DOMAIN, "Active")
+        with paused(one):
+            define = TEST, "org.libvirt.Connect", "DomainDefineXML", "s", ("x" * 1000000,)
+            kept = [send(clients[0], *define) for _ in range(KEPT)]
+            clients[0].call(*PEER)
+            assert clients[1].error(*define).name == LIMIT
+            other = one.client("limited")
+            waits = send(other, *define)
+            other.call(*PEER)
+            assert not other.replies
+        assert {field(reply, "error_name") for reply in clients[0].collect(kept, LONG).values()} <= \
+            {INTERACTIVE, DENIED}
+        assert field(other.take_reply(waits, LONG), "error_name") in {INTERACTIVE, DENIED}
+
+
+def test_waits_of_one_user_are_limited():
+    """They have no end, and somebody who may only look must leave room for others."""
+    with guarded(config="[limits]\ncalls-total=64\n") as one:
+        clients = {who: one.client(who) for who in ("outsider", "limited", "root")}
+        wait = GUEST, "org.guestbus.Domain1", "WaitForState", "asua{sv}", (["crashed"], 0, {})
+        counted = lambda: one.root.get(TEST, "org.guestbus.Connection1", "Counters")[1]["waits"]
+        for _ in range(4):
+            send(clients["outsider"], *wait)
+        wait_until(lambda: counted() == 4, LONG, lambda: f"4 wait, not {counted()}")
+        again = one.client("outsider")
+        assert again.error(*wait).name == LIMIT
+        for who, number in ("limited", 4), ("root", 8):
+            for _ in range(number):
+                send(clients[who], *wait)
+        wait_until(lambda: counted() == 16, LONG, lambda: f"16 wait, not {counted()}")
+        assert clients["root"].error(*wait).name == LIMIT
+        clients["outsider"].close()
+        wait_until(lambda: counted() == 12, LONG, lambda: f"12 wait, not {counted()}")
+        send(again, *wait)
+        wait_until(lambda: counted() == 13, LONG, lambda: f"13 wait, not {counted()}")
 
 
 def test_one_call_that_is_too_large(world):

@@ -150,9 +150,20 @@ def test_the_time_is_over(client):
     assert waits(client) == 0
 
 
-def test_no_state_at_all(client):
-    """Nothing ends it but the time."""
-    assert refused(client, send(client, [], 100)).name == TIMEOUT
+@pytest.mark.parametrize("states, part", [
+    ([], "1 to 16"), (["running", "shutof"], '"shutof"'), (["stopped"], "shutoff"), ([""], "gone"),
+    (["running "], "running, blocked"), (["1x"], "crashed"), (["x" * 1000000], "x")])
+def test_no_state_at_all(client, states, part):
+    """Nothing would end it but the time."""
+    error = refused(client, send(client, states))
+    assert error.name == ERROR + "InvalidArgs" and part in error.message
+    assert waits(client) == 0
+
+
+def test_a_state_of_a_later_libvirt(client):
+    """It is a number until it has a name."""
+    assert refused(client, send(client, ["8"], 1)).name == TIMEOUT
+    assert wait(client, ["8", "running"]) == "running"
 
 
 # Gone

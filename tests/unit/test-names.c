@@ -384,6 +384,24 @@ static void test_text(void)
         check_text(NULL, G_MININT, "-2147483648");
 }
 
+static void test_words(void)
+{
+        g_autofree char *states = name_list("domain-state");
+        g_autofree char *agent = name_list("agent-state");
+        g_autofree char *none = name_list("state");
+
+        g_assert_cmpstr(states, ==,
+                        "nostate, running, blocked, paused, shutdown, shutoff, crashed, pmsuspended");
+        g_assert_cmpstr(agent, ==, "connected, disconnected");
+        g_assert_cmpstr(none, ==, "");
+        g_assert_true(name_is_word("domain-state", "running"));
+        g_assert_true(name_is_word("domain-state", "77"));
+        g_assert_false(name_is_word("domain-state", "connected"));
+        g_assert_false(name_is_word("domain-state", ""));
+        g_assert_false(name_is_word("domain-state", "7 "));
+        g_assert_false(name_is_word("domain-state", "99999999999999999999"));
+}
+
 int main(int argc, char *argv[])
 {
         g_test_init(&argc, &argv, NULL);
@@ -396,6 +414,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/names/unknown", test_unknown);
         g_test_add_func("/names/interfaces", test_interfaces);
         g_test_add_func("/names/text", test_text);
+        g_test_add_func("/names/words", test_words);
 
         return g_test_run();
 }

@@ -108,7 +108,7 @@ static Call *toy_call(const Member *member, const char *caller, const char *path
         Call *call = call_new(NULL, CALL_METHOD, path, &limits);
 
         call->member = member;
-        call->caller = caller_enter(callers, caller, 0, NULL);
+        call->caller = caller_enter(callers, caller, NULL, 0, NULL);
         call->link = test_link;
         call->completed = toy_completed;
         call->args = letter ? g_variant_ref_sink(g_variant_new("(y)", letter)) : NULL;

@@ -93,7 +93,7 @@ static void begin(const char *caller, const char *states, guint32 timeout, GVari
         g_auto(GStrv) words = g_strsplit(states, " ", 0);
         Call *call = call_new(NULL, CALL_METHOD, ROOT "/domain/" LEAF, &limits);
 
-        call->caller = caller_enter(callers, caller, 0, NULL);
+        call->caller = caller_enter(callers, caller, NULL, 0, NULL);
         call->args = g_variant_ref_sink(g_variant_new("(^asu@a{sv})", words, timeout, options));
         waits_add(waits, call, LEAF);
 }
