@@ -8,6 +8,7 @@
 
 #include "error.h"
 
+#include <errno.h>
 #include <string.h>
 
 typedef struct Kept {
@@ -87,63 +88,78 @@ gboolean lanes_has(const Lanes *lanes, const char *path)
         return g_hash_table_contains(lanes->by_path, path);
 }
 
-static void count_elements(sd_bus_message *message, size_t most, size_t *bytes);
+static int count_elements(sd_bus_message *message, size_t most, size_t *bytes);
 
-/* Goes past one argument. FALSE at what is no argument, or when it is enough. */
-static gboolean count_element(sd_bus_message *message, char type, const char *contents, size_t most,
-                              size_t *bytes)
+/* Numbers lie there in one piece. Not those of the other byte order, which sd-bus does not give at once. */
+static int count_array(sd_bus_message *message, char type, size_t *bytes)
+{
+        const void *elements;
+        size_t size = 0;
+        int r = sd_bus_message_read_array(message, type, &elements, &size);
+
+        *bytes += size;
+        return r;
+}
+
+/* Goes past one argument. Returns a negative errno for what is none. */
+static int count_element(sd_bus_message *message, char type, const char *contents, size_t most, size_t *bytes)
 {
         union {
                 guint64 number;
                 const char *string;
         } value;
-        const void *elements;
-        size_t size;
+        int r;
 
-        /* Numbers lie there in one piece. */
         if (type == 'a' && strlen(contents) == 1 && strchr("ynqiuxtd", *contents)) {
-                if (sd_bus_message_read_array(message, *contents, &elements, &size) < 0)
-                        return FALSE;
-
-                *bytes += size;
-                return TRUE;
+                r = count_array(message, *contents, bytes);
+                if (r != -EOPNOTSUPP)
+                        return r;
         }
 
         if (contents) {
-                if (sd_bus_message_enter_container(message, type, contents) < 0)
-                        return FALSE;
-
-                count_elements(message, most, bytes);
-                return *bytes <= most && sd_bus_message_exit_container(message) >= 0;
+                r = sd_bus_message_enter_container(message, type, contents);
+                if (r >= 0)
+                        r = count_elements(message, most, bytes);
+                return r < 0 || *bytes > most ? r : sd_bus_message_exit_container(message);
         }
 
-        if (sd_bus_message_read_basic(message, type, &value) < 0)
-                return FALSE;
-
+        r = sd_bus_message_read_basic(message, type, &value);
         *bytes += sizeof value;
-        if (strchr("sog", type))
+        if (r >= 0 && strchr("sog", type))
                 *bytes += strlen(value.string);
-        return TRUE;
+        return r;
 }
 
-static void count_elements(sd_bus_message *message, size_t most, size_t *bytes)
+static int count_elements(sd_bus_message *message, size_t most, size_t *bytes)
 {
         const char *contents;
         char type;
+        int r = 0;
 
-        while (*bytes <= most && sd_bus_message_peek_type(message, &type, &contents) > 0)
-                if (!count_element(message, type, contents, most, bytes))
-                        return;
+        while (r >= 0 && *bytes <= most) {
+                r = sd_bus_message_peek_type(message, &type, &contents);
+                if (r <= 0)
+                        return r;
+
+                r = count_element(message, type, contents, most, bytes);
+        }
+
+        return r;
 }
 
-/* About what the arguments take; no more is looked at once it is more than @most. */
+/* About what the arguments take; no more is looked at once it is more than @most. Of what cannot be read
+ * nobody knows how long it is. */
 static size_t count_bytes(sd_bus_message *message, size_t most)
 {
         size_t bytes = 0;
+        int r;
 
-        count_elements(message, most, &bytes);
+        /* Something may have been read to find out which right the request takes. */
+        r = sd_bus_message_rewind(message, TRUE);
+        if (r >= 0)
+                r = count_elements(message, most, &bytes);
         sd_bus_message_rewind(message, TRUE);
-        return bytes;
+        return r < 0 ? most + 1 : bytes;
 }
 
 static gboolean has_room(const Lanes *lanes, size_t bytes, GError **error)

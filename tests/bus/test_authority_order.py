@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from jeepney import Endianness
 
 from support import guarded as guards
 from support.client import DOMAIN, PROPERTIES, body_of, field
@@ -166,6 +167,23 @@ def test_bytes_that_wait_are_limited():
         for client, serials in rows.items():
             names = {field(reply, "error_name") for reply in client.collect(serials[:KEPT], LONG).values()}
             assert names <= {LIMIT, *answers} and names & answers
+
+
+def test_bytes_of_the_other_byte_order_are_limited(world):
+    """sd-bus does not tell the length of their arrays; they take room all the same."""
+    outsider = world.client("outsider")
+    outsider.get(GUEST, DOMAIN, "Active")
+    message = outsider.message(GUEST, DOMAIN, "Suspend", "au", ([7] * 125000,))
+    message.header.endianness = Endianness.big
+    with paused(world):
+        serials = []
+        for _ in range(40):
+            serial, data = outsider.serialise(message)
+            outsider.send_bytes(data)
+            serials.append(serial)
+        names = {field(reply, "error_name") for reply in outsider.collect(serials[KEPT:], LONG).values()}
+    assert names == {LIMIT}
+    outsider.collect(serials[:KEPT], LONG)
 
 
 def test_bytes_of_one_user_are_limited():
