@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Calls and the link that they need. */
+/* Calls and the link that they need.
+ *
+ * Calls of one caller to one object keep their order, be they for one link or the other: one that could be
+ * queued waits behind an earlier one that cannot yet. */
 
 #include "channel.h"
 
 #include "error.h"
+
+#include <string.h>
 
 /* An attempt that failed this short a time ago answers for the next one: nothing has changed since. */
 #define RETRY_AFTER_US (100 * G_TIME_SPAN_MILLISECOND)
@@ -17,22 +22,34 @@ struct Channel {
         gint64 failed_at;
 };
 
-static void run_waiting(Channel *channel)
-{
-        Call *call;
-
-        while ((call = g_queue_pop_head(&channel->waiting)))
-                queue_push(channel->config.queue, call);
-}
-
-static void fail_waiting(Channel *channel, const GError *error)
+static GQueue steal_waiting(Channel *channel)
 {
         GQueue calls = channel->waiting;
-        Call *call;
 
         g_queue_init(&channel->waiting);
+        return calls;
+}
+
+static void run_waiting(Channel *channel)
+{
+        GQueue calls = steal_waiting(channel);
+        Call *call;
+
         while ((call = g_queue_pop_head(&calls)))
-                channel->config.fail(call, error, channel->config.data);
+                channel->config.submit(call, channel->config.data);
+}
+
+/* Those of the other channel need not have failed. */
+static void fail_waiting(Channel *channel, const GError *error)
+{
+        GQueue calls = steal_waiting(channel);
+        Call *call;
+
+        while ((call = g_queue_pop_head(&calls)))
+                if (call->link == channel->link)
+                        channel->config.fail(call, error, channel->config.data);
+                else
+                        channel->config.submit(call, channel->config.data);
 }
 
 static void on_opened(Link *link, void *data)
@@ -143,6 +160,23 @@ void channel_submit(Channel *channel, Call *call)
                 link_open(channel->config.events_link);
 }
 
+gboolean channel_has_earlier(const Channel *channel, const Call *call)
+{
+        for (const GList *each = channel->waiting.head; each; each = each->next) {
+                const Call *earlier = each->data;
+
+                if (earlier->caller == call->caller && strcmp(earlier->path, call->path) == 0)
+                        return TRUE;
+        }
+
+        return FALSE;
+}
+
+void channel_keep_behind(Channel *channel, Call *call)
+{
+        g_queue_push_tail(&channel->waiting, call);
+}
+
 void channel_follow(Channel *channel, gboolean eager)
 {
         if (channel->config.shared)
@@ -181,7 +215,10 @@ GList *channel_withdraw(Channel *channel, const char *caller, GList *calls)
 
 void channel_shut(Channel *channel, const GError *error)
 {
-        fail_waiting(channel, error);
+        Call *call;
+
+        while ((call = g_queue_pop_head(&channel->waiting)))
+                channel->config.fail(call, error, channel->config.data);
         handles_shut(channel->handles);
         if (!channel->config.shared)
                 link_shut(channel->link);

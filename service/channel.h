@@ -22,6 +22,8 @@ typedef struct ChannelConfig {
         gboolean shared;   /* the events' link serves calls, too */
         Link *events_link; /* outlives the channel, as @limits and @queue do */
         Queue *queue;
+        /* Takes a call that has waited, to be submitted again: to this channel, or to the other one. */
+        void (*submit)(Call *call, void *data);
         /* Takes a call that cannot be served. */
         void (*fail)(Call *call, const GError *error, void *data);
         void *data;
@@ -31,6 +33,12 @@ Channel *channel_new(const ChannelConfig *config);
 
 /* Takes @call: queues it as soon as the link is open. */
 void channel_submit(Channel *channel, Call *call);
+
+/* Whether a call of the same caller to the same object waits here. */
+gboolean channel_has_earlier(const Channel *channel, const Call *call);
+
+/* Keeps @call, which is another channel's, until those that wait here have gone before it. */
+void channel_keep_behind(Channel *channel, Call *call);
 
 /* The events' link is open, lost, or could not be opened. With @eager this link is opened, too; else only for
  * calls that wait. */

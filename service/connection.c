@@ -165,6 +165,7 @@ static Channel *make_channel(Connection *connection, const ConnectionConfig *con
                 .shared = is_private(connection->uri),
                 .events_link = connection->events_link,
                 .queue = connection->queue,
+                .submit = connection_submit_call,
                 .fail = connection_fail_call,
                 .data = connection,
         };

@@ -34,6 +34,11 @@ struct Connection {
         } counters;
 };
 
+/* As ChannelConfig.submit: gives the call to the channel of its kind, unless an earlier one waits at the
+ * other.
+ */
+void connection_submit_call(Call *call, void *data);
+
 /* As ChannelConfig.fail: ends the call with a copy of @error. */
 void connection_fail_call(Call *call, const GError *error, void *data);
 

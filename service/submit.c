@@ -119,13 +119,25 @@ static void add_known(const Connection *connection, Call *call)
                 call->known = inventory_facts(connection->inventory, call->key);
 }
 
+void connection_submit_call(Call *call, void *data)
+{
+        Connection *connection = data;
+        Channel *own = call->reader ? connection->readers : connection->calls;
+        Channel *other = call->reader ? connection->calls : connection->readers;
+
+        if (channel_has_earlier(other, call))
+                channel_keep_behind(other, call);
+        else
+                channel_submit(own, call);
+}
+
 void connection_submit(Connection *connection, Call *call)
 {
         own_call(connection, call);
         add_known(connection, call);
         call->connection_path = connection->path;
         call->completed = call_completed;
-        channel_submit(call->reader ? connection->readers : connection->calls, call);
+        connection_submit_call(call, connection);
 }
 
 gboolean connection_is_settled(const Connection *connection)

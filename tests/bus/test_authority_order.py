@@ -13,6 +13,7 @@ from support.client import DOMAIN, PROPERTIES, body_of, field
 from support.guarded import ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, LIMIT, MANAGE, RULES, Agent
 from support.guarded import allow, guarded, send, set_autostart
 from support.process import PATIENCE, wait_until
+from support.service import wait_connected
 
 TEST = "/org/libvirt/Test"
 LONG = 60 * PATIENCE
@@ -68,6 +69,29 @@ def test_calls_that_wait_stay_in_order(world):
         client.call(*PEER)
         assert not client.replies, "more than one reply"
         client.close()
+    assert not wrong
+
+
+def test_what_reads_and_what_changes_stay_in_order():
+    """What reads goes over a connection of its own to libvirt, which the first such call has to open: what its
+    caller sent after it waits. Each hypervisor is one try."""
+    names = ["Test", *(f"Test{number}" for number in range(9))]
+    with guarded(connections={name: "test:///default" for name in names}) as one:
+        wrong = []
+        for index, name in enumerate(names):
+            wait_connected(one.root, name)
+            client = one.client("member")
+            path = GUEST.replace("/Test/", f"/{name}/")
+            was = bool(index % 2)
+            # Neither takes that connection; both rights are known then.
+            client.take_reply(set_autostart(client, path, was), LONG)
+            client.get(path, "org.guestbus.Domain1", "State")
+            serials = [get(client, path), set_autostart(client, path, not was)]
+            replies = client.collect(serials, LONG)
+            body_of(replies[serials[1]])
+            if body_of(replies[serials[0]]) != (("b", was),):
+                wrong.append(name)
+            client.close()
     assert not wrong
 
 
