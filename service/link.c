@@ -159,6 +159,12 @@ static void session_connect(Session *session)
                 session->socket = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+static void set_lost_early(const Link *link, GError **error)
+{
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                    "connection to %s was lost while it was opened", link->uri);
+}
+
 /* Worker thread. */
 static void session_open(void *data)
 {
@@ -183,9 +189,13 @@ static void session_open(void *data)
         /* Without a free function: a driver that has no such callback says so by forgetting it.
          * session_close() ends the registration, and waits for a callback that is under way. A loss that came
          * before it is told to nobody: hence the second question. */
-        if (virConnectRegisterCloseCallback(session->conn, session_close_callback, session, NULL) < 0 ||
-            virConnectIsAlive(session->conn) == 0) {
+        if (virConnectRegisterCloseCallback(session->conn, session_close_callback, session, NULL) < 0) {
                 error_take_libvirt(&session->error);
+                return;
+        }
+        /* No error of libvirt's. */
+        if (virConnectIsAlive(session->conn) == 0) {
+                set_lost_early(link, &session->error);
                 return;
         }
         virResetLastError();
@@ -316,8 +326,7 @@ static void link_attempt_failed(Link *link, Session *session)
         if (session->error)
                 link->error = g_error_copy(session->error);
         else
-                g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
-                            "connection to %s was lost while it was opened", link->uri);
+                set_lost_early(link, &link->error);
         link_discard(session);
         if (link->shut)
                 return;
