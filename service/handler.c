@@ -150,7 +150,7 @@ GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GErr
                 return call_failed(error);
 
         g_variant_builder_init(&paths, G_VARIANT_TYPE_OBJECT_PATH_ARRAY);
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n && list[i]; i++) {
                 g_variant_builder_add_value(&paths, object_path(call, kind, list[i]));
                 kind->free(list[i]);
         }

@@ -132,7 +132,7 @@ static int list_inner(void **outer, int n_outer, void (*free_outer)(void *), int
 {
         GArray *all = g_array_new(FALSE, FALSE, sizeof(void *));
 
-        for (int i = 0; i < n_outer; i++) {
+        for (int i = 0; i < n_outer && outer[i]; i++) {
                 void **inner = NULL;
                 int n = list(outer[i], &inner);
 
