@@ -95,6 +95,7 @@ static void client_free(void *data)
         count_questions(client, -(int)client->asking);
         g_hash_table_unref(client->answers);
         lanes_free(client->lanes);
+        g_clear_pointer(&client->credentials.groups, g_variant_unref);
         g_free(client->awaited);
         g_free(client->name);
         g_free(client);
@@ -212,6 +213,8 @@ static void set_known(Client *client, const Credentials *credentials)
 {
         client->known = TRUE;
         client->credentials = credentials ? *credentials : (Credentials){.uid = (uid_t)-1};
+        if (client->credentials.groups)
+                g_variant_ref(client->credentials.groups);
         if (passes(client))
                 return;
 
@@ -247,7 +250,7 @@ static Decision decision_of(PolkitAnswer answer, const Client *client)
                 return DECISION_CHALLENGE;
         case POLKIT_ABSENT:
                 /* The door of libvirt's sockets where there is no polkit. */
-                return client->credentials.in_group ? DECISION_YES : DECISION_NO;
+                return credentials_in_group(&client->credentials) ? DECISION_YES : DECISION_NO;
         case POLKIT_NO:
         case POLKIT_FAILED:
                 break;

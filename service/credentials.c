@@ -14,18 +14,17 @@ typedef struct Request {
         gboolean answered;
 } Request;
 
-/* The group that may open libvirt's sockets. It is looked up each time: it may be made after the service was
- * started, and a caller is asked about once. */
-static gboolean has_group(GVariant *groups)
+/* It is looked up each time: it may be made after the service was started. */
+gboolean credentials_in_group(const Credentials *credentials)
 {
         const struct group *libvirt = getgrnam("libvirt");
         const guint32 *ids;
         gsize n = 0;
 
-        if (!libvirt || !groups)
+        if (!libvirt || !credentials->groups)
                 return FALSE;
 
-        ids = g_variant_get_fixed_array(groups, &n, sizeof *ids);
+        ids = g_variant_get_fixed_array(credentials->groups, &n, sizeof *ids);
         for (gsize i = 0; i < n; i++)
                 if (ids[i] == libvirt->gr_gid)
                         return TRUE;
@@ -35,7 +34,7 @@ static gboolean has_group(GVariant *groups)
 
 static gboolean read_credentials(sd_bus_message *reply, Credentials *credentials)
 {
-        g_autoptr(GVariant) body = NULL, dictionary = NULL, groups = NULL;
+        g_autoptr(GVariant) body = NULL, dictionary = NULL;
         g_autoptr(GUnixFDList) unwanted = NULL;
         guint32 uid, pid;
 
@@ -51,11 +50,10 @@ static gboolean read_credentials(sd_bus_message *reply, Credentials *credentials
         if (!g_variant_lookup(dictionary, "UnixUserID", "u", &uid))
                 return FALSE;
 
-        groups = g_variant_lookup_value(dictionary, "UnixGroupIDs", G_VARIANT_TYPE("au"));
+        credentials->groups = g_variant_lookup_value(dictionary, "UnixGroupIDs", G_VARIANT_TYPE("au"));
         credentials->uid = uid;
         if (g_variant_lookup(dictionary, "ProcessID", "u", &pid))
                 credentials->pid = (pid_t)pid;
-        credentials->in_group = has_group(groups);
         return TRUE;
 }
 
@@ -66,6 +64,7 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
         request->answered = TRUE;
         request->done(read_credentials(reply, &credentials) ? &credentials : NULL, request->data);
+        g_clear_pointer(&credentials.groups, g_variant_unref);
         return 1;
 }
 

@@ -10,11 +10,15 @@
 
 typedef struct Credentials {
         uid_t uid;
-        pid_t pid;         /* of the process that connected to the bus; 0 when the bus does not tell */
-        gboolean in_group; /* it is in the group libvirt, by whatever group it has */
+        pid_t pid;        /* of the process that connected to the bus; 0 when the bus does not tell */
+        GVariant *groups; /* au, all that it has; NULL when the bus does not tell */
 } Credentials;
 
-/* @credentials is NULL when the bus does not tell. */
+/* Whether it is in the group that may open libvirt's sockets. May look into a directory service, if the group
+ * is in none of the host's files. */
+gboolean credentials_in_group(const Credentials *credentials);
+
+/* @credentials is NULL when the bus does not tell; what it holds is borrowed. */
 typedef void CredentialsFunc(const Credentials *credentials, void *data);
 
 /* Asks the bus about the owner of the name @sender, and calls @done once. */

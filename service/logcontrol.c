@@ -4,9 +4,8 @@
  *
  * This is the one object that is an sd-bus vtable: nobody else is asked for what it has. A property of a
  * vtable that is not marked as unprivileged may be written by root and the service's own user alone. sd-bus
- * finds out who writes by asking the bus, and waits for its answer, the only time that the main thread waits
- * for anything: for a round trip to a program that has just delivered the message, and without which nothing
- * goes on anyway. */
+ * finds out who writes by asking the bus, and waits for its answer: for a round trip to a program that has
+ * just delivered the message, and without which nothing goes on anyway. */
 
 #include "logcontrol.h"
 
