@@ -342,6 +342,13 @@ static gboolean may_ask(const Client *client)
                authority->asking < authority->limits->calls_total;
 }
 
+static gboolean is_answered(const Client *client, const Question *question, gboolean interactive)
+{
+        g_autofree char *key = make_key(question, interactive);
+
+        return g_hash_table_contains(client->answers, key);
+}
+
 static Decision decide(Client *client, const Question *question, gboolean interactive)
 {
         g_autofree char *key = make_key(question, interactive);
@@ -390,9 +397,13 @@ static AuthorityAnswer ask_decisions(Client *client, sd_bus_message *message, co
                                      GError **error)
 {
         AuthorityAnswer yes = question->access == ACCESS_MANAGE ? AUTHORITY_YES : AUTHORITY_MONITOR;
-        Decision decision = decide(client, question, FALSE);
+        gboolean interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
+        /* Somebody may have typed already, and meanwhile polkit said that everything has to be asked again.
+         */
+        gboolean typed = interactive && is_answered(client, question, TRUE);
+        Decision decision = decide(client, question, typed);
 
-        if (decision == DECISION_CHALLENGE && sd_bus_message_get_allow_interactive_authorization(message) > 0)
+        if (decision == DECISION_CHALLENGE && interactive && !typed)
                 decision = decide(client, question, TRUE);
 
         switch (decision) {

@@ -176,6 +176,20 @@ def test_a_password_that_polkit_does_not_keep():
         assert outcome(one.client("outsider")) == INTERACTIVE
 
 
+def test_rules_change_while_somebody_types():
+    """What was typed counts for the call that it was typed for; nobody has to type twice."""
+    with guarded(ONCE + RULES) as one:
+        outsider = one.client("outsider")
+        agent = Agent(one, outsider)
+        serial = typed(outsider)
+        request = agent.wait()
+        one.polkit.change(ONCE + RULES + "// nothing new")
+        one.root.call("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+        agent.finish(request)
+        assert body_of(outsider.take_reply(serial, LONG)) == ()
+        assert len(agent.asked) == 1
+
+
 def test_a_wrong_password(world):
     """Refused, and asked again with the next call."""
     outsider = world.client("outsider")
