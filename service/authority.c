@@ -427,14 +427,14 @@ AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, con
         const char *sender = sd_bus_message_get_sender(message);
         Client *client = client_get(authority, sender ? sender : "");
 
-        if (!client->known) {
-                if (!client->asked) {
-                        client->asked = TRUE;
-                        credentials_get(authority->bus, client->name, on_credentials,
-                                        pending_new(client, "", FALSE));
-                }
-                return AUTHORITY_LATER;
+        if (!client->known && !client->asked) {
+                client->asked = TRUE;
+                credentials_get(authority->bus, client->name, on_credentials, pending_new(client, "", FALSE));
         }
+
+        /* A bus that cannot be asked has answered already, with nothing. */
+        if (!client->known)
+                return AUTHORITY_LATER;
 
         if (passes(client))
                 return AUTHORITY_YES;
