@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* What libvirt answered, put into the mirror; what of it was asked too early is due again. */
+
 #include "apply.h"
 
 #include "path.h"

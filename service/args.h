@@ -38,7 +38,8 @@ gboolean call_bitmap(const Call *call, size_t index, Bitmap *bitmap, GError **er
 gboolean call_files(const Call *call, size_t index, Files *files, GError **error);
 gboolean call_params(const Call *call, size_t index, Params *params, GError **error);
 
-/* Makes room for the n parameters that libvirt says it has. */
+/* Makes room for the n parameters that libvirt says it has. Always TRUE: generated handlers have it in a row
+ * of conditions. */
 gboolean params_allocate(Params *params);
 
 /* @n bytes of libvirt's bits as "ab", @bits of them. */

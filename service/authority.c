@@ -8,8 +8,8 @@
 
 #include "authority.h"
 
+#include "backlog.h"
 #include "error.h"
-#include "lanes.h"
 #include "polkit.h"
 
 #include <string.h>
@@ -42,7 +42,7 @@ typedef struct Client {
         Credentials credentials;
         Share *share;        /* of its user, or NULL */
         GHashTable *answers; /* Answer by what was asked */
-        Lanes *lanes;
+        Backlog *backlog;
         char *awaited; /* what was asked for the request that was last told to wait, or NULL */
         unsigned asking;
 } Client;
@@ -57,7 +57,7 @@ struct Authority {
         Shares *shares;
         guint64 questions;
         unsigned asking;
-        LanesTotal kept;
+        BacklogTotal kept;
         gboolean stopped;
 };
 
@@ -94,7 +94,7 @@ static void client_free(void *data)
 
         count_questions(client, -(int)client->asking);
         g_hash_table_unref(client->answers);
-        lanes_free(client->lanes);
+        backlog_free(client->backlog);
         g_clear_pointer(&client->credentials.groups, g_variant_unref);
         g_free(client->awaited);
         g_free(client->name);
@@ -112,7 +112,7 @@ static Client *client_get(Authority *authority, const char *name)
         client->authority = authority;
         client->name = g_strdup(name);
         client->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
-        client->lanes = lanes_new(&authority->kept, authority->limits);
+        client->backlog = backlog_new(&authority->kept, authority->limits);
         g_hash_table_insert(authority->clients, client->name, client);
         return client;
 }
@@ -169,7 +169,7 @@ void authority_stop(Authority *authority)
         authority->stopped = TRUE;
         g_hash_table_iter_init(&iter, authority->clients);
         while (g_hash_table_iter_next(&iter, NULL, &client))
-                lanes_refuse(((Client *)client)->lanes, "the service is stopping");
+                backlog_refuse(((Client *)client)->backlog, "the service is stopping");
 }
 
 void authority_free(Authority *authority)
@@ -219,7 +219,7 @@ static void set_known(Client *client, const Credentials *credentials)
                 return;
 
         client->share = shares_get(client->authority->shares, client->credentials.uid);
-        lanes_join(client->lanes, client->share);
+        backlog_join(client->backlog, client->share);
 }
 
 static void on_credentials(const Credentials *credentials, void *data)
@@ -229,7 +229,7 @@ static void on_credentials(const Credentials *credentials, void *data)
         Client *client = g_hash_table_lookup(authority->clients, pending->client);
 
         if (client && !authority->stopped) {
-                g_autoptr(GPtrArray) paths = lanes_paths(client->lanes);
+                g_autoptr(GPtrArray) paths = backlog_paths(client->backlog);
 
                 client->asked = FALSE;
                 set_known(client, credentials);
@@ -384,7 +384,7 @@ static AuthorityAnswer refuse(sd_bus_message *message, const Question *question,
                             sd_bus_message_get_member(message), action);
         else if (decision == DECISION_FULL)
                 g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                                    "polkit is asked too much already");
+                                    "polkit has too many questions to answer already");
         else
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
                             "%s takes the right %s, which the caller does not have",
@@ -465,7 +465,7 @@ gboolean authority_is_ahead(const Authority *authority, sd_bus_message *message)
         const char *sender = sd_bus_message_get_sender(message);
         const Client *client = g_hash_table_lookup(authority->clients, sender ? sender : "");
 
-        return client && lanes_has(client->lanes, sd_bus_message_get_path(message));
+        return client && backlog_has(client->backlog, sd_bus_message_get_path(message));
 }
 
 /* While others are ahead, it may be asked about: but nobody has to type for it yet. */
@@ -500,9 +500,9 @@ gboolean authority_keep(Authority *authority, sd_bus_message *message, GError **
         const char *sender = sd_bus_message_get_sender(message);
         const char *path = sd_bus_message_get_path(message);
         Client *client = client_get(authority, sender ? sender : "");
-        gboolean behind = lanes_has(client->lanes, path);
+        gboolean behind = backlog_has(client->backlog, path);
 
-        if (!lanes_add(client->lanes, message, error))
+        if (!backlog_add(client->backlog, message, error))
                 return FALSE;
 
         if (behind)
@@ -528,7 +528,7 @@ static gboolean retry(sd_bus_message *message, void *data)
 static void client_retry(Client *client, const GPtrArray *paths)
 {
         for (guint i = 0; i < paths->len; i++)
-                lanes_retry(client->lanes, g_ptr_array_index(paths, i), retry, client);
+                backlog_retry(client->backlog, g_ptr_array_index(paths, i), retry, client);
 }
 
 void authority_forget(Authority *authority, const char *sender)

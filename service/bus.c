@@ -241,7 +241,7 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         return bus;
 }
 
-/* sd_bus_flush() waits without a limit for a bus that may have stopped to read. */
+/* sd_bus_flush() waits without a limit for a bus that may have stopped reading. */
 static void flush_for(sd_bus *bus, unsigned timeout_ms)
 {
         gint64 end = g_get_monotonic_time() + timeout_ms * (gint64)1000;

@@ -40,7 +40,7 @@ Identity *identity_new(const Credentials *credentials, GError **error)
 
         if (started == 0) {
                 g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
-                                    "the caller cannot be named to libvirt: its process is not to be seen");
+                                    "libvirt cannot be told who calls: the caller's process is not visible");
                 return NULL;
         }
 

@@ -18,7 +18,7 @@ static char *uuid_key(const char *leaf)
         return path_leaf_to_uuid(leaf, uuid) ? g_strdup(uuid) : NULL;
 }
 
-#define DEFINE_COMMON(symbol, Type)                                                                          \
+#define DEFINE_FREE(symbol, Type)                                                                            \
         static void symbol##_free(void *object)                                                              \
         {                                                                                                    \
                 vir##Type##Free(object);                                                                     \
@@ -51,7 +51,7 @@ static char *uuid_key(const char *leaf)
         }
 
 #define DEFINE_BY_UUID(symbol, Type, collection_name, list_all, ...)                                         \
-        DEFINE_COMMON(symbol, Type)                                                                          \
+        DEFINE_FREE(symbol, Type)                                                                            \
         DEFINE_LIST(symbol, Type, list_all)                                                                  \
         static void *symbol##_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)              \
         {                                                                                                    \
@@ -106,7 +106,7 @@ static char *interface_path(const char *connection_path, void *object)
         return path_name(connection_path, "interface", mac && *mac ? mac : virInterfaceGetName(object));
 }
 
-DEFINE_COMMON(interface, Interface)
+DEFINE_FREE(interface, Interface)
 DEFINE_LIST(interface, Interface, virConnectListAllInterfaces)
 DEFINE_KIND(interface, "interface", path_unescape, .native = NULL)
 
@@ -120,7 +120,7 @@ static char *node_device_path(const char *connection_path, void *object)
         return path_name(connection_path, "nodedev", virNodeDeviceGetName(object));
 }
 
-DEFINE_COMMON(node_device, NodeDevice)
+DEFINE_FREE(node_device, NodeDevice)
 DEFINE_LIST(node_device, NodeDevice, virConnectListAllNodeDevices)
 DEFINE_KIND(node_device, "nodedev", path_unescape, .name = node_device_name,
             .native = &interface_node_device1)
@@ -174,7 +174,7 @@ static char *storage_vol_path(const char *connection_path, void *object)
         return path_name(connection_path, "storagevol", virStorageVolGetKey(object));
 }
 
-DEFINE_COMMON(storage_vol, StorageVol)
+DEFINE_FREE(storage_vol, StorageVol)
 DEFINE_KIND(storage_vol, "storagevol", path_unescape, .native = NULL)
 
 /* A snapshot has no UUID, and its name is one only within its domain: its key is both, "UUID/name". */
@@ -222,10 +222,7 @@ static int domain_snapshot_list(virConnectPtr conn, unsigned flags, void ***obje
         return n < 0 ? -1 : list_inner((void **)domains, n, domain_free, list_snapshots, objects);
 }
 
-static void domain_snapshot_free(void *object)
-{
-        virDomainSnapshotFree(object);
-}
+DEFINE_FREE(domain_snapshot, DomainSnapshot)
 
 const Kind kind_domain_snapshot = {
         .collection = "domainsnapshot",

@@ -141,7 +141,7 @@ static gboolean session_identify(Session *session)
                 return identity_forward(link->identity, session->conn, &session->error);
 
         g_set_error(&session->error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
-                    "%s is for callers that are known alone", link->uri);
+                    "%s serves only callers whose identity is known", link->uri);
         return FALSE;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which parts of the mirror an event puts out of date, and which state it tells. */
+
 #include "meaning.h"
 
 #include "details.h"

@@ -4,7 +4,7 @@
  * but not how large. They are written in the order in which they were sent: so the sizes of those that wait
  * are the last ones that were noted here.
  *
- * A bus stops to read when it hangs. A dbus-daemon also stops to read from one of its clients, while others
+ * A bus stops reading when it hangs. A dbus-daemon also stops reading from one of its clients, while others
  * it sent to have not read some 127 MiB of that (max_incoming_bytes): then it stays so until these read, or
  * leave. */
 

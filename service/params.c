@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* libvirt's typed parameters as a dictionary. One of a type that came after this program is left out. */
+
 #include "params.h"
 
 #include "text.h"

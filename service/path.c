@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Object paths are libvirt-dbus's, byte for byte: clients keep them. One object has one path. */
+
 #include "path.h"
 
 #include <string.h>

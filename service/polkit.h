@@ -21,7 +21,7 @@ typedef enum PolkitAnswer {
         POLKIT_YES_ONCE, /* somebody authenticated, and polkit does not remember it */
         POLKIT_NO,
         POLKIT_CHALLENGE, /* no, but somebody could authenticate */
-        POLKIT_ABSENT,    /* there is no polkit on this bus, and there was none since the service runs */
+        POLKIT_ABSENT,    /* there is no polkit on this bus, and has been none since the service started */
         POLKIT_FAILED,    /* it did not answer, or not in its language */
 } PolkitAnswer;
 

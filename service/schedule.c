@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Comparisons soon after an outage, and then from time to time. */
+
 #include "schedule.h"
 
 /* A libvirtd that was started anew takes over its guests while it serves already, and tells nobody of one

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* D-Bus's rules for types, where they are narrower than GVariant's. */
+
 #include "signature.h"
 
 #include <string.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* libvirt's strings may hold any bytes; D-Bus's are UTF-8, of which sd-bus takes a part. */
+
 #include "text.h"
 
 #include <string.h>

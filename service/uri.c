@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* GLib takes URIs apart; where libvirt reads them differently, this does. */
+
 #include "uri.h"
 
 #include <string.h>

@@ -428,7 +428,7 @@ def test_the_service_cannot_see_its_callers(world, client):
         assert "ProtectProc" in service.stderr()
         for who in ("limited", "root"):
             error = client(who).error(QEMU, CONNECT, "ListDomains", "u", (0,))
-            assert error.name == DENIED and "not to be seen" in error.message
+            assert error.name == DENIED and "not visible" in error.message
         error = client("guestbus").error(QEMU, CONNECT, "ListDomains", "u", (0,))
         assert "access denied" in error.message
 

@@ -193,7 +193,7 @@ static void test_forward(void)
         const Credentials credentials = {.uid = getuid(), .pid = getpid()};
         g_autofree Identity *identity = identity_new(&credentials, NULL);
 
-        assert_not_opened(NULL, "for callers that are known alone");
+        assert_not_opened(NULL, "whose identity is known");
         assert_not_opened(identity, "failed to forward the caller to libvirt: ");
 }
 

@@ -9,36 +9,36 @@
 
 /* The requests of one caller that wait for a decision, in the order sent for each object. Main thread. */
 
-typedef struct Lanes Lanes;
+typedef struct Backlog Backlog;
 
 /* What all callers together have waiting. */
-typedef struct LanesTotal {
+typedef struct BacklogTotal {
         unsigned calls;
         size_t bytes;
-} LanesTotal;
+} BacklogTotal;
 
 /* @total and @limits must outlive it. */
-Lanes *lanes_new(LanesTotal *total, const Limits *limits);
+Backlog *backlog_new(BacklogTotal *total, const Limits *limits);
 
 /* From now on what waits counts for that user, too; @share must outlive it. Once. */
-void lanes_join(Lanes *lanes, Share *share);
+void backlog_join(Backlog *backlog, Share *share);
 
 /* Drops what waits, without an answer. NULL is fine. */
-void lanes_free(Lanes *lanes);
+void backlog_free(Backlog *backlog);
 
 /* Whether something waits for the object at @path. */
-gboolean lanes_has(const Lanes *lanes, const char *path);
+gboolean backlog_has(const Backlog *backlog, const char *path);
 
 /* Keeps @message behind those of the same object. FALSE and an error when there is no room for it. */
-gboolean lanes_add(Lanes *lanes, sd_bus_message *message, GError **error);
+gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error);
 
 /* Gives the messages for @path to @func, one by one, until one has to go on waiting: then it returns FALSE.
  */
-void lanes_retry(Lanes *lanes, const char *path, gboolean (*func)(sd_bus_message *message, void *data),
-                 void *data);
+void backlog_retry(Backlog *backlog, const char *path, gboolean (*func)(sd_bus_message *message, void *data),
+                   void *data);
 
 /* The paths that have something waiting, owned with their array. */
-GPtrArray *lanes_paths(const Lanes *lanes);
+GPtrArray *backlog_paths(const Backlog *backlog);
 
 /* Answers all of them with an error and drops them. */
-void lanes_refuse(Lanes *lanes, const char *why);
+void backlog_refuse(Backlog *backlog, const char *why);

@@ -4,7 +4,7 @@
  * meanwhile, and somebody without any right must not fill it. sd-bus does not tell the size of a message, so
  * its arguments are counted, which takes no memory and a fraction of the time of reading them. */
 
-#include "lanes.h"
+#include "backlog.h"
 
 #include "error.h"
 
@@ -16,8 +16,8 @@ typedef struct Kept {
         size_t bytes;
 } Kept;
 
-struct Lanes {
-        LanesTotal *total;
+struct Backlog {
+        BacklogTotal *total;
         const Limits *limits;
         Share *share;        /* of its user; NULL until that is known, and for who has none */
         GHashTable *by_path; /* GQueue of Kept */
@@ -38,54 +38,54 @@ static void lane_free(void *data)
         g_queue_free_full(data, kept_free);
 }
 
-Lanes *lanes_new(LanesTotal *total, const Limits *limits)
+Backlog *backlog_new(BacklogTotal *total, const Limits *limits)
 {
-        Lanes *lanes = g_new0(Lanes, 1);
+        Backlog *backlog = g_new0(Backlog, 1);
 
-        lanes->total = total;
-        lanes->limits = limits;
-        lanes->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
-        return lanes;
+        backlog->total = total;
+        backlog->limits = limits;
+        backlog->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
+        return backlog;
 }
 
-static void account(Lanes *lanes, int calls, gssize bytes)
+static void account(Backlog *backlog, int calls, gssize bytes)
 {
-        lanes->calls += (unsigned)calls;
-        lanes->bytes += (size_t)bytes;
-        lanes->total->calls += (unsigned)calls;
-        lanes->total->bytes += (size_t)bytes;
-        if (lanes->share) {
-                lanes->share->kept += (unsigned)calls;
-                lanes->share->kept_bytes += (size_t)bytes;
+        backlog->calls += (unsigned)calls;
+        backlog->bytes += (size_t)bytes;
+        backlog->total->calls += (unsigned)calls;
+        backlog->total->bytes += (size_t)bytes;
+        if (backlog->share) {
+                backlog->share->kept += (unsigned)calls;
+                backlog->share->kept_bytes += (size_t)bytes;
         }
 }
 
-void lanes_join(Lanes *lanes, Share *share)
+void backlog_join(Backlog *backlog, Share *share)
 {
-        lanes->share = share;
-        share->kept += lanes->calls;
-        share->kept_bytes += lanes->bytes;
+        backlog->share = share;
+        share->kept += backlog->calls;
+        share->kept_bytes += backlog->bytes;
 }
 
-static void drop_all(Lanes *lanes)
+static void drop_all(Backlog *backlog)
 {
-        account(lanes, -(int)lanes->calls, -(gssize)lanes->bytes);
-        g_hash_table_remove_all(lanes->by_path);
+        account(backlog, -(int)backlog->calls, -(gssize)backlog->bytes);
+        g_hash_table_remove_all(backlog->by_path);
 }
 
-void lanes_free(Lanes *lanes)
+void backlog_free(Backlog *backlog)
 {
-        if (!lanes)
+        if (!backlog)
                 return;
 
-        drop_all(lanes);
-        g_hash_table_unref(lanes->by_path);
-        g_free(lanes);
+        drop_all(backlog);
+        g_hash_table_unref(backlog->by_path);
+        g_free(backlog);
 }
 
-gboolean lanes_has(const Lanes *lanes, const char *path)
+gboolean backlog_has(const Backlog *backlog, const char *path)
 {
-        return g_hash_table_contains(lanes->by_path, path);
+        return g_hash_table_contains(backlog->by_path, path);
 }
 
 static int count_elements(sd_bus_message *message, size_t most, size_t *bytes);
@@ -162,13 +162,13 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
         return r < 0 ? most + 1 : bytes;
 }
 
-static gboolean has_room(const Lanes *lanes, size_t bytes, GError **error)
+static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
 {
-        const Limits *limits = lanes->limits;
-        const Share *share = lanes->share;
+        const Limits *limits = backlog->limits;
+        const Share *share = backlog->share;
         /* Nobody knows yet whose they are: a caller is taken for all that its user has. */
-        unsigned user_calls = share ? share->kept : lanes->calls;
-        size_t user_bytes = share ? share->kept_bytes : lanes->bytes;
+        unsigned user_calls = share ? share->kept : backlog->calls;
+        size_t user_bytes = share ? share->kept_bytes : backlog->bytes;
 
         if (bytes > limits->request_bytes) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -176,44 +176,44 @@ static gboolean has_room(const Lanes *lanes, size_t bytes, GError **error)
                 return FALSE;
         }
 
-        if (lanes->calls < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
-            lanes->total->calls < limits->calls_total &&
+        if (backlog->calls < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
+            backlog->total->calls < limits->calls_total &&
             user_bytes + bytes <= MAX(share_part(limits->pending_bytes), limits->request_bytes) &&
-            lanes->total->bytes + bytes <= limits->pending_bytes)
+            backlog->total->bytes + bytes <= limits->pending_bytes)
                 return TRUE;
 
         g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                            "too much waits for a decision of polkit's");
+                            "too many requests wait for polkit already");
         return FALSE;
 }
 
-gboolean lanes_add(Lanes *lanes, sd_bus_message *message, GError **error)
+gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
-        size_t bytes = count_bytes(message, lanes->limits->request_bytes);
-        GQueue *lane = g_hash_table_lookup(lanes->by_path, path);
+        size_t bytes = count_bytes(message, backlog->limits->request_bytes);
+        GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 
-        if (!has_room(lanes, bytes, error))
+        if (!has_room(backlog, bytes, error))
                 return FALSE;
 
         if (!lane) {
                 lane = g_queue_new();
-                g_hash_table_insert(lanes->by_path, g_strdup(path), lane);
+                g_hash_table_insert(backlog->by_path, g_strdup(path), lane);
         }
 
         kept = g_new0(Kept, 1);
         kept->message = sd_bus_message_ref(message);
         kept->bytes = bytes;
         g_queue_push_tail(lane, kept);
-        account(lanes, 1, (gssize)bytes);
+        account(backlog, 1, (gssize)bytes);
         return TRUE;
 }
 
-void lanes_retry(Lanes *lanes, const char *path, gboolean (*func)(sd_bus_message *message, void *data),
-                 void *data)
+void backlog_retry(Backlog *backlog, const char *path, gboolean (*func)(sd_bus_message *message, void *data),
+                   void *data)
 {
-        GQueue *lane = g_hash_table_lookup(lanes->by_path, path);
+        GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 
         while (lane && (kept = g_queue_peek_head(lane))) {
@@ -221,34 +221,34 @@ void lanes_retry(Lanes *lanes, const char *path, gboolean (*func)(sd_bus_message
                         return;
 
                 g_queue_pop_head(lane);
-                account(lanes, -1, -(gssize)kept->bytes);
+                account(backlog, -1, -(gssize)kept->bytes);
                 kept_free(kept);
         }
 
-        g_hash_table_remove(lanes->by_path, path);
+        g_hash_table_remove(backlog->by_path, path);
 }
 
-GPtrArray *lanes_paths(const Lanes *lanes)
+GPtrArray *backlog_paths(const Backlog *backlog)
 {
         GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
         GHashTableIter iter;
         gpointer path;
 
-        g_hash_table_iter_init(&iter, lanes->by_path);
+        g_hash_table_iter_init(&iter, backlog->by_path);
         while (g_hash_table_iter_next(&iter, &path, NULL))
                 g_ptr_array_add(paths, g_strdup(path));
         return paths;
 }
 
-void lanes_refuse(Lanes *lanes, const char *why)
+void backlog_refuse(Backlog *backlog, const char *why)
 {
         GHashTableIter iter;
         gpointer lane;
 
-        g_hash_table_iter_init(&iter, lanes->by_path);
+        g_hash_table_iter_init(&iter, backlog->by_path);
         while (g_hash_table_iter_next(&iter, NULL, &lane))
                 for (GList *each = ((GQueue *)lane)->head; each; each = each->next)
                         sd_bus_reply_method_errorf(((Kept *)each->data)->message, SD_BUS_ERROR_FAILED, "%s",
                                                    why);
-        drop_all(lanes);
+        drop_all(backlog);
 }
