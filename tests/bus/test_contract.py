@@ -66,8 +66,12 @@ def served(world, path, interface):
     return found[0]
 
 
+def interface_file(interface):
+    return CHECKOUT / "introspection" / f"{interface}.xml"
+
+
 def in_file(interface):
-    return ElementTree.parse(CHECKOUT / "introspection" / f"{interface}.xml").getroot().find("interface")
+    return ElementTree.parse(interface_file(interface)).getroot().find("interface")
 
 
 def arguments(element, direction):
@@ -107,6 +111,15 @@ def test_members(kind):
 
 def test_served_as_in_the_file(kind):
     assert same(served(*kind), in_file(kind[2]))
+
+
+@pytest.mark.parametrize("interface", KINDS)
+def test_the_head_of_the_file_names_the_errors(interface):
+    """Most members say nothing of errors: the head says it for all of them."""
+    head = interface_file(interface).read_text(encoding="utf-8").partition("<interface ")[0]
+    for name in ("Unless a member says otherwise", "org.libvirt.Error with libvirt's message",
+                 "org.freedesktop.DBus.Error", "InvalidArgs", "AccessDenied", "LimitsExceeded"):
+        assert name in head, name
 
 
 def flags_of(row):
