@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""docs/reliability.md: the tests that it names are there, no test of a fault is left out, and its limits are
-those that there are."""
+"""docs/reliability.md: the tests that it names are there, no test of a fault is left out, its limits are those
+that there are, and its picture is installed with it, as those of all pages are."""
 
 import re
 
@@ -38,3 +38,12 @@ def test_its_limits_are_those_of_the_configuration():
     assert keys == named
     manual = (CHECKOUT / "docs" / "guestbusd.8.in").read_text(encoding="utf-8").replace("\\-", "-")
     assert all(f".BR {key} " in manual for key in keys)
+
+
+def test_pages_are_installed_with_their_pictures():
+    docs = CHECKOUT / "docs"
+    installed = set(re.findall(r"'([\w./-]+)'", (docs / "meson.build").read_text(encoding="utf-8")))
+    pages = [docs / name for name in installed if name.endswith(".md")]
+    pictures = {name for page in pages
+                for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))}
+    assert pictures and pictures <= installed
