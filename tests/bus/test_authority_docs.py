@@ -6,6 +6,7 @@ import re
 import pytest
 
 from support import guarded as guards
+from support import polkit
 from support.client import DOMAIN
 from support.guarded import DENIED, GUEST, INTERACTIVE, RULES, guarded
 from support.service import CHECKOUT
@@ -51,3 +52,21 @@ def test_the_rule_about_passwords():
     with guarded(EXAMPLES[2] + RULES) as one:
         assert one.client("member").error(GUEST, DOMAIN, "Suspend").name == INTERACTIVE
         assert one.root.domain(GUEST, "Suspend") is None
+
+
+@needs
+def test_the_rule_about_both_actions():
+    with guarded(EXAMPLES[3] + RULES) as one:
+        anna = one.client("limited")
+        assert one.polkit.check(anna.unique_name, polkit.MANAGE)[0]
+        assert anna.domain(GUEST, "Suspend") is None
+        assert one.client("outsider").error(GUEST, DOMAIN, "Resume").name == INTERACTIVE
+
+
+@needs
+def test_a_rule_about_libvirts_action_does_not_count():
+    """What the words before that example say."""
+    with guarded(polkit.rule("limited", polkit.MANAGE, "YES") + RULES) as one:
+        anna = one.client("limited")
+        assert one.polkit.check(anna.unique_name, polkit.MANAGE)[0]
+        assert anna.error(GUEST, DOMAIN, "Suspend").name == INTERACTIVE
