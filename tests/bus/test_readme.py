@@ -65,3 +65,14 @@ def test_listening(example, one_bus, run_service, home):
             wait_until(heard, 30 * PATIENCE, log.read_text)
         finally:
             end(listener)
+
+
+def test_what_can_be_set_of_tests_is_named():
+    """Each variable that a test reads, with what it is by default."""
+    read = re.compile(r'environ\.get\("(GUESTBUS_\w+)", "([\d.]+)"')
+    wanted = {found for file in (CHECKOUT / "tests").glob("*/test_*.py")
+              for found in read.findall(file.read_text(encoding="utf-8"))}
+    rows = [line for line in TEXTS[0].splitlines() if line.startswith("  | `GUESTBUS_")]
+    assert len(wanted) >= 7
+    for name, default in wanted:
+        assert any(f"`{name}`" in row and f": {default}" in row for row in rows), name
