@@ -111,9 +111,11 @@ def measure_resync(stage, table, plan, count, daemons):
 
 
 def measure_single(stage, table, plan, count, daemons):
-    """What does not depend on how many there are should cost the same with many."""
+    """What does not depend on how many there are should cost the same with many. A ping does nothing: if that
+    costs more, it is the machine that has become slower since it was measured with fewer."""
     path = stage.guest_path(GUEST)
-    calls = {"GetState": dict.fromkeys(KINDS, "state"), "Get, mirror": MIRROR}
+    calls = {"GetState": dict.fromkeys(KINDS, "state"), "Get, mirror": MIRROR,
+             "Peer.Ping": dict.fromkeys(KINDS, "ping")}
     for number in range(plan.growth_rounds):
         for title, call in calls.items():
             for kind in turns(number):

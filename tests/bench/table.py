@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The figures: samples, what they come to, and how they are shown."""
 
+import itertools
 import statistics
 
 from goals import judge
@@ -39,8 +40,8 @@ class Table:
         for row in rows:
             row["ratios"] = {kind: ratio for kind in (KINDS[0], PLAIN)
                              if (ratio := ratio_of(row, kind)) is not None}
-            if goal := judge(rows, row):
-                row["goal"] = goal
+            if goals := judge(rows, row):
+                row["goals"] = goals
 
         return rows
 
@@ -83,17 +84,24 @@ def lines_of(rows):
     """The cells of each row, as HEADINGS has them."""
     for row in rows:
         ratios = {kind: number(value) for kind, value in row["ratios"].items()}
-        goal = row.get("goal", {"text": "", "met": None})
+        goals = row.get("goals", [])
         yield (row["what"], row["unit"], *(cell(row["kinds"].get(kind)) for kind in COLUMNS[:2]),
                ratios.get(COLUMNS[0], ""), cell(row["kinds"].get(PLAIN)), ratios.get(PLAIN, ""),
-               goal["text"], verdict(goal))
+               "; ".join(goal["text"] for goal in goals), "; ".join(verdict(goal) for goal in goals))
 
 
 def verdict(goal):
-    if goal["met"] is None:
-        return ""
+    return f"{'met' if goal['met'] else 'MISSED'} ({reached(goal)})"
 
-    return f"{'met' if goal['met'] else 'MISSED'} ({number(goal['value'])})"
+
+def reached(goal):
+    """A figure that is missed with as many digits as it takes to look other than the goal."""
+    text = number(goal["value"])
+    for digits in itertools.count(1):
+        if goal["met"] or float(text.replace(",", "")) != goal["limit"]:
+            return text
+
+        text = f"{goal['value']:,.{digits}f}"
 
 
 def print_part(part, bus, rows):

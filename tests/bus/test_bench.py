@@ -2,10 +2,12 @@
 """The benchmark runs, each part gives its figures, and the page is made of them. How fast anything is, is not
 tested here: a machine that builds other things says nothing about that."""
 
+import importlib
 import json
 import os
 import pathlib
 import subprocess
+import sys
 import xml.etree.ElementTree
 
 import pytest
@@ -53,7 +55,7 @@ def test_what_is_compared(figures):
     for row in rows:
         if row["part"] in ("calls", "properties", "clients", "latency", "events", "burst", "slow", "cockpit"):
             assert "libvirt-dbus" in row["kinds"] and "libvirt-dbus" in row["ratios"], row
-    judged = {row["part"] for row in rows if "goal" in row}
+    judged = {row["part"] for row in rows if "goals" in row}
     assert judged >= {"calls", "properties", "latency", "events", "slow", "memory"}
 
 
@@ -70,3 +72,32 @@ def test_the_report(figures, tmp_path):
         assert f"(performance/{picture.name})" in page
         root = xml.etree.ElementTree.parse(picture).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg" and len(root) > 10
+
+
+def bench(module):
+    sys.path.insert(0, str(BENCH))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(str(BENCH))
+
+
+@pytest.mark.parametrize("value, met, shown", [
+    (149.6, False, "MISSED (149.6)"), (149.96, False, "MISSED (149.96)"), (149.0, False, "MISSED (149)"),
+    (150.0, True, "met (150)"), (150.4, True, "met (150)"), (1234.5, True, "met (1,234)")])
+def test_a_figure_that_misses_its_goal_does_not_look_like_it(value, met, shown):
+    assert bench("table").verdict({"limit": 150, "met": met, "value": value}) == shown
+
+
+def row_of(part, what, unit, **medians):
+    kinds = {kind.replace("_", "-"): {"median": value} for kind, value in medians.items()}
+    return {"part": part, "bus": "dbus-daemon", "what": what, "unit": unit, "kinds": kinds}
+
+
+def test_a_row_with_two_goals():
+    """One is a number, the other what it was with a tenth of the domains."""
+    rows = [row_of("inventory", f"{n} domains, Resync", "ms", guestbusd=value)
+            for n, value in ((1000, 30), (10000, 500))]
+    goals = bench("goals").judge(rows, rows[1])
+    assert [(goal["text"], goal["met"]) for goal in goals] == [("≤ 11 × 1000's", False), ("≤ 3,000 ms", True)]
+    assert bench("goals").judge(rows, rows[0]) == []
