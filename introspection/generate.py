@@ -325,7 +325,7 @@ def interface_table(interface):
 
 def write_source(interfaces, standard):
     lines = ['/* Made by generate.py from the interface files; do not edit. */', '',
-             '#include "args.h"', '#include "call.h"', '#include "members.h"', '#include "params.h"', '']
+             '#include "args.h"', '#include "handler.h"', '#include "members.h"', '#include "params.h"', '']
     for interface in interfaces:
         lines += interface_table(interface)
     lines += ['const char interface_standard_xml[] =',

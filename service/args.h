@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "call.h"
+#include "handler.h"
 
 /* Arguments that are one value on D-Bus and a pointer and a length in libvirt. Each call_*() reads argument
  * @index of the call, returns FALSE and an error that says what is wrong with it, and leaves what the type's

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "codec.h"
 #include "error.h"
+#include "handler.h"
 
 #include <errno.h>
 #include <stdlib.h>

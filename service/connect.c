@@ -2,7 +2,7 @@
 
 /* org.libvirt.Connect: the members that are more than one call of libvirt with the arguments as they come. */
 
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 #include "params.h"
 #include "text.h"

@@ -2,8 +2,8 @@
 
 /* org.libvirt.Domain: looking into disks and memory. */
 
-#include "call.h"
 #include "error.h"
+#include "handler.h"
 #include "members.h"
 #include "text.h"
 

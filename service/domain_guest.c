@@ -2,7 +2,7 @@
 
 /* org.libvirt.Domain: what the guest says of itself, and what is typed and shown to it. */
 
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 #include "text.h"
 

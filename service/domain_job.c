@@ -2,7 +2,7 @@
 
 /* org.libvirt.Domain: jobs and migration. */
 
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 #include "params.h"
 

@@ -3,7 +3,7 @@
 /* org.libvirt.Domain: scheduler, CPU pinning, IO threads, performance events. */
 
 #include "args.h"
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 #include "params.h"
 

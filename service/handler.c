@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What handlers use. */
+/* The worker's side of a call. */
+
+#include "handler.h"
 
 #include "call.h"
-
 #include "error.h"
 #include "text.h"
 

@@ -9,6 +9,7 @@
 #include "connection.h"
 #include "dispatch.h"
 #include "error.h"
+#include "handler.h"
 #include "local.h"
 #include "members.h"
 #include "object.h"

@@ -3,7 +3,7 @@
 /* org.libvirt.Network and org.libvirt.Secret: the members that are more than one call of libvirt with the
  * arguments as they come. */
 
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 #include "text.h"
 

@@ -3,7 +3,7 @@
 /* org.libvirt.Connect: the host and its devices. */
 
 #include "args.h"
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 #include "text.h"
 

@@ -3,7 +3,7 @@
 /* org.libvirt.StoragePool and org.libvirt.StorageVol: the members that are more than one call of libvirt with
  * the arguments as they come. */
 
-#include "call.h"
+#include "handler.h"
 #include "members.h"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStorageVol, virStorageVolFree)

@@ -6,6 +6,7 @@
  * Input: a list of entries, each a type's letter, a name ended by 0, and a value: see add_entry(). */
 
 #include "args.h"
+#include "call.h"
 #include "fuzz.h"
 #include "params.h"
 #include "text.h"

@@ -4,6 +4,7 @@
  * object, the key's last character says. */
 
 #include "args.h"
+#include "call.h"
 #include "members.h"
 #include "params.h"
 #include "path.h"

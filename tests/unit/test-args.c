@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "args.h"
+#include "call.h"
 
 #include "error.h"
 #include "params.h"

@@ -3,6 +3,7 @@
 /* Lanes and workers, with a toy interface: its handlers wait for what the test allows. */
 
 #include "error.h"
+#include "handler.h"
 #include "job.h"
 #include "link.h"
 #include "logging.h"
