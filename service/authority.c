@@ -228,7 +228,8 @@ static void on_credentials(const Credentials *credentials, void *data)
         Authority *authority = pending->authority;
         Client *client = g_hash_table_lookup(authority->clients, pending->client);
 
-        if (client && !authority->stopped) {
+        /* One that left and came again under the same name has been asked about twice. */
+        if (client && !client->known && !authority->stopped) {
                 g_autoptr(GPtrArray) paths = backlog_paths(client->backlog);
 
                 client->asked = FALSE;

@@ -199,12 +199,12 @@ def test_bytes_of_the_other_byte_order_are_limited(world):
     outsider.get(GUEST, DOMAIN, "Active")
     message = outsider.message(GUEST, DOMAIN, "Suspend", "au", ([7] * 125000,))
     message.header.endianness = Endianness.big
+    # Written before, for that may take longer than polkit is waited for.
+    calls = dict(outsider.serialise(message) for _ in range(KEPT + 10))
+    serials = list(calls)
     with paused(world):
-        serials = []
-        for _ in range(40):
-            serial, data = outsider.serialise(message)
+        for data in calls.values():
             outsider.send_bytes(data)
-            serials.append(serial)
         names = {field(reply, "error_name") for reply in outsider.collect(serials[KEPT:], LONG).values()}
     assert names == {LIMIT}
     outsider.collect(serials[:KEPT], LONG)
@@ -216,8 +216,8 @@ def test_bytes_of_one_user_are_limited():
         clients = [one.client("outsider") for _ in range(2)]
         for client in (*clients, one.client("limited")):
             client.get(GUEST, DOMAIN, "Active")
+        define = TEST, "org.libvirt.Connect", "DomainDefineXML", "s", ("x" * 1000000,)
         with paused(one):
-            define = TEST, "org.libvirt.Connect", "DomainDefineXML", "s", ("x" * 1000000,)
             kept = [send(clients[0], *define) for _ in range(KEPT)]
             clients[0].call(*PEER)
             assert clients[1].error(*define).name == LIMIT
