@@ -409,7 +409,7 @@ static int send_to_names(const Bus *bus, sd_bus_message *message, size_t size)
         return r;
 }
 
-void bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
+int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
 {
         if (!message)
                 r = -ENOMEM;
@@ -422,6 +422,7 @@ void bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
                           g_strerror(-r));
 
         sd_bus_message_unref(message);
+        return r;
 }
 
 void bus_signal(Bus *bus, const char *path, const char *interface, const char *name, GVariant *arguments)

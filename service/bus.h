@@ -50,9 +50,9 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
 sd_bus_message *bus_new_signal(Bus *bus, const char *path, const char *interface, const char *name);
 
 /* Sends @message with about @size bytes, which is consumed and may be NULL, unless @r, which says how filling
- * it went, is negative; that is logged. When the bus has not read so much that there is no room for it, the
- * bus counts as gone. */
-void bus_send(Bus *bus, sd_bus_message *message, size_t size, int r);
+ * it went, is negative. Returns a negative errno where it was not sent, which is logged. When the bus has not
+ * read so much that there is no room for it, the bus counts as gone, and nobody is left to miss it. */
+int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r);
 
 /* Whether a reply of @size bytes is within the limit of what waits for a bus that does not read. */
 gboolean bus_has_room(const Bus *bus, size_t size);

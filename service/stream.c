@@ -31,7 +31,9 @@ struct Stream {
         guint64 sequence;
         GQueue kept; /* of Record, the oldest first, without gaps: the last has the number above */
         size_t bytes;
-        guint64 synthetic, dropped;
+        guint64 synthetic;
+        guint64 forgotten; /* no longer kept */
+        guint64 dropped;   /* kept, but not sent as a signal */
         GHashTable *kinds; /* the word to how many (guint64 *) */
 };
 
@@ -95,7 +97,8 @@ static void send(Stream *stream, const Kind *kind, const Record *record)
                                           record->name);
         if (message && r >= 0)
                 r = codec_append(message, record->details, NULL);
-        bus_send(stream->bus, message, record_size(record), r);
+        if (bus_send(stream->bus, message, record_size(record), r) < 0)
+                stream->dropped++;
 }
 
 static void keep(Stream *stream, Record *record)
@@ -107,7 +110,7 @@ static void keep(Stream *stream, Record *record)
         while (stream->kept.length > stream->limits->events_kept ||
                (stream->bytes > stream->limits->events_bytes && stream->kept.length > 0)) {
                 forget_oldest(stream);
-                stream->dropped++;
+                stream->forgotten++;
         }
 }
 
@@ -215,6 +218,7 @@ void stream_count(const Stream *stream, GVariantBuilder *counters)
 
         g_variant_builder_add(counters, "{st}", "events", stream->sequence);
         g_variant_builder_add(counters, "{st}", "events.synthetic", stream->synthetic);
+        g_variant_builder_add(counters, "{st}", "events.forgotten", stream->forgotten);
         g_variant_builder_add(counters, "{st}", "events.dropped", stream->dropped);
         g_hash_table_iter_init(&iter, stream->kinds);
         while (g_hash_table_iter_next(&iter, &word, &n)) {

@@ -180,7 +180,7 @@ def test_counters(client):
     """All that are documented, and as many as happened."""
     number = everything_known(client)
     before = counters(client)
-    assert {"events", "events.synthetic", "events.dropped", "refreshes", "refreshes.coalesced",
+    assert {"events", "events.synthetic", "events.forgotten", "events.dropped", "refreshes", "refreshes.coalesced",
             "comparisons", "comparisons.differences", "reconnects", "resync-us", "calls.ok", "calls.failed",
             "calls.dropped", "calls.most", "waits"} <= set(before)
     assert 0 < before["resync-us"] < 10e6 * PATIENCE
@@ -192,7 +192,7 @@ def test_counters(client):
     assert after["calls.failed"] - before["calls.failed"] == 1
     assert after["events"] == last(client) == number + len(get_events(client, number))
     assert after["events"] == sum(count for name, count in after.items() if name.startswith("events.")
-                                  and name not in ("events.synthetic", "events.dropped"))
+                                  and name not in ("events.synthetic", "events.forgotten", "events.dropped"))
     assert after["events.lifecycle"] - before.get("events.lifecycle", 0) == 2
     assert after["refreshes"] > before["refreshes"]
     assert after["reconnects"] == 0

@@ -30,6 +30,17 @@ static void on_closed(void *data)
         g_assert_not_reached();
 }
 
+static unsigned warnings;
+
+static GLogWriterOutput count_warnings(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
+{
+        if (level != G_LOG_LEVEL_WARNING)
+                return g_log_writer_default(level, fields, n, data);
+
+        warnings++;
+        return G_LOG_WRITER_HANDLED;
+}
+
 static const BusOwner owner = {
         .call = on_call, .caller_gone = on_caller_gone, .name_lost = on_caller_gone, .closed = on_closed};
 
@@ -126,7 +137,7 @@ static void test_too_late(void)
 
         add(stream, 8);
         check_read(stream, 0, 0, 1, 8, TRUE);
-        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 0);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 0);
         add(stream, 1);
         check_refused(stream, EPOCH, 0, GUESTBUS_ERROR_GONE);
         check_read(stream, 1, 0, 2, 9, TRUE);
@@ -134,7 +145,7 @@ static void test_too_late(void)
         check_refused(stream, EPOCH, 1000, GUESTBUS_ERROR_GONE);
         check_read(stream, 1001, 0, 1002, 1009, TRUE);
         check_read(stream, 1005, 2, 1006, 1007, FALSE);
-        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 1001);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 1001);
         stream_free(stream);
 }
 
@@ -158,17 +169,17 @@ static void test_bytes(void)
         guint64 kept;
 
         add(stream, 500);
-        kept = 500 - counter(stream, "events.dropped");
+        kept = 500 - counter(stream, "events.forgotten");
         g_assert_cmpuint(kept, >, 4096 / 200);
         g_assert_cmpuint(kept, <, 4096 / 40);
         check_read(stream, 500 - kept, 0, 501 - kept, 500, TRUE);
 
         /* One that is long takes the place of many, one that is too long of all. */
         stream_add(stream, &kind_network, PATH, "refresh", "n", details_new(long_text), FALSE);
-        g_assert_cmpuint(501 - counter(stream, "events.dropped"), <, kept / 2);
+        g_assert_cmpuint(501 - counter(stream, "events.forgotten"), <, kept / 2);
         check_read(stream, 500, 0, 501, 501, TRUE);
         stream_add(stream, &kind_network, PATH, "refresh", "n", details_new(too_long), FALSE);
-        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 502);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 502);
         check_read(stream, 502, 0, 503, 502, TRUE);
         check_refused(stream, EPOCH, 501, GUESTBUS_ERROR_GONE);
         add(stream, 1);
@@ -238,9 +249,29 @@ static void test_counters(void)
         g_assert_cmpuint(counter(stream, "events.refresh"), ==, 3);
         g_assert_cmpuint(counter(stream, "events.lifecycle"), ==, 2);
         g_assert_cmpuint(counter(stream, "events.synthetic"), ==, 1);
-        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 4);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 4);
+        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 0);
         stream_free(stream);
         stream_free(NULL);
+}
+
+/* What cannot be a signal has its number all the same, and is kept for who finds that missing. */
+static void test_not_sent(void)
+{
+        const Limits limits = {.reply_bytes = 200, .events_kept = 10, .events_bytes = 1 << 20};
+        Stream *stream = stream_new(bus, &limits, EPOCH);
+        g_autofree char *text = g_strnfill(limits.reply_bytes, 'x');
+
+        add(stream, 1);
+        stream_add(stream, &kind_network, PATH, "refresh", "n", details_new(text), FALSE);
+        stream_add(stream, &kind_network, PATH, "refresh", "\xff", details_new("x"), FALSE);
+        add(stream, 1);
+
+        g_assert_cmpuint(warnings, ==, 2);
+        g_assert_cmpuint(counter(stream, "events"), ==, 4);
+        g_assert_cmpuint(counter(stream, "events.dropped"), ==, 2);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 0);
+        stream_free(stream);
 }
 
 int main(int argc, char **argv)
@@ -248,6 +279,7 @@ int main(int argc, char **argv)
         int r;
 
         g_test_init(&argc, &argv, NULL);
+        g_log_set_writer_func(count_warnings, NULL, NULL);
         bus_daemon = g_test_dbus_new(G_TEST_DBUS_NONE);
         g_test_dbus_up(bus_daemon);
         bus = bus_new(BUS_SESSION, g_test_dbus_get_bus_address(bus_daemon), &bus_limits, &owner, NULL, NULL);
@@ -260,6 +292,7 @@ int main(int argc, char **argv)
         g_test_add_func("/stream/a-reply-has-a-limit", test_a_reply_has_a_limit);
         g_test_add_func("/stream/what-is-kept", test_what_is_kept);
         g_test_add_func("/stream/counters", test_counters);
+        g_test_add_func("/stream/not-sent", test_not_sent);
         r = g_test_run();
 
         bus_free(bus, 1000);
