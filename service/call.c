@@ -308,12 +308,26 @@ static void send_reply(Call *call)
         sd_bus_message_unref(reply);
 }
 
+/* Not before the reply is made: what looks like a failure may have become a result until then, and the other
+ * way round. */
+static void count(const Call *call)
+{
+        if (!call->tally)
+                return;
+
+        if (call->error)
+                call->tally->failed++;
+        else
+                call->tally->ok++;
+}
+
 void call_conclude(Call *call)
 {
         if (call->conclude && !call->conclude(call))
                 return;
 
         send_reply(call);
+        count(call);
         call_free(call);
 }
 

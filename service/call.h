@@ -26,6 +26,11 @@ typedef enum CallType {
         CALL_INTROSPECT,
 } CallType;
 
+/* Calls by what came of them. */
+typedef struct Tally {
+        guint64 ok, failed, refused, dropped;
+} Tally;
+
 struct Call {
         /* Set before the call is queued, constant from then on. */
         CallType type;
@@ -51,8 +56,9 @@ struct Call {
         Bus *bus;
         sd_bus_message *message;
         Caller *caller;
-        void *owner; /* the Connection */
-        GList place; /* in the owner's list of calls */
+        Tally *tally; /* of the object's connection; NULL for the root */
+        void *owner;  /* the Connection */
+        GList place;  /* in the owner's list of calls */
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
          * more time: somebody else has the call then. The next is for it. */
         gboolean (*conclude)(Call *call);
@@ -82,8 +88,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
 /* Runs the handler and leaves a checked result, or an error. Worker thread. */
 void call_run(Call *call);
 
-/* Sends the one reply, the result or the error, and frees @call, unless its conclude() keeps it. Main thread,
- * when no worker has it. */
+/* Sends the one reply, the result or the error, counts it and frees @call, unless its conclude() keeps it.
+ * Main thread, when no worker has it. */
 void call_conclude(Call *call);
 
 /* Takes the calls of that caller out of @queue, puts them before @calls and returns the list. Main thread. */

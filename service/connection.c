@@ -281,11 +281,17 @@ static GVariant *counters(const Connection *connection)
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a{st}"));
         inventory_count(connection->inventory, &builder);
-        g_variant_builder_add(&builder, "{st}", "calls.ok", connection->counters.ok);
-        g_variant_builder_add(&builder, "{st}", "calls.failed", connection->counters.failed);
-        g_variant_builder_add(&builder, "{st}", "calls.dropped", connection->counters.dropped);
-        g_variant_builder_add(&builder, "{st}", "calls.most", connection->counters.most);
+        g_variant_builder_add(&builder, "{st}", "calls.ok", connection->tally.ok);
+        g_variant_builder_add(&builder, "{st}", "calls.failed", connection->tally.failed);
+        g_variant_builder_add(&builder, "{st}", "calls.refused", connection->tally.refused);
+        g_variant_builder_add(&builder, "{st}", "calls.dropped", connection->tally.dropped);
+        g_variant_builder_add(&builder, "{st}", "calls.most", connection->most_open);
         return g_variant_builder_end(&builder);
+}
+
+Tally *connection_tally(Connection *connection)
+{
+        return &connection->tally;
 }
 
 GVariant *connection_value(const Connection *connection, unsigned slot)

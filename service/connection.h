@@ -73,6 +73,9 @@ const char *connection_path(const Connection *connection);
 const Mirror *connection_mirror(const Connection *connection);
 const Inventory *connection_inventory(const Connection *connection);
 
+/* Where calls to its objects are counted, which lasts as long as it does. */
+Tally *connection_tally(Connection *connection);
+
 /* The value of a native property of the connection, by slot; owned. */
 GVariant *connection_value(const Connection *connection, unsigned slot);
 

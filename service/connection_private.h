@@ -29,9 +29,8 @@ struct Connection {
         unsigned changing;  /* of @open_calls: those that may change what the mirror shows */
         GError *list_error; /* why what is there is not known although libvirt could be asked */
         gboolean stopped;
-        struct {
-                guint64 ok, failed, dropped, most;
-        } counters;
+        Tally tally;
+        guint64 most_open;
 };
 
 /* As ChannelConfig.submit: gives the call to the channel of its kind, unless an earlier one waits at the

@@ -59,6 +59,21 @@ static GVariant *read_arguments(sd_bus_message *message, const char *expected, G
         return arguments ? g_variant_ref_sink(arguments) : NULL;
 }
 
+/* Where a call to the object is counted; NULL for the root. */
+static Tally *tally_of(const Object *object)
+{
+        return object->connection ? connection_tally(object->connection) : NULL;
+}
+
+/* What never became a call has an outcome, too. */
+static void count_refused(const Object *object)
+{
+        Tally *tally = tally_of(object);
+
+        if (tally)
+                tally->refused++;
+}
+
 /* Makes the call and enters it in the caller's account. */
 static Call *make_call(const Request *request, CallType type, const Interface *interface,
                        const Member *member, GVariant *arguments, GError **error)
@@ -79,6 +94,7 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
         call->bus = dispatcher->bus;
         call->caller = caller;
         call->bytes = bytes;
+        call->tally = tally_of(request->object);
         call->interface = interface;
         call->member = member;
         call->args = arguments ? g_variant_ref(arguments) : NULL;
@@ -371,14 +387,32 @@ static gboolean dispatch_checked(Request *request, Object *object, GError **erro
         return dispatch_request(request, error);
 }
 
-/* FALSE with an error, or without one when it is to be dispatched again later. */
+/* FALSE with an error, which is counted, or without one when it is to be dispatched again later. */
 static gboolean dispatch_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
 {
         g_auto(Object) object = {};
         Verdict verdict = {};
         Request request = {dispatcher, message, dispatcher->connections, &object, &verdict};
 
-        return dispatch_checked(&request, &object, error);
+        if (dispatch_checked(&request, &object, error))
+                return TRUE;
+
+        if (*error)
+                count_refused(&object);
+        return FALSE;
+}
+
+/* Keeps it until its caller's rights are known. */
+static gboolean keep_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+{
+        g_auto(Object) object = {};
+
+        if (authority_keep(dispatcher->authority, message, error))
+                return TRUE;
+
+        object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object);
+        count_refused(&object);
+        return FALSE;
 }
 
 static gboolean dispatch_again(sd_bus_message *message, void *data)
@@ -436,7 +470,7 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
             dispatch_message(dispatcher, message, &error))
                 return 1;
 
-        if (!error && authority_keep(dispatcher->authority, message, &error))
+        if (!error && keep_message(dispatcher, message, &error))
                 return 1;
 
         return error_to_bus(error, dispatcher->limits->error_bytes, reply);

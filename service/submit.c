@@ -24,14 +24,8 @@ static void disown_call(Connection *connection, Call *call)
 static void call_finish(void *data)
 {
         Call *call = data;
-        Connection *connection = call->owner;
 
-        disown_call(connection, call);
-        /* What is answered from memory is not a call of the hypervisor's. */
-        if (call->error)
-                connection->counters.failed++;
-        else if (!call->conclude)
-                connection->counters.ok++;
+        disown_call(call->owner, call);
         call_conclude(call);
 }
 
@@ -89,7 +83,7 @@ static void own_call(Connection *connection, Call *call)
 {
         call->owner = connection;
         g_queue_push_tail_link(&connection->open_calls, &call->place);
-        connection->counters.most = MAX(connection->counters.most, connection->open_calls.length);
+        connection->most_open = MAX(connection->most_open, connection->open_calls.length);
         if (may_change(call))
                 connection->changing++;
 }
@@ -248,7 +242,7 @@ static void drop_call(Call *call, void *data)
         Connection *connection = call->owner;
 
         disown_call(connection, call);
-        connection->counters.dropped++;
+        connection->tally.dropped++;
         call_free(call);
 }
 

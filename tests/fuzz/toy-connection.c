@@ -15,6 +15,7 @@ struct Connection {
         Inventory *inventory;
         GQueue waiting;  /* of Call: to be run */
         GQueue unlisted; /* of Call: to be concluded */
+        Tally tally;
 };
 
 #define EPOCH "epoch"
@@ -218,6 +219,11 @@ const Mirror *connection_mirror(const Connection *connection)
 const Inventory *connection_inventory(const Connection *connection)
 {
         return connection->inventory;
+}
+
+Tally *connection_tally(Connection *connection)
+{
+        return &connection->tally;
 }
 
 GVariant *connection_value(const Connection *connection, unsigned slot)
