@@ -13,10 +13,12 @@ import pytest
 
 from support.client import CONNECT, DOMAIN
 from support.host import guest_xml
+from support.listener import CONNECTION, INTERFACES, picture
 from support.process import PATIENCE, wait_until
 from support.rpc_proxy import Proxy
 from support.service import wait_connected
 
+DOMAIN1 = INTERFACES["domain"]
 UUID = "11111111-2222-3333-4444-555555555555"
 DEFINED = libvirt.VIR_DOMAIN_EVENT_DEFINED
 OTHER = "99999999-2222-3333-4444-555555555555"
@@ -26,6 +28,11 @@ TEST_XML = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>
 GET_ALL_MOST = 3
 READS = [("GetState", "u", 0), ("GetXMLDesc", "u", 0), ("GetXMLDesc", "u", 2), ("GetStats", "uu", 1, 0),
          ("HasManagedSaveImage", "u", 0), ("ListDomainSnapshots", "u", 0)]
+
+# What a comparison takes: ALL_DOMAIN_STATS, which says who is active, and the domains with autostart and those that
+# persist; all networks, the active ones, those with autostart and those that persist; pools as networks.
+ALL_DOMAINS, ALL_POOLS, ALL_NETWORKS, ALL_DOMAIN_STATS = 273, 281, 283, 344
+LISTS = {ALL_DOMAIN_STATS: 1, ALL_DOMAINS: 2, ALL_NETWORKS: 4, ALL_POOLS: 4}
 
 libvirt.registerErrorHandler(lambda context, error: None, None)
 
@@ -222,6 +229,30 @@ def test_an_event_makes_it_forgotten(known):
         assert known.cost(known.call, "GetState", "u", 0) == 1
     wait_until(lambda: known.cost(known.call, "GetState", "u", 0) == 2, 10 * PATIENCE, "a look-up")
     wait_until(lambda: known.cost(known.call, "GetState", "u", 0) == 1, 10 * PATIENCE, "none any more")
+
+
+def all_known(stand, number):
+    """Whether the service knows so many domains, and all of each."""
+    types = [interfaces[DOMAIN1]["OSType"] for interfaces in picture(stand.client).values() if DOMAIN1 in interfaces]
+    return len(types) == number and all(types)
+
+
+def comparison(stand, number):
+    """The procedures that a comparison of so many domains takes, when nothing is asked by itself any more."""
+    wait_until(lambda: all_known(stand, number), 60 * PATIENCE, "all is known", every=0.1)
+    before = settled(lambda: len(stand.proxy.event_calls()))
+    assert stand.client.call(f"/org/libvirt/{stand.name}", CONNECTION, "Resync") == (0, 0, 0)
+    return stand.proxy.event_calls()[before:]
+
+
+def test_a_comparison_takes_as_many_however_many_there_are(stand):
+    number = len(stand.plain.listAllDomains())
+    few = comparison(stand, number)
+    for index in range(100):
+        stand.define(f"more{index}", f"{index + 1:08}-2222-3333-4444-555555555555")
+    assert comparison(stand, number + 100) == few
+    # The list, and one for each filter.
+    assert {procedure: few.count(procedure) for procedure in few} == LISTS
 
 
 def test_worlds_of_their_own(one_bus, home, run_service, connect):

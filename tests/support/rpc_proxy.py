@@ -145,6 +145,10 @@ class Proxy:
         """The procedures called so far on the connections that serve calls: those that asked for no events."""
         return [procedure for pair in self.pairs if not pair.has_events for procedure in pair.calls]
 
+    def event_calls(self):
+        """The same on those that asked for events, which serve what the service itself wants to know."""
+        return [procedure for pair in self.pairs if pair.has_events for procedure in pair.calls]
+
     def hold_events(self):
         """libvirtd's words on the connections that serve events wait from now on."""
         self.flowing.clear()
