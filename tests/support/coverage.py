@@ -2,7 +2,8 @@
 """Which method of the contract was called on which driver. Tests note() what they checked; when the run ends,
 the table is written to the file that GUESTBUS_COVERAGE names, or to build/method-coverage.txt.
 
-A driver is "test" or "qemu": it gave a result; or "error only": the reply was libvirt's own error."""
+A driver is "test" or "qemu": it gave a result; "replaced": a test took the place of libvirt's function, and looked at
+what it was given; or "error only": the reply was libvirt's own error."""
 
 import atexit
 import collections
@@ -12,7 +13,7 @@ import pathlib
 from .service import CHECKOUT
 
 CONTRACT = pathlib.Path(__file__).with_name("org.libvirt.tsv")
-DRIVERS = ("test", "qemu", "error only")
+DRIVERS = ("test", "qemu", "replaced", "error only")
 
 Member = collections.namedtuple("Member", "interface kind name first second in_names out_names")
 

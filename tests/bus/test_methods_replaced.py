@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Methods that no driver of a test host has, as they need a guest's agent, a migration, or a device that can be
+spared: libvirt's functions are replaced by ones that write down what they are given, and succeed."""
+
+import array
+import os
+import socket
+import struct
+
+import pytest
+from jeepney.io.blocking import open_dbus_connection
+
+from support import coverage, methods
+from support.client import CONNECT, DBusError, body_of, field
+from support.native import GUEST, TEST
+from support.service import wait_connected
+
+DOMAIN, NODE_DEVICE = "org.libvirt.Domain", "org.libvirt.NodeDevice"
+DEVICE = f"{TEST}/nodedev/{methods.hexed('scsi_host1')}"
+FLAGS = 0x80000005
+HANDLES = struct.Struct("=3I")
+
+# A line for each call: the function, its object, its arguments; text in quotes, which NULL has not.
+RECORDING = r"""
+#include <libvirt/libvirt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DOMAIN (virDomainGetName(domain))
+#define DEVICE (virNodeDeviceGetName(device))
+
+static int record(const char *format, ...)
+{
+        FILE *file = fopen(getenv("RECORD"), "a");
+        va_list arguments;
+
+        va_start(arguments, format);
+        vfprintf(file, format, arguments);
+        va_end(arguments);
+        fputc('\n', file);
+        return fclose(file);
+}
+
+static const char *text(const char *string)
+{
+        static __thread char texts[4][256];
+        static __thread unsigned next;
+        char *room = texts[next++ % 4];
+
+        snprintf(room, sizeof texts[0], string ? "'%s'" : "NULL", string);
+        return room;
+}
+
+/* Which files they are: each descriptor's device and inode. */
+int virDomainCreateWithFiles(virDomainPtr domain, unsigned n, int *files, unsigned flags)
+{
+        char list[256] = "";
+
+        for (unsigned i = 0; i < n; i++) {
+                struct stat found = {};
+
+                fstat(files[i], &found);
+                snprintf(list + strlen(list), sizeof list - strlen(list), " %lu:%lu",
+                         (unsigned long)found.st_dev, (unsigned long)found.st_ino);
+        }
+
+        return record("%s %s %u%s %u", __func__, DOMAIN, n, list, flags);
+}
+
+int virDomainFSTrim(virDomainPtr domain, const char *mountpoint, unsigned long long minimum, unsigned flags)
+{
+        return record("%s %s %s %llu %u", __func__, DOMAIN, text(mountpoint), minimum, flags);
+}
+
+int virDomainGetGuestVcpus(virDomainPtr domain, virTypedParameterPtr *params, unsigned *n, unsigned flags)
+{
+        int size = 0, count = 0;
+
+        virTypedParamsAddString(params, &count, &size, "vcpus", "0-3");
+        virTypedParamsAddString(params, &count, &size, "online", "0,2");
+        virTypedParamsAddUInt(params, &count, &size, "other", 7);
+        *n = (unsigned)count;
+        return record("%s %s %u", __func__, DOMAIN, flags);
+}
+
+char *virDomainGetSchedulerType(virDomainPtr domain, int *n)
+{
+        *n = 3;
+        return strdup("posix");
+}
+
+/* Fewer than there could be. */
+int virDomainGetSchedulerParametersFlags(virDomainPtr domain, virTypedParameterPtr params, int *n, unsigned flags)
+{
+        int room = *n;
+
+        params[0] = (virTypedParameter){.field = "cpu_shares", .type = VIR_TYPED_PARAM_ULLONG, .value.ul = 1ULL << 40};
+        params[1] = (virTypedParameter){.field = "vcpu_quota", .type = VIR_TYPED_PARAM_LLONG, .value.l = -1};
+        *n = 2;
+        return record("%s %s %d %u", __func__, DOMAIN, room, flags);
+}
+
+int virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned flags)
+{
+        return record("%s %s %u", __func__, DOMAIN, flags);
+}
+
+int virDomainPMWakeup(virDomainPtr domain, unsigned flags)
+{
+        return record("%s %s %u", __func__, DOMAIN, flags);
+}
+
+int virDomainSetGuestVcpus(virDomainPtr domain, const char *cpus, int state, unsigned flags)
+{
+        return record("%s %s %s %d %u", __func__, DOMAIN, text(cpus), state, flags);
+}
+
+int virNodeDeviceDetachFlags(virNodeDevicePtr device, const char *driver, unsigned flags)
+{
+        return record("%s %s %s %u", __func__, DEVICE, text(driver), flags);
+}
+
+virNodeDevicePtr virNodeDeviceLookupSCSIHostByWWN(virConnectPtr conn, const char *wwnn, const char *wwpn,
+                                                  unsigned flags)
+{
+        record("%s %s %s %s %u", __func__, virConnectGetType(conn), text(wwnn), text(wwpn), flags);
+        return virNodeDeviceLookupByName(conn, "scsi_host1");
+}
+
+int virNodeDeviceReAttach(virNodeDevicePtr device)
+{
+        return record("%s %s", __func__, DEVICE);
+}
+
+int virNodeDeviceReset(virNodeDevicePtr device)
+{
+        return record("%s %s", __func__, DEVICE);
+}
+
+int virNodeSetMemoryParameters(virConnectPtr conn, virTypedParameterPtr params, int n, unsigned flags)
+{
+        record("%s %s %d %u", __func__, virConnectGetType(conn), n, flags);
+        for (int i = 0; i < n; i++)
+                switch (params[i].type) {
+                case VIR_TYPED_PARAM_INT:
+                        record("%s int %d", params[i].field, params[i].value.i);
+                        break;
+                case VIR_TYPED_PARAM_UINT:
+                        record("%s uint %u", params[i].field, params[i].value.ui);
+                        break;
+                case VIR_TYPED_PARAM_LLONG:
+                        record("%s llong %lld", params[i].field, params[i].value.l);
+                        break;
+                case VIR_TYPED_PARAM_ULLONG:
+                        record("%s ullong %llu", params[i].field, params[i].value.ul);
+                        break;
+                case VIR_TYPED_PARAM_DOUBLE:
+                        record("%s double %g", params[i].field, params[i].value.d);
+                        break;
+                case VIR_TYPED_PARAM_BOOLEAN:
+                        record("%s boolean %d", params[i].field, params[i].value.b);
+                        break;
+                case VIR_TYPED_PARAM_STRING:
+                        record("%s string %s", params[i].field, text(params[i].value.s));
+                        break;
+                }
+
+        return 0;
+}
+"""
+
+
+class Recorded:
+    """The service, whose libvirt writes down; `calls` are what it wrote since the last look."""
+
+    def __init__(self, bus, client, file):
+        self.bus, self.client, self.file = bus, client, file
+
+    def calls(self):
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        self.file.write_text("", encoding="utf-8")
+        return lines
+
+    def made(self, path, interface, member, *args):
+        """The result of a call that succeeds, and what libvirt was called with."""
+        signature = methods.SIGNATURES[interface, member]
+        with open_dbus_connection(self.bus.address, enable_fds=True) as connection:
+            message = self.client.message(path, interface, member, signature, args)
+            body = body_of(connection.send_and_get_reply(message, timeout=60))
+        coverage.note(interface, member, "replaced")
+        return body[0] if body else None, self.calls()
+
+
+@pytest.fixture
+def recorded(home, one_bus, run_service, connect, preload):
+    file = home / "record"
+    file.touch()
+    run_service(one_bus, env=preload(RECORDING, RECORD=str(file)))
+    client = connect(one_bus)
+    wait_connected(client)
+    return Recorded(one_bus, client, file)
+
+
+@pytest.mark.parametrize("bits, text", [
+    ([True], "0"), ([False, True], "1"), ([False] * 8 + [True], "8"),
+    ([True, False, False, True, True, False, False, True, True, True], "0,3,4,7,8,9"),
+    ([False] * 255 + [True], "255"), ([False] * 9, ""), ([], "")], ids=lambda value: None)
+def test_bits_become_a_list_of_numbers(recorded, bits, text):
+    for state in (1, 0, -1):
+        assert recorded.made(GUEST, DOMAIN, "SetGuestVcpus", bits, state, FLAGS) == (
+            None, [f"virDomainSetGuestVcpus test '{text}' {state} {FLAGS}"])
+
+
+def test_parameters_of_a_domain(recorded):
+    assert recorded.made(GUEST, DOMAIN, "GetGuestVcpus", FLAGS) == (
+        {"vcpus": ("v", ("s", "0-3")), "online": ("v", ("s", "0,2")), "other": ("v", ("u", 7))},
+        [f"virDomainGetGuestVcpus test {FLAGS}"])
+    # As much room as libvirt says that there is; less may come.
+    assert recorded.made(GUEST, DOMAIN, "GetSchedulerParameters", FLAGS) == (
+        {"cpu_shares": ("v", ("t", 1 << 40)), "vcpu_quota": ("v", ("x", -1))},
+        [f"virDomainGetSchedulerParametersFlags test 3 {FLAGS}"])
+
+
+@pytest.fixture
+def files(home):
+    opened = [os.open(home / f"file{index}", os.O_CREAT | os.O_RDWR) for index in range(3)]
+    yield opened
+    for file in opened:
+        os.close(file)
+
+
+def asked_for(files):
+    """How CreateWithFiles of these files is written down."""
+    found = [os.fstat(file) for file in files]
+    words = [str(len(files)), *(f"{one.st_dev}:{one.st_ino}" for one in found), str(FLAGS)]
+    return [f"virDomainCreateWithFiles test {' '.join(words)}"]
+
+
+@pytest.mark.parametrize("order", [(), (0,), (2, 0, 1), (1, 1)], ids=str)
+def test_files_are_those_that_were_sent(recorded, files, order):
+    sent = [files[index] for index in order]
+    assert recorded.made(GUEST, DOMAIN, "CreateWithFiles", sent, FLAGS) == (None, asked_for(sent))
+
+
+@pytest.mark.parametrize("handles", [(2, 0, 1), (1, 1, 1)], ids=str)
+def test_handles_are_places_among_the_descriptors(recorded, files, handles):
+    """jeepney numbers them as it sends them. Others need not."""
+    fds = array.array("i")
+    with open_dbus_connection(recorded.bus.address, enable_fds=True) as connection:
+        message = recorded.client.message(GUEST, DOMAIN, "CreateWithFiles", "ahu", (files, FLAGS))
+        serial = next(connection.outgoing_serial)
+        data = message.serialise(serial, fds=fds)
+        assert data.count(HANDLES.pack(0, 1, 2)) == 1
+        connection.sock.sendmsg([data.replace(HANDLES.pack(0, 1, 2), HANDLES.pack(*handles))],
+                                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        while field(reply := connection.receive(timeout=60), "reply_serial") != serial:
+            pass
+        assert body_of(reply) == ()
+    assert recorded.calls() == asked_for([files[handle] for handle in handles])
+
+
+def test_flags_of_a_domain(recorded):
+    for flags in (0, FLAGS):
+        assert recorded.made(GUEST, DOMAIN, "MigrateStartPostCopy", flags) == (
+            None, [f"virDomainMigrateStartPostCopy test {flags}"])
+        assert recorded.made(GUEST, DOMAIN, "PMWakeup", flags) == (None, [f"virDomainPMWakeup test {flags}"])
+
+
+def test_an_empty_text_is_none_where_it_is_said_so(recorded):
+    """A mount point need not be named. A driver's name has no such rule: it reaches libvirt as it is."""
+    for value, text in (("", "NULL"), ("/mnt", "'/mnt'")):
+        assert recorded.made(GUEST, DOMAIN, "FSTrim", value, 1 << 40, FLAGS) == (
+            None, [f"virDomainFSTrim test {text} {1 << 40} {FLAGS}"])
+    for driver in ("", "vfio"):
+        assert recorded.made(DEVICE, NODE_DEVICE, "Detach", driver, FLAGS) == (
+            None, [f"virNodeDeviceDetachFlags scsi_host1 '{driver}' {FLAGS}"])
+
+
+def test_a_device(recorded):
+    assert recorded.made(DEVICE, NODE_DEVICE, "ReAttach") == (None, ["virNodeDeviceReAttach scsi_host1"])
+    assert recorded.made(DEVICE, NODE_DEVICE, "Reset") == (None, ["virNodeDeviceReset scsi_host1"])
+    assert recorded.made(TEST, CONNECT, "NodeDeviceLookupSCSIHostByWWN", "2001", "2002", FLAGS) == (
+        DEVICE, [f"virNodeDeviceLookupSCSIHostByWWN TEST '2001' '2002' {FLAGS}"])
+    with pytest.raises(DBusError):
+        recorded.made(f"{TEST}/nodedev/none", NODE_DEVICE, "Reset")
+    assert recorded.calls() == []
+
+
+def test_parameters_of_the_host(recorded):
+    """Each type of D-Bus is one of libvirt's, and the text is that of the caller."""
+    values = {"a": ("i", -5), "b": ("u", 4000000000), "c": ("x", -(1 << 40)), "d": ("t", 1 << 63), "e": ("d", 0.5),
+              "f": ("b", True), "g": ("s", "gäst")}
+    _, (first, *lines) = recorded.made(TEST, CONNECT, "NodeSetMemoryParameters", values, FLAGS)
+    assert first == f"virNodeSetMemoryParameters TEST 7 {FLAGS}"
+    assert lines == ["a int -5", "b uint 4000000000", f"c llong {-(1 << 40)}", f"d ullong {1 << 63}",
+                     "e double 0.5", "f boolean 1", "g string 'gäst'"]
+    assert recorded.made(TEST, CONNECT, "NodeSetMemoryParameters", {}, 0) == (
+        None, ["virNodeSetMemoryParameters TEST 0 0"])
