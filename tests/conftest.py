@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from support import bus as buses  # noqa: E402
-from support import host  # noqa: E402
+from support import coverage, host  # noqa: E402
 from support import people as others  # noqa: E402
 from support import polkit as authority  # noqa: E402
 from support.client import Client  # noqa: E402
@@ -29,6 +29,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name.startswith("test_methods_"):
             item.add_marker(pytest.mark.xdist_group("methods"))
+
+
+def pytest_sessionfinish():
+    """At the end of a process that ran tests: each of pytest-xdist's, too."""
+    coverage.write()
 
 
 @pytest.fixture

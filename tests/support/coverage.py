@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which method of the contract was called on which driver. Tests note() what they checked; when the run ends,
-the table is written to the file that GUESTBUS_COVERAGE names, or to build/method-coverage.txt.
+"""Which method of the contract was called on which driver. Tests note() what they checked. At its end each process
+of a run adds what it noted to the table in the file that GUESTBUS_COVERAGE names, if there is such a name: so
+several processes, and several runs, make one table, in whatever order they end. Who wants a new one removes the old
+one first.
 
 A driver is "test" or "qemu": it gave a result; "replaced": a test took the place of libvirt's function, and looked at
 what it was given; or "error only": the reply was libvirt's own error."""
 
-import atexit
 import collections
+import fcntl
 import os
 import pathlib
-
-from .service import CHECKOUT
 
 CONTRACT = pathlib.Path(__file__).with_name("org.libvirt.tsv")
 DRIVERS = ("test", "qemu", "replaced", "error only")
@@ -41,26 +41,52 @@ def noted():
     return dict(_rows)
 
 
-def table():
+def text_of(rows):
     """The table as text: a line for each method, and for one that nobody called "-"."""
     lines = []
     for one in contract("method"):
-        drivers = [name for name in DRIVERS if name in _rows.get((one.interface, one.name), ())]
+        drivers = [name for name in DRIVERS if name in rows.get((one.interface, one.name), ())]
         if "error only" in drivers and len(drivers) > 1:
             drivers.remove("error only")
         lines.append(f"{one.interface}.{one.name}\t{', '.join(drivers) or '-'}\n")
     return "".join(lines)
 
 
+def rows_of(text):
+    """text_of() backwards."""
+    rows = {}
+    for line in text.splitlines():
+        method, drivers = line.split("\t")
+        rows[tuple(method.rsplit(".", 1))] = set(drivers.split(", ")) - {"-"}
+    return rows
+
+
+def table():
+    """The table of this process so far."""
+    return text_of(_rows)
+
+
+def errors_only(text):
+    """The methods of a table that gave nothing but errors."""
+    return {".".join(method) for method, drivers in rows_of(text).items() if drivers == {"error only"}}
+
+
+def missing(text):
+    """The methods that a table says nothing about."""
+    rows = rows_of(text)
+    return {f"{one.interface}.{one.name}" for one in contract("method") if not rows.get((one.interface, one.name))}
+
+
 def write():
-    """Writes the table, whole or not at all: another run may be writing its own."""
+    """Adds what was noted to the file, while nobody else does."""
     named = os.environ.get("GUESTBUS_COVERAGE")
-    path = pathlib.Path(named) if named else CHECKOUT / "build" / "method-coverage.txt"
-    if not _rows or not os.access(path.parent, os.W_OK):
+    if not _rows or not named:
         return
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(table(), encoding="utf-8")
-    draft.replace(path)
-
-
-atexit.register(write)
+    with open(named, "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        rows = rows_of(file.read())
+        for method, drivers in _rows.items():
+            rows.setdefault(method, set()).update(drivers)
+        file.truncate(0)
+        file.write(text_of(rows))
