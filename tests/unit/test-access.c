@@ -14,7 +14,7 @@ static virConnectPtr writer, reader;
 /* Of the one volume: a string that some method finds something by. */
 static const char *volume_key;
 
-/* Objects that the test driver has; it knows neither secrets nor filters. */
+/* Objects that the test driver has. It knows neither secrets nor filters: tests/host/test_access.py does. */
 static struct {
         const Interface *interface;
         const Kind *kind;
