@@ -89,7 +89,10 @@ def test_a_burst(client, service, guests, libvirtd, capsys, count):
         with capsys.disabled():
             print(f"\n{BURST} events to {count}: {rounds} rounds, {coalesced} coalesced, "
                   f"{after['events'] - before['events']} events in all")
-        assert 0 < rounds < BURST and coalesced < BURST
+        # A round asks about each once, whatever was told of it; one that is under way is not counted yet. How many
+        # there are is a matter of time, as they begin 50 ms apart.
+        assert rounds > 0 and BURST - DOMAINS * (rounds + 1) <= coalesced < BURST
+        assert coalesced > BURST / (2 * PATIENCE), f"{rounds} rounds"
         assert after["comparisons.differences"] == before["comparisons.differences"]
     finally:
         for listener in listeners:
