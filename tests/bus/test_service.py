@@ -8,9 +8,11 @@ import socket
 import subprocess
 import time
 
+import libvirt
 import pytest
 
-from support.client import CONNECT, PROPERTIES, Client
+from support.client import CONNECT, DOMAIN, PROPERTIES, Client, field
+from support.native import GUEST, plain  # noqa: F401 (fixture)
 from support.process import PATIENCE, wait_until
 from support.service import FAULTS, OURS, TEST, command, wait_connected
 from support.sockets import Server
@@ -272,6 +274,54 @@ def test_watchdog_is_fed(one_bus, run_service, manager):
     service = run_service(one_bus, env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"})
     wait_until(lambda: manager.read().count("WATCHDOG=1") >= 5, 5 * PATIENCE, "watchdog fed five times")
     service.stop()
+
+
+# The main thread comes by here whenever something is on the bus. Where $HANGS is a file, it makes that $HUNG and
+# stays for as long as there is one.
+HANGS = """#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int sd_bus_process(void *bus, void **message)
+{
+        int (*next)(void *, void **) = (int (*)(void *, void **))dlsym(RTLD_NEXT, "sd_bus_process");
+
+        if (gettid() == getpid() && rename(getenv("HANGS"), getenv("HUNG")) == 0)
+                while (access(getenv("HUNG"), F_OK) == 0)
+                        usleep(10000);
+        return next(bus, message);
+}
+"""
+
+
+def test_watchdog_is_not_fed_by_a_main_thread_that_hangs(home, one_bus, libvirtd, plain, run_service, manager, preload,
+                                                         connect):
+    """Its workers, which go on, do not feed it instead."""
+    hangs, hung = home / "hangs", home / "hung"
+    run_service(one_bus, {"Test": libvirtd.test_uri},
+                env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000",
+                     **preload(HANGS, HANGS=str(hangs), HUNG=str(hung))})
+    client, domain = connect(one_bus), plain.lookupByName("test")
+    wait_connected(client)
+    manager.wait("WATCHDOG=1")
+    libvirtd.pause()
+    try:
+        # A worker waits for the one, and takes the next of the same object itself.
+        asked = [client.send(GUEST, DOMAIN, "GetState", "u", (0,)), client.send(GUEST, DOMAIN, "Suspend")]
+        client.call("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+        hangs.touch()
+        client.send("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+        wait_until(hung.exists, 20 * PATIENCE, "the main thread hangs")
+        fed = manager.read().count("WATCHDOG=1")
+    finally:
+        libvirtd.resume()
+    wait_until(lambda: domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED, 20 * PATIENCE, "a worker suspends the guest")
+    time.sleep(2 * 0.4)
+    assert manager.read().count("WATCHDOG=1") == fed
+    hung.unlink()
+    assert all(field(reply, "error_name") is None for reply in client.collect(asked, 20 * PATIENCE).values())
+    wait_until(lambda: manager.read().count("WATCHDOG=1") > fed, 20 * PATIENCE, "it is fed again")
 
 
 def test_watchdog_of_another_process_is_not_fed(one_bus, run_service, manager):
