@@ -2,6 +2,8 @@
 """What somebody without a right can do to others: by many calls, by calls that each take a question, by large
 ones. The figures are printed; what is asserted leaves room for a busy machine."""
 
+import collections
+import contextlib
 import multiprocessing
 import os
 import statistics
@@ -12,14 +14,19 @@ import pytest
 from support import guarded as guards
 from support.client import CONNECT, DOMAIN, field
 from support.guarded import GUEST, INTERACTIVE, guarded, send
-from support.process import PATIENCE, SANITIZED
+from support.process import PATIENCE, SANITIZED, wait_until
 
 TEST = "/org/libvirt/Test"
 LONG = 60 * PATIENCE
 RATE = 1000
-SECONDS = 4
+# Rounds of a quiet part and a loaded one, so long each. The median of the rounds counts: a moment in which the machine
+# has other work spoils one of them.
+ROUNDS = 5
+SECONDS = 1
 STEP = 0.01
-SAMPLES = 400
+# Milliseconds more that a call may take. It goes from process to process four times, by the bus to the service and
+# back, and each time a process of the flood or polkit may have the processor, which is not the service's doing.
+SLACK = 0.3 * PATIENCE
 # The bus lets a caller have 128 calls open.
 OPEN = 100
 BIG = "x" * (900 * 1024)
@@ -45,7 +52,8 @@ def another(index):
 
 
 def flood(client, path_of, stop, count):
-    """In a process of its own: RATE calls a second that are refused, as many as the bus lets through."""
+    """In a process of its own: RATE calls a second that are refused, as many as the bus lets through. It counts
+    those that were answered."""
     sent, began = 0, time.monotonic()
     waiting = set()
     while not stop.is_set():
@@ -60,14 +68,32 @@ def flood(client, path_of, stop, count):
             assert field(reply, "error_name") == INTERACTIVE
             waiting.discard(field(reply, "reply_serial"))
         client.replies.clear()
-    count.value = sent
+        count.value = sent - len(waiting)
 
 
-def latencies(client, seconds=None):
+@contextlib.contextmanager
+def flooding(world, path_of):
+    """A flood, by somebody new whom nothing is remembered of; the number of its refused calls so far."""
+    outsider = world.client("outsider")
+    context = multiprocessing.get_context("fork")
+    stop, count = context.Event(), context.Value("l", 0)
+    other = context.Process(target=flood, args=(outsider, path_of, stop, count))
+    other.start()
+    try:
+        wait_until(lambda: count.value or not other.is_alive(), LONG, "the first call is refused")
+        yield count
+    finally:
+        stop.set()
+        other.join(LONG)
+        outsider.close()
+    assert other.exitcode == 0
+
+
+def latencies(client):
     """Milliseconds of calls, one after the other, sorted."""
     took = []
-    end = time.monotonic() + (seconds or LONG)
-    while time.monotonic() < end and (seconds or len(took) < SAMPLES):
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
         began = time.monotonic()
         client.domain(GUEST, "GetState", "u", 0)
         took.append((time.monotonic() - began) * 1000)
@@ -79,49 +105,48 @@ def describe(took):
     return statistics.median(took), took[len(took) * 99 // 100]
 
 
-@pytest.mark.parametrize("path_of", [same, another], ids=["refused from memory", "refused by polkit"])
-def test_others_hardly_notice(world, path_of):
-    """A thousand refused calls a second, and what it does to somebody else's calls."""
-    outsider, member = world.client("outsider"), world.client("member")
-    latencies(member)
+# What was measured in a round: the calls that were refused in a second, and (p50, p99) before and meanwhile.
+Round = collections.namedtuple("Round", "rate idle loaded")
+
+
+def measure(world, member, path_of):
     idle = describe(latencies(member))
-    context = multiprocessing.get_context("fork")
-    stop, count = context.Event(), context.Value("l", 0)
-    other = context.Process(target=flood, args=(outsider, path_of, stop, count))
-    other.start()
-    try:
-        loaded = describe(latencies(member, SECONDS))
-    finally:
-        stop.set()
-        other.join(LONG)
-    assert other.exitcode == 0
-    print(f"\n{count.value / SECONDS:.0f} refused calls/s; p50 {idle[0]:.2f} -> {loaded[0]:.2f} ms, "
-          f"p99 {idle[1]:.2f} -> {loaded[1]:.2f} ms")
-    assert count.value > 100
-    # What was measured is above; a machine with other work to do is no fault. A caller that has to wait for the
-    # flood would wait for seconds.
-    assert loaded[0] < 50 * PATIENCE
-    assert loaded[1] < 500 * PATIENCE
+    with flooding(world, path_of) as count:
+        before, began = count.value, time.monotonic()
+        loaded = describe(latencies(member))
+        return Round((count.value - before) / (time.monotonic() - began), idle, loaded)
+
+
+@pytest.mark.parametrize("path_of, least", [(same, RATE * 0.9), (another, RATE * 0.05)],
+                         ids=["refused from memory", "refused by polkit"])
+def test_others_hardly_notice(world, path_of, least):
+    """A thousand refused calls a second: somebody else's take no more than twice as long. Where polkit is asked
+    about each, there are as many as it answers."""
+    member = world.client("member")
+    latencies(member)
+    rounds = [measure(world, member, path_of) for _ in range(ROUNDS)]
+    text = "\n".join(f"{one.rate:.0f} refused calls/s; p50 {one.idle[0]:.2f} -> {one.loaded[0]:.2f} ms, "
+                     f"p99 {one.idle[1]:.2f} -> {one.loaded[1]:.2f} ms" for one in rounds)
+    print(f"\n{text}")
+    rate = statistics.median(one.rate for one in rounds)
+    assert rate >= least / PATIENCE, f"{rate:.0f} refused calls/s, not {least / PATIENCE:.0f}:\n{text}"
+    idle = statistics.median(one.idle[0] for one in rounds)
+    loaded = statistics.median(one.loaded[0] for one in rounds)
+    assert loaded <= 2 * idle + SLACK, f"{idle:.2f} -> {loaded:.2f} ms:\n{text}"
+    # A caller that had to wait for the flood would wait for seconds.
+    assert statistics.median(one.loaded[1] for one in rounds) < 500 * PATIENCE, text
 
 
 def test_a_newcomer_is_not_held_up(world):
     """Somebody polkit has to be asked about, while somebody else keeps it busy."""
-    outsider = world.client("outsider")
-    context = multiprocessing.get_context("fork")
-    stop, count = context.Event(), context.Value("l", 0)
-    other = context.Process(target=flood, args=(outsider, another, stop, count))
-    other.start()
     took = []
-    try:
+    with flooding(world, another):
         for _ in range(20):
             newcomer = world.client("member")
             began = time.monotonic()
             newcomer.domain(GUEST, "GetState", "u", 0)
             took.append((time.monotonic() - began) * 1000)
             newcomer.close()
-    finally:
-        stop.set()
-        other.join(LONG)
     print(f"\nfirst call of a newcomer: p50 {statistics.median(took):.1f} ms, longest {max(took):.1f} ms")
     assert statistics.median(took) < 1000 * PATIENCE
 
