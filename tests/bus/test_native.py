@@ -26,7 +26,10 @@ ABSENT = object_path(TEST, "domain", "aaaaaaaa-bbbb-cccc-dddd-0123456789ab")
 ERROR = "org.freedesktop.DBus.Error."
 WITHIN = 20 * PATIENCE
 AT_ONCE = 1.0 * PATIENCE
-READS = 1000
+QUICK = 0.005 * PATIENCE
+READS = 500
+# Not so many that the service takes libvirtd for lost meanwhile.
+ROUNDS = 20
 
 LIBVIRT = {DOMAIN1: "org.libvirt.Domain", NETWORK1: "org.libvirt.Network", POOL1: "org.libvirt.StoragePool",
            CONNECTION: "org.libvirt.Connect"}
@@ -200,6 +203,23 @@ def test_what_is_not_there(client, path, interface, name, error, text):
 
 # Without asking
 
+def tail(client, *args):
+    """Seconds that 99 of 100 calls do not exceed. Of several rounds until one is as quick as it should be: somebody
+    else who has the processor for his time does not have it in all of them."""
+    best = None
+    for _ in range(ROUNDS):
+        times = []
+        for _ in range(READS):
+            began = time.monotonic()
+            client.call(GUEST, *args, within=AT_ONCE)
+            times.append(time.monotonic() - began)
+        best = min(sorted(times)[int(READS * 0.99)], best or AT_ONCE)
+        if best < QUICK:
+            break
+    return best
+
+
+@pytest.mark.alone
 def test_reading_asks_nobody(client, service, libvirtd, capsys):
     """libvirtd stands still; nobody notices. Nothing is counted as asked, either: calls alone."""
     settled(client, libvirtd.test_uri)
@@ -207,14 +227,9 @@ def test_reading_asks_nobody(client, service, libvirtd, capsys):
     report = {}
     libvirtd.pause()
     try:
-        for what, args in (("Get", (PROPERTIES, "Get", "ss", (DOMAIN1, "State"))),
-                           ("GetAll", (PROPERTIES, "GetAll", "s", (DOMAIN1,)))):
-            times = []
-            for _ in range(READS):
-                began = time.monotonic()
-                client.call(GUEST, *args, within=AT_ONCE)
-                times.append(time.monotonic() - began)
-            report[what] = sorted(times)[int(READS * 0.99)]
+        report["Get"] = tail(client, PROPERTIES, "Get", "ss", (DOMAIN1, "State"))
+        report["GetAll"] = tail(client, PROPERTIES, "GetAll", "s", (DOMAIN1,))
+        assert max(report.values()) < QUICK, report
         began = time.monotonic()
         assert GUEST in picture(client)
         report["GetManagedObjects"] = time.monotonic() - began
@@ -226,7 +241,6 @@ def test_reading_asks_nobody(client, service, libvirtd, capsys):
         libvirtd.resume()
     with capsys.disabled():
         print("\n" + ", ".join(f"{what} {took * 1000:.2f} ms" for what, took in report.items()) + " (p99)")
-    assert report["Get"] < 0.05 * PATIENCE and report["GetAll"] < 0.05 * PATIENCE
 
 
 def test_a_picture_while_it_is_opened_for_the_first_time(one_bus, libvirtd, run_service, connect):
