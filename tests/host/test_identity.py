@@ -11,39 +11,25 @@ import pytest
 
 from support import confined as worlds
 from support import host
-from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, DBusError, field
-from support.confined import ACCOUNT, QEMU, confined, only
-from support.guarded import DENIED, LIMIT, RULES, send
-from support.listener import CONNECTION, MANAGER, ROOT
+from support.client import CONNECT, DOMAIN, DBusError
+from support.confined import (ACCOUNT, HIDDEN, MINE, NAMES, NETWORK, OTHER, QEMU, confined, furnish, listening,
+                              mentions_other, only, paths, text_of)
+from support.guarded import DENIED, LIMIT, RULES
+from support.listener import CONNECTION, ROOT
 from support.process import PATIENCE, descriptors, wait_until
 from support.service import CHECKOUT
 from support.workload import object_path
 
 DOCUMENT = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
 DOMAIN1 = "org.guestbus.Domain1"
-MINE, OTHER = "11111111-2222-3333-4444-555555555555", "21111111-2222-3333-4444-555555555555"
 MY_PATH, OTHER_PATH = (object_path(QEMU, "domain", uuid) for uuid in (MINE, OTHER))
-# Of each kind one is limited's ("mine"), one outsider's ("other").
-NAMES = {"mine": MINE, "other": OTHER}
-NETWORK = "<network><name>{name}</name><uuid>{uuid}</uuid></network>"
-POOL = "<pool type='dir'><name>{name}</name><uuid>{uuid}</uuid><target><path>/{name}</path></target></pool>"
 WITHIN = 20 * PATIENCE
-HIDDEN = only("limited", "mine") + only("outsider", "other")
 CONFIG = "[limits]\nview-idle=1\n"
 # Two links are opened for who only looks: for events, and for calls, read-only unless root makes them.
 LINKS = 2
 
 pytestmark = [pytest.mark.skipif(bool(worlds.missing()), reason=f"{worlds.missing()} is not there"),
               pytest.mark.xdist_group("identity")]  # one world for all
-
-
-def furnish(libvirtd):
-    """Defines a guest, a network and a pool for each, and starts the guests."""
-    for name, uuid in NAMES.items():
-        libvirtd.define(host.guest_xml(name, uuid))
-        libvirtd.virsh("net-define", libvirtd.file(NETWORK.format(name=name, uuid=uuid)))
-        libvirtd.virsh("pool-define", libvirtd.file(POOL.format(name=name, uuid=uuid)))
-        libvirtd.virsh("start", name)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +50,6 @@ def client(world):
         yield make
 
 
-def paths(caller):
-    """The paths of a caller's picture of everything."""
-    return set(caller.call(ROOT, MANAGER, "GetManagedObjects")[0])
-
-
 def of(*uuids):
     """Those that it has with the objects of these UUIDs."""
     kinds = ("domain", "network", "storagepool")
@@ -77,21 +58,6 @@ def of(*uuids):
 
 def domains(caller):
     return caller.connect("ListDomains", "u", 0, name="QEMU")
-
-
-def listening(one):
-    """A client that hears everything that it may: it has called once."""
-    one.match()
-    assert paths(one)
-    return one
-
-
-def text_of(signals):
-    return str([(one.path, one.member, one.body) for one in signals])
-
-
-def mentions_other(text):
-    return "other" in text or OTHER in text or OTHER.replace("-", "_") in text
 
 
 def test_each_sees_its_own(world, client):
@@ -131,74 +97,6 @@ def test_libvirt_itself_says_the_same(world, client):
         assert error.message == said and "access denied" in said
     assert world.direct("outsider", calls[2][3]) == [number]
     assert outsider.connect("DomainLookupByID", "i", number, name="QEMU") == OTHER_PATH
-
-
-def members(interface):
-    """(name, signature) of the methods of an interface."""
-    root = xml.etree.ElementTree.parse(CHECKOUT / "introspection" / f"{interface}.xml").getroot()
-    return [(method.get("name"), "".join(arg.get("type") for arg in method.iter("arg")
-                                         if arg.get("direction") == "in"))
-            for method in root.iter("method")]
-
-
-# Something of each type, as members take it.
-PLAIN = {"s": "x", "u": 0, "i": 0, "t": 0, "x": 0, "b": False, "d": 0.0, "y": 0, "h": 0}
-
-
-def value_for(signature):
-    """(a value of the first type of @signature, the rest of it)."""
-    if signature[0] == "a":
-        if signature[1] == "{":
-            return {}, signature[signature.index("}") + 1:]
-        inner, rest = value_for(signature[1:])
-        return ([] if "h" in signature[1:2] else [inner]), rest
-    if signature[0] == "(":
-        rest, values = signature[1:], []
-        while rest[0] != ")":
-            value, rest = value_for(rest)
-            values.append(value)
-        return tuple(values), rest[1:]
-    if signature[0] == "v":
-        return ("s", "x"), signature[1:]
-    return PLAIN[signature[0]], signature[1:]
-
-
-def arguments(signature):
-    values = []
-    while signature:
-        value, signature = value_for(signature)
-        values.append(value)
-    return tuple(values)
-
-
-def test_no_member_reaches_the_other(world, client):
-    """Every method and property of a guest, with the path of one that is hidden: refused, and nothing of it
-    was done or shown. The service itself would let this user do everything."""
-    limited = client("limited")
-    listening(limited)
-    before = world.libvirtd.virsh("dumpxml", "other"), world.libvirtd.virsh("domstate", "other", "--reason")
-    calls = [(interface, member, signature, arguments(signature))
-             for interface in (DOMAIN, DOMAIN1) for member, signature in members(interface)]
-    calls += [(PROPERTIES, "GetAll", "s", (interface,)) for interface in (DOMAIN, DOMAIN1)]
-    calls += [(PROPERTIES, "Get", "ss", (DOMAIN, "Name")), (PROPERTIES, "Get", "ss", (DOMAIN1, "State")),
-              (PROPERTIES, "Set", "ssv", (DOMAIN, "Autostart", ("b", True))),
-              (INTROSPECTABLE, "Introspect", "", ())]
-    assert len(calls) > 100
-    wrong, kinds = [], {}
-    for start in range(0, len(calls), 50):
-        serials = {send(limited, OTHER_PATH, *call): call for call in calls[start:start + 50]}
-        for serial, reply in limited.collect(serials, 120 * PATIENCE).items():
-            name, body = field(reply, "error_name"), str(reply.body)
-            kinds[serials[serial][1]] = body
-            if not name or mentions_other(body.replace(OTHER_PATH, "")):
-                wrong.append((serials[serial], name, body[:200]))
-    assert not wrong
-    denied = [member for member, body in kinds.items() if "access denied" in body]
-    assert {"Undefine", "Destroy", "GetXMLDesc", "Suspend", "GetState", "SetMetadata"} <= set(denied)
-    assert len(denied) > 80, kinds
-    assert before == (world.libvirtd.virsh("dumpxml", "other"),
-                      world.libvirtd.virsh("domstate", "other", "--reason"))
-    assert not mentions_other(text_of(limited.drain()))
 
 
 def test_its_own_it_may_do(world, client):

@@ -14,6 +14,7 @@ import sys
 
 from . import guarded as guards
 from . import host
+from .listener import MANAGER, ROOT
 from .process import PATIENCE, alive, end_all
 from .service import Service
 
@@ -74,6 +75,43 @@ def only(who, *names):
             f'    if (action.id.indexOf("org.guestbus1.") == 0)\n'
             f'        return polkit.Result.YES;\n'
             f'}});\n')
+
+
+# Of each kind one is limited's ("mine"), one outsider's ("other").
+MINE, OTHER = "11111111-2222-3333-4444-555555555555", "21111111-2222-3333-4444-555555555555"
+NAMES = {"mine": MINE, "other": OTHER}
+HIDDEN = only("limited", "mine") + only("outsider", "other")
+NETWORK = "<network><name>{name}</name><uuid>{uuid}</uuid></network>"
+POOL = "<pool type='dir'><name>{name}</name><uuid>{uuid}</uuid><target><path>/{name}</path></target></pool>"
+
+
+def furnish(libvirtd):
+    """Defines a guest, a network and a pool for each, and starts the guests."""
+    for name, uuid in NAMES.items():
+        libvirtd.define(host.guest_xml(name, uuid))
+        libvirtd.virsh("net-define", libvirtd.file(NETWORK.format(name=name, uuid=uuid)))
+        libvirtd.virsh("pool-define", libvirtd.file(POOL.format(name=name, uuid=uuid)))
+        libvirtd.virsh("start", name)
+
+
+def paths(caller):
+    """The paths of a caller's picture of everything."""
+    return set(caller.call(ROOT, MANAGER, "GetManagedObjects")[0])
+
+
+def listening(one):
+    """A client that hears everything that it may: it has called once."""
+    one.match()
+    assert paths(one)
+    return one
+
+
+def text_of(signals):
+    return str([(one.path, one.member, one.body) for one in signals])
+
+
+def mentions_other(text):
+    return "other" in text or OTHER in text or OTHER.replace("-", "_") in text
 
 
 def missing():
