@@ -5,7 +5,6 @@ and told.
 Changes that nobody may hear of are made while the service stands still and libvirtd was started anew: when
 it goes on, its connection is lost, and with it every event."""
 
-import collections
 import contextlib
 import os
 import signal
@@ -19,12 +18,11 @@ from support.listener import CONNECTION, INTERFACES, EventListener, StandardList
 from support.native import (GUEST, NET, NETWORK, POOL, QEMU, TEST, XML, counters, filled, get_events, last,
                             number_of, plain_values, resync, state)
 from support.process import PATIENCE, wait_until
-from support.rpc_proxy import HEADER, Proxy
+from support.rpc_proxy import MESSAGE, Holder
 from support.service import wait_connected
 from support.workload import object_path, truth
 
 DOMAIN1 = INTERFACES["domain"]
-MESSAGE = 2  # of libvirt's protocol: what nobody asked for
 WITHIN = 30 * PATIENCE
 EVENTS = {"defined": 0, "undefined": 1, "started": 2, "suspended": 3, "resumed": 4, "stopped": 5}
 IMPLIED = {"started": "running", "suspended": "paused", "resumed": "running", "stopped": "shutoff"}
@@ -407,32 +405,9 @@ def test_a_restart_after_a_start_that_was_seen_early(qemu):
     found(back_after(qemu.client, number, QEMU), path, "stopped", "started")
 
 
-class Late(Proxy):
-    """Holds events up while it is asked to, and nothing else; they come before the next word after that."""
-
-    def __init__(self, path, target):
-        self.holds, self.parts = False, collections.defaultdict(bytes)
-        self.held = collections.defaultdict(list)
-        super().__init__(path, target)
-
-    def change(self, data):
-        me, passed = threading.get_ident(), b""
-        data = self.parts[me] + data
-        while len(data) >= HEADER.size and len(data) >= HEADER.unpack_from(data)[0]:
-            length, _, _, _, kind, _, _ = HEADER.unpack_from(data)
-            if self.holds and kind == MESSAGE:
-                self.held[me].append(data[:length])
-            else:
-                held = [] if self.holds else self.held.pop(me, [])
-                passed += b"".join([*held, data[:length]])
-            data = data[length:]
-        self.parts[me] = data
-        return passed
-
-
 def test_a_start_that_was_seen_before_it_was_told(one_bus, home, libvirtd, run_service, connect):
     """Its event is that of the start that was seen, and not of one in the next outage."""
-    proxy = Late(home / "proxy", libvirtd.socket)
+    proxy = Holder(home / "proxy", libvirtd.socket)
     try:
         service = run_service(one_bus, {"Test": f"test+unix:///default?socket={proxy.path}"})
         client = connect(one_bus)
@@ -440,11 +415,11 @@ def test_a_start_that_was_seen_before_it_was_told(one_bus, home, libvirtd, run_s
         scene = Scene(libvirtd, service, client, TEST, libvirtd.test_uri)
         start, path = scene.start(), object_path(TEST, "domain", number_of("one"))
         with scene.plain() as plain:
-            proxy.holds = True
+            proxy.holds = lambda procedure, kind: kind == MESSAGE
             made = [create(plain)]
             resync(client)
             found(get_events(client, start), path, "started")
-            proxy.holds = False
+            proxy.holds = None
             wait_until(lambda: resync(client) and len(lifecycles(get_events(client, start), path)) == 2,
                        WITHIN, "the event is here")
         number = scene.start()

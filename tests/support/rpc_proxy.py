@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A UNIX socket in front of libvirtd's that notes every call of libvirt's protocol, and can hold events up.
+"""A UNIX socket in front of libvirtd's that notes every call of libvirt's protocol, and can hold events up,
+or single answers.
 
 A message is a 32-bit length, which counts itself, and a header of six 32-bit numbers, all of them big-endian:
 program, version, procedure, type, serial, status. Keep-alive is a program of its own, and not counted."""
 
 import array
+import collections
 import os
 import socket
 import struct
@@ -15,8 +17,10 @@ from .sockets import hang_up
 HEADER = struct.Struct(">7I")
 LENGTH = struct.Struct(">I")
 REMOTE_PROGRAM = 0x20008086
-CALL, CALL_WITH_FDS = 0, 4
+CALL, REPLY, CALL_WITH_FDS = 0, 1, 4
+MESSAGE = 2  # what nobody asked for
 REGISTER_FOR_DOMAIN_EVENTS = 316
+LIST_ALL_STORAGE_POOLS = 281
 MOST_FDS = 64
 
 
@@ -163,3 +167,28 @@ class Proxy:
         self.listener.close()
         for pair in self.pairs:
             pair.close()
+
+
+class Holder(Proxy):
+    """Holds up those of libvirtd's words for which `holds`, a function of the procedure and the type, is true.
+    They come before the next word after it was changed."""
+
+    def __init__(self, path, target):
+        self.holds = None
+        self.parts = collections.defaultdict(bytes)
+        self.held = collections.defaultdict(list)
+        super().__init__(path, target)
+
+    def change(self, data):
+        me, passed, holds = threading.get_ident(), b"", self.holds
+        data = self.parts[me] + data
+        while len(data) >= HEADER.size and len(data) >= HEADER.unpack_from(data)[0]:
+            length, program, _, procedure, kind, _, _ = HEADER.unpack_from(data)
+            if holds and program == REMOTE_PROGRAM and holds(procedure, kind):
+                self.held[me].append(data[:length])
+            else:
+                held = [] if holds else self.held.pop(me, [])
+                passed += b"".join([*held, data[:length]])
+            data = data[length:]
+        self.parts[me] = data
+        return passed
