@@ -93,7 +93,7 @@ void checks_begin(Checks *checks, const Event *event, guint64 sequence)
         check->path = g_strdup(event->path);
         check->name = g_strdup(event->name);
         check->sequence = sequence;
-        refresh_wait(checks->refresh, &kind_domain, event->uuid, ASPECT_STATE, on_checked, check);
+        refresh_wait(checks->refresh, &kind_domain, event->uuid, ASPECT_STATE, 0, on_checked, check);
 }
 
 void checks_finish(Checks *checks)

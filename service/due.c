@@ -15,6 +15,7 @@
 typedef struct Waiter {
         RefreshWait *func;
         void *data;
+        gint64 deadline; /* 0: none */
 } Waiter;
 
 static GHashTable *set_new(void)
@@ -102,9 +103,9 @@ void due_release(Due *due)
         due->held = FALSE;
 }
 
-void due_add_waiter(Due *due, RefreshWait *done, void *data)
+void due_add_waiter(Due *due, gint64 deadline, RefreshWait *done, void *data)
 {
-        const Waiter waiter = {done, data};
+        const Waiter waiter = {done, data, deadline};
 
         due->held = FALSE;
         if (done)
@@ -175,6 +176,28 @@ GArray *due_take_waiters(Due *due)
 
         due->waiters = waiters_new();
         return waiters;
+}
+
+GArray *due_take_late(GArray *waiters, gint64 now, gint64 *next)
+{
+        GArray *late = waiters_new();
+        guint stay = 0;
+
+        for (guint i = 0; i < waiters->len; i++) {
+                const Waiter waiter = g_array_index(waiters, Waiter, i);
+
+                if (waiter.deadline > 0 && waiter.deadline <= now) {
+                        g_array_append_val(late, waiter);
+                        continue;
+                }
+
+                g_array_index(waiters, Waiter, stay++) = waiter;
+                if (waiter.deadline > 0)
+                        *next = MIN(*next, waiter.deadline);
+        }
+
+        g_array_set_size(waiters, stay);
+        return late;
 }
 
 void due_tell(const GArray *waiters, gboolean told)

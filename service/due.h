@@ -35,7 +35,8 @@ gboolean due_add(Due *due, const Kind *kind, const char *uuid, Aspects aspects);
 gboolean due_add_again(Due *due, const Round *round, GHashTable *passing);
 void due_release(Due *due);
 
-void due_add_waiter(Due *due, RefreshWait *done, void *data);
+/* Who waits for the next round, until a @deadline by the monotonic clock; 0 for none. @done may be NULL. */
+void due_add_waiter(Due *due, gint64 deadline, RefreshWait *done, void *data);
 
 /* Whether it is asked about in the next round. */
 gboolean due_has(const Due *due, const Kind *kind, const char *uuid);
@@ -49,6 +50,10 @@ GArray *due_take(Due *due, Round *round, unsigned known);
 
 /* Takes who waits, and leaves what is due. */
 GArray *due_take_waiters(Due *due);
+
+/* Takes out of @waiters those whose deadline is over at @now, and returns them. @next becomes the earliest of
+ * the others', where it is earlier. */
+GArray *due_take_late(GArray *waiters, gint64 now, gint64 *next);
 
 /* Calls them. */
 void due_tell(const GArray *waiters, gboolean told);

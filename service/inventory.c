@@ -358,7 +358,8 @@ void inventory_event(Inventory *inventory, const Event *event)
 void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, RefreshWait *done, void *data)
 {
         lately_note(inventory->lately, uuid, last_round(inventory), NULL, -1);
-        refresh_wait(inventory->refresh, kind, uuid, ASPECT_DEFINITION | ASPECT_FACTS, done, data);
+        refresh_wait(inventory->refresh, kind, uuid, ASPECT_DEFINITION | ASPECT_FACTS,
+                     inventory->config.limits->open_timeout * 1000, done, data);
 }
 
 gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid)

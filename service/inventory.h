@@ -61,7 +61,8 @@ void inventory_failed(Inventory *inventory, const GError *error);
 /* No timers and no questions from here on. */
 void inventory_stop(Inventory *inventory);
 
-/* Has the mirror show what libvirt says of an object from now on, and then calls @done. */
+/* Has the mirror show what libvirt says of an object from now on, and then calls @done; without that after
+ * open-timeout: who has changed something is told so even where libvirt does not say what came of it. */
 void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, RefreshWait *done, void *data);
 
 /* Whether nothing that libvirt told lately says that the mirror may be wrong about that object; and has @done

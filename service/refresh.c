@@ -39,7 +39,8 @@ struct Refresh {
 
         unsigned retry_timer, retry_ms;
         unsigned rest_timer;
-        gint64 began; /* the last round */
+        unsigned late_timer; /* while somebody may wait with a deadline */
+        gint64 began;        /* the last round */
 
         /* The round that is under way. */
         Round *round;
@@ -257,6 +258,7 @@ void refresh_stop(Refresh *refresh)
         refresh->stopped = TRUE;
         refresh_forget(refresh);
         handles_shut(refresh->handles);
+        g_clear_handle_id(&refresh->late_timer, g_source_remove);
         send_away(refresh);
 }
 
@@ -273,7 +275,7 @@ void refresh_free(Refresh *refresh)
 void refresh_all(Refresh *refresh, RefreshWait *done, void *data)
 {
         due_add_all(&refresh->due);
-        due_add_waiter(&refresh->due, done, data);
+        due_add_waiter(&refresh->due, 0, done, data);
         refresh_start(refresh);
 }
 
@@ -289,11 +291,48 @@ static void make_due(Refresh *refresh, const Kind *kind, const char *uuid, Aspec
                 g_hash_table_add(refresh->due.facts, g_strdup(uuid));
 }
 
-void refresh_wait(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, RefreshWait *done,
-                  void *data)
+static gboolean on_late(gpointer user_data);
+
+/* One timer for all who wait. It comes in vain where they have been told, as is usual. */
+static void watch_deadline(Refresh *refresh, gint64 deadline)
 {
+        gint64 left = MAX(deadline - g_get_monotonic_time(), 0);
+
+        if (!refresh->late_timer && !refresh->stopped)
+                refresh->late_timer = g_timeout_add((unsigned)(left / 1000) + 1, on_late, refresh);
+}
+
+static void tell_late(GArray *waiters, gint64 *next)
+{
+        g_autoptr(GArray) late = due_take_late(waiters, g_get_monotonic_time(), next);
+
+        due_tell(late, FALSE);
+}
+
+/* Libvirt may take any time for an answer: a storage pool, for instance, waits for its server. */
+static gboolean on_late(gpointer user_data)
+{
+        Refresh *refresh = user_data;
+        gint64 next = G_MAXINT64;
+
+        refresh->late_timer = 0;
+        if (refresh->round)
+                tell_late(refresh->round_waiters, &next);
+        tell_late(refresh->due.waiters, &next);
+        if (next < G_MAXINT64)
+                watch_deadline(refresh, next);
+        return G_SOURCE_REMOVE;
+}
+
+void refresh_wait(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
+                  RefreshWait *done, void *data)
+{
+        gint64 deadline = within > 0 ? g_get_monotonic_time() + (gint64)within * 1000 : 0;
+
         make_due(refresh, kind, uuid, aspects);
-        due_add_waiter(&refresh->due, done, data);
+        due_add_waiter(&refresh->due, deadline, done, data);
+        if (deadline > 0)
+                watch_deadline(refresh, deadline);
         refresh_start(refresh);
 }
 
@@ -349,7 +388,7 @@ gboolean refresh_is_settled(const Refresh *refresh, const Kind *kind, const char
 
 void refresh_settle(Refresh *refresh, RefreshWait *done, void *data)
 {
-        due_add_waiter(&refresh->due, done, data);
+        due_add_waiter(&refresh->due, 0, done, data);
         refresh_start(refresh);
 }
 

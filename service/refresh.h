@@ -11,7 +11,8 @@
  *
  * There is one round of asking at a time. What becomes due meanwhile waits for the next one, so answers are
  * applied in the order in which libvirt gave them, none can overwrite a newer one, and a burst of events
- * costs one round and not one for each. */
+ * costs one round and not one for each. Rounds for each kind would hold up each other less; but several
+ * threads must not wait on the link that finds out that libvirtd is silent, see channel.c. */
 
 typedef struct Refresh Refresh;
 
@@ -26,7 +27,8 @@ typedef struct RefreshOwner {
         void (*listed)(const Kind *kind, gboolean told, void *data);
 } RefreshOwner;
 
-/* @told: the mirror shows what libvirt said after the waiting began; else nobody could be asked. */
+/* @told: the mirror shows what libvirt said after the waiting began; else nobody could be asked, or not in
+ * time. */
 typedef void RefreshWait(gboolean told, void *data);
 
 /* Asks over @link, which must outlive it, as @mirror must. */
@@ -45,9 +47,9 @@ void refresh_all(Refresh *refresh, RefreshWait *done, void *data);
  * count for domains. */
 void refresh_one(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent);
 
-/* The same, and calls @done when that is done. */
-void refresh_wait(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, RefreshWait *done,
-                  void *data);
+/* The same, and calls @done when that is done, or when @within ms are over; 0 for any time. */
+void refresh_wait(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
+                  RefreshWait *done, void *data);
 
 /* The connection is lost: answers that are under way do not count, and facts are to be asked for again. */
 void refresh_forget(Refresh *refresh);

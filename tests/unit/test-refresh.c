@@ -26,13 +26,16 @@ static Refresh *refresh;
 static virConnectPtr plain; /* keeps what the driver has */
 static unsigned added, changed, removed;
 static unsigned applied, applied_told, applied_all, done, done_told;
-static gint networks_fail; /* atomic: workers ask */
+static gint networks_fail, networks_hang; /* atomic: workers ask */
 
-/* In libvirt's place: networks may have a daemon of their own, which is away while the connection lives. */
+/* In libvirt's place: networks may have a daemon of their own, which is away while the connection lives, or
+ * hangs. */
 int virConnectListAllNetworks(virConnectPtr conn, virNetworkPtr **networks, unsigned flags)
 {
         int (*list)(virConnectPtr, virNetworkPtr **, unsigned);
 
+        while (g_atomic_int_get(&networks_hang))
+                g_usleep(1000);
         if (g_atomic_int_get(&networks_fail))
                 return -1;
 
@@ -222,7 +225,7 @@ static void test_coalesces(void)
                 refresh_one(refresh, &kind_domain, TEST, ASPECT_STATE, FALSE);
                 refresh_one(refresh, &kind_network, TEST, ASPECT_STATE, FALSE);
         }
-        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, on_done, NULL);
+        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, 0, on_done, NULL);
         g_assert_false(refresh_is_settled(refresh, &kind_domain, TEST));
         g_assert_cmpuint(done, ==, 0);
         finish_jobs();
@@ -283,7 +286,7 @@ static void test_nobody_to_ask(void)
 {
         set_up(FALSE);
         refresh_all(refresh, on_done, NULL);
-        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, on_done, NULL);
+        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, 0, on_done, NULL);
         finish_jobs();
         g_assert_cmpuint(done, ==, 2);
         g_assert_cmpuint(done_told, ==, 0);
@@ -303,7 +306,7 @@ static void test_what_is_there_stays(void)
         link_shut(test_link);
         refresh_forget(refresh);
         g_assert_null(find(TEST)->scheduler);
-        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, on_done, NULL);
+        refresh_wait(refresh, &kind_domain, TEST, ASPECT_STATE, 0, on_done, NULL);
         refresh_all(refresh, on_done, NULL);
         finish_jobs();
         g_assert_cmpuint(done, ==, 2);
@@ -336,12 +339,12 @@ static void test_what_cannot_last_is_asked_again(void)
         g_assert_false(item_boolean(find(NEW), DOMAIN1_ACTIVE));
 
         /* It is asked once, as any. */
-        refresh_wait(refresh, &kind_domain, NEW, ASPECT_LIFE, on_done, NULL);
+        refresh_wait(refresh, &kind_domain, NEW, ASPECT_LIFE, 0, on_done, NULL);
         finish_jobs();
         g_assert_true(refresh_is_settled(refresh, &kind_domain, NEW));
 
         set_persistent(NEW, FALSE);
-        refresh_wait(refresh, &kind_domain, NEW, ASPECT_LIFE, on_done, NULL);
+        refresh_wait(refresh, &kind_domain, NEW, ASPECT_LIFE, 0, on_done, NULL);
         finish_jobs();
         g_assert_nonnull(find(NEW));
         undefine();
@@ -385,6 +388,37 @@ static void test_what_is_not_answered_holds_up_nothing(void)
         g_atomic_int_set(&networks_fail, FALSE);
         while (mirror_size(mirror, &kind_network) == 0)
                 g_main_context_iteration(NULL, TRUE);
+        tear_down();
+}
+
+/* Who waits with a deadline is told at that, others when there is an answer; whether it waits for the round
+ * that hangs or for the next. */
+static void test_deadlines(void)
+{
+        gint64 began = g_get_monotonic_time();
+
+        set_up(TRUE);
+        g_atomic_int_set(&networks_hang, TRUE);
+        for (unsigned i = 0; i < 2; i++) {
+                refresh_wait(refresh, &kind_network, TEST, ASPECT_STATE, 50 + 50 * i, on_done, NULL);
+                refresh_wait(refresh, &kind_network, TEST, ASPECT_STATE, 0, on_done, NULL);
+        }
+        while (done < 2)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpint(g_get_monotonic_time() - began, >=, 100000);
+        g_assert_cmpuint(done_told, ==, 0);
+
+        g_atomic_int_set(&networks_hang, FALSE);
+        finish_jobs();
+        g_assert_cmpuint(done, ==, 4);
+        g_assert_cmpuint(done_told, ==, 2);
+
+        /* Nobody is told twice, and a deadline that is to come keeps nothing. */
+        for (unsigned i = 0; i < 2; i++)
+                refresh_wait(refresh, &kind_network, TEST, ASPECT_STATE, 60000, on_done, NULL);
+        finish_jobs();
+        g_assert_cmpuint(done, ==, 6);
+        g_assert_cmpuint(done_told, ==, 4);
         tear_down();
 }
 
@@ -441,6 +475,7 @@ int main(int argc, char **argv)
         g_test_add_func("/refresh/what-cannot-last-is-asked-again", test_what_cannot_last_is_asked_again);
         g_test_add_func("/refresh/what-is-not-answered-holds-up-nothing",
                         test_what_is_not_answered_holds_up_nothing);
+        g_test_add_func("/refresh/deadlines", test_deadlines);
         g_test_add_func("/refresh/events-come-before-answers", test_events_come_before_answers);
         r = g_test_run();
         post_shutdown();

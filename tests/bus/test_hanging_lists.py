@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirt takes its time for a list: a pool whose server is gone holds its lock, for instance, and the list of
+pools waits for that, while keep-alive is answered. What is there cannot be compared then; but whoever has changed
+something gets the reply."""
+
+import time
+
+import pytest
+
+from support.client import DOMAIN, PROPERTIES, DBusError, body_of
+from support.listener import CONNECTION, INTERFACES, picture
+from support.native import GUEST, POOL, TEST, XML, filled, resync, state
+from support.native import plain  # noqa: F401 (a fixture)
+from support.process import PATIENCE, wait_until
+from support.rpc_proxy import LIST_ALL_STORAGE_POOLS, REPLY, Holder
+from support.service import wait_connected
+
+DOMAIN1 = INTERFACES["domain"]
+WITHIN = 30 * PATIENCE
+OPEN_TIMEOUT = 2
+LATE = OPEN_TIMEOUT + 10 * PATIENCE
+CONFIG = f"[limits]\nopen-timeout={OPEN_TIMEOUT}\ncheck-interval=0\n"
+
+
+def is_list_of_pools(procedure, kind):
+    return (procedure, kind) == (LIST_ALL_STORAGE_POOLS, REPLY)
+
+
+class Lists:
+    """hang() keeps the answers to the service's lists of pools back, from the next one on. Those that were kept
+    come after go(), with libvirtd's next word, which that sees to."""
+
+    def __init__(self, proxy, plain):
+        self.proxy = proxy
+        self.plain = plain
+
+    def hang(self):
+        self.proxy.holds = is_list_of_pools
+
+    def go(self):
+        self.proxy.holds = None
+        self.plain.networkLookupByName("default").destroy()
+        self.plain.networkLookupByName("default").create()
+
+
+@pytest.fixture
+def lists(home, libvirtd, plain):
+    proxy = Holder(home / "proxy", libvirtd.socket)
+    yield Lists(proxy, plain)
+    proxy.close()
+
+
+@pytest.fixture
+def start(lists, one_bus, run_service, connect):
+    """start() runs the service, and returns a client of it."""
+    def begin(config=CONFIG):
+        run_service(one_bus, {"Test": f"test+unix:///default?socket={lists.proxy.path}"}, config=config)
+        client = connect(one_bus)
+        wait_connected(client)
+        wait_until(lambda: state(client) == "connected", WITHIN, "it is open")
+        return client
+    return begin
+
+
+@pytest.fixture
+def known(start):
+    """Everything was listed once, and nothing is under way."""
+    client = start()
+    wait_until(lambda: picture(client)[GUEST][DOMAIN1]["OSType"], WITHIN, "its type is read")
+    assert resync(client) == (0, 0, 0)
+    return client
+
+
+def test_who_changes_something(lists, known):
+    """It is done, and the reply comes in time; that it shows takes as long as libvirt does."""
+    client = known
+    lists.hang()
+    comparison = client.send(TEST, CONNECTION, "Resync")
+    for number in range(2):
+        began = time.monotonic()
+        path = client.connect("DomainDefineXML", "s", filled(XML, f"new{number}"))
+        assert OPEN_TIMEOUT - 0.1 < time.monotonic() - began < LATE
+        assert path not in picture(client)
+
+    began = time.monotonic()
+    serials = [client.send(path, DOMAIN, "Create", "u", (0,))]
+    serials += [client.send(GUEST, PROPERTIES, "Set", "ssv", (DOMAIN, "Autostart", ("b", True))) for _ in range(50)]
+    pool = client.send(TEST, "org.libvirt.Connect", "StoragePoolDefineXML", "su", (filled(POOL, "p"), 0))
+    for reply in client.collect([*serials, pool], WITHIN).values():
+        body_of(reply)
+    assert OPEN_TIMEOUT - 0.1 < time.monotonic() - began < LATE
+    assert client.domain(path, "GetState", "u", 0)[0] == 1
+
+    lists.go()
+    body_of(client.take_reply(comparison, WITHIN))
+    # The next who changes something is shown all of it.
+    client.domain(GUEST, "Suspend")
+    wait_until(lambda: client.get(path, DOMAIN1, "State") == ("s", "running"), WITHIN, "it shows")
+    wait_until(lambda: client.get(GUEST, DOMAIN1, "Autostart") == ("b", True), WITHIN, "it shows")
+    assert client.get(GUEST, DOMAIN1, "State") == ("s", "paused")
+    client.domain(path, "Destroy", "u", 0)
+    assert client.get(path, DOMAIN1, "State") == ("s", "shutoff")
+
+
+def test_who_waits_for_something_else(lists, known):
+    """Has no new end: a comparison is answered when it is made, WaitForState when its time is over."""
+    client = known
+    lists.hang()
+    comparison = client.send(TEST, CONNECTION, "Resync")
+    wait = client.send(GUEST, DOMAIN1, "WaitForState", "asua{sv}", (["shutoff"], 0, {}))
+    client.set(GUEST, DOMAIN, "Autostart", "b", True)  # takes until its deadline
+    short = client.send(GUEST, DOMAIN1, "WaitForState", "asua{sv}", (["shutoff"], 1, {}))
+    with pytest.raises(DBusError, match="in time"):
+        body_of(client.take_reply(short, WITHIN))
+    client.drain()
+    assert not client.replies
+    lists.go()
+    assert len(body_of(client.take_reply(comparison, WITHIN))) == 3
+    client.domain(GUEST, "Destroy", "u", 0)
+    assert body_of(client.take_reply(wait, WITHIN)) == ("shutoff",)
+
+
+def test_it_ends_while_a_list_hangs(lists, known):
+    """In its time, which its fixture looks at; who waits is told."""
+    lists.hang()
+    serial = known.send(TEST, CONNECTION, "Resync")
+    known.domain(GUEST, "GetState", "u", 0)
+    with pytest.raises(AssertionError):
+        known.take_reply(serial, 0.2)
