@@ -62,7 +62,7 @@ static void events_opened(Link *link, void *data)
 
         log_connection(log_level(connection, G_LOG_LEVEL_MESSAGE), connection->name, connection->uri,
                        "connected");
-        g_clear_error(&connection->list_error);
+        connection_expect_list(connection);
         inventory_opened(connection->inventory, prepared->driver, connection_listed, connection);
         /* Of many callers each has a connection, and most only look. */
         channel_follow(connection->calls, !connection->forwarded);
@@ -76,7 +76,7 @@ static void events_lost(Link *link, void *data)
 
         log_connection(log_level(connection, G_LOG_LEVEL_WARNING), connection->name, connection->uri,
                        "connection lost");
-        g_clear_error(&connection->list_error);
+        connection_expect_nothing(connection);
         inventory_lost(connection->inventory, link_close_reason(link), link_error(link));
         channel_lost(connection->calls);
         channel_lost(connection->readers);
@@ -182,6 +182,7 @@ Connection *connection_new(const ConnectionConfig *config, const Identity *ident
         connection->uri = g_strdup(config->uri);
         connection->path = g_strconcat(PATH_ROOT "/", config->name, NULL);
         connection->bus = bus;
+        connection->limits = limits;
         connection->owner = owner;
         connection->data = data;
         connection->forwarded = config->forward;
@@ -211,6 +212,7 @@ void connection_stop(Connection *connection)
         GList *withdrawn = queue_withdraw(connection->queue, NULL);
 
         connection->stopped = TRUE;
+        connection_expect_nothing(connection);
         inventory_stop(connection->inventory);
         waits_drop(inventory_waits(connection->inventory), NULL, fail_wait, error);
         connection_finish_unlisted(connection);

@@ -30,7 +30,7 @@ gboolean connection_is_forwarded(const Connection *connection);
 void connection_submit(Connection *connection, Call *call);
 
 /* Takes @call, which needs no run but the mirror: concludes it as soon as all objects were listed, or libvirt
- * could not be reached: as soon as connection_is_settled(). */
+ * could not be reached, or did not list them within open-timeout: as soon as connection_is_settled(). */
 void connection_submit_listed(Connection *connection, Call *call);
 gboolean connection_is_settled(const Connection *connection);
 

@@ -119,14 +119,15 @@ gboolean local_conclude(Call *call)
         return TRUE;
 }
 
-/* All was listed, once; but the object may have come since, and who heard of that wants to read it. */
+/* All was listed, once, or cannot be; but the object may have come since, and who heard of that wants to read
+ * it. */
 static gboolean conclude_listed(Call *call)
 {
         g_auto(Object) object = {};
 
         object_resolve(call->connections, call->path, &object);
         call->conclude = local_conclude;
-        if (object_item(&object))
+        if (object_item(&object) || connection_missing(object.connection))
                 return local_conclude(call);
 
         connection_submit_settled(object.connection, call, object.kind, object.key);

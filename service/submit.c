@@ -148,11 +148,45 @@ const GError *connection_missing(const Connection *connection)
         return connection->list_error ? connection->list_error : link_error(connection->events_link);
 }
 
+/* Libvirt may take any time for its answer; those who wait for it know after this one that there is none. */
+static gboolean on_list_slow(gpointer user_data)
+{
+        Connection *connection = user_data;
+
+        connection->list_timer = 0;
+        g_set_error(&connection->list_error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                    "failed to list what %s has: %s takes longer than %u s for that", connection->name,
+                    connection->uri, connection->limits->open_timeout);
+        log_connection(G_LOG_LEVEL_WARNING, connection->name, connection->uri, "%s",
+                       connection->list_error->message);
+        connection_finish_unlisted(connection);
+        return G_SOURCE_REMOVE;
+}
+
+void connection_expect_nothing(Connection *connection)
+{
+        g_clear_handle_id(&connection->list_timer, g_source_remove);
+        g_clear_error(&connection->list_error);
+}
+
+void connection_expect_list(Connection *connection)
+{
+        connection_expect_nothing(connection);
+        connection->listings++;
+        if (!inventory_is_filled(connection->inventory))
+                connection->list_timer =
+                        g_timeout_add_seconds(connection->limits->open_timeout, on_list_slow, connection);
+}
+
 void connection_listed(const Differences *found, void *data)
 {
         Connection *connection = data;
 
-        g_clear_error(&connection->list_error);
+        /* Where it was opened anew meanwhile, what that one has is yet to come. */
+        if (--connection->listings > 0)
+                return;
+
+        connection_expect_nothing(connection);
         if (!found && link_state(connection->events_link) == LINK_OPEN)
                 g_set_error(&connection->list_error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
                             "%s did not say what it has", connection->uri);
@@ -168,8 +202,11 @@ void connection_submit_listed(Connection *connection, Call *call)
 {
         own_call(connection, call);
         /* A list that failed is asked for again, for those who come later. */
-        if (connection->list_error && link_state(connection->events_link) == LINK_OPEN)
+        if (connection->list_error && connection->listings == 0 &&
+            link_state(connection->events_link) == LINK_OPEN) {
+                connection->listings++;
                 inventory_compare(connection->inventory, connection_listed, connection);
+        }
 
         if (connection_is_settled(connection))
                 call_finish(call);

@@ -1,25 +1,38 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirt takes its time for a list: a pool whose server is gone holds its lock, for instance, and the list of
 pools waits for that, while keep-alive is answered. What is there cannot be compared then; but whoever has changed
-something gets the reply."""
+something gets the reply, and whoever asks what is there is told that nobody knows."""
 
 import time
 
 import pytest
 
 from support.client import DOMAIN, PROPERTIES, DBusError, body_of
-from support.listener import CONNECTION, INTERFACES, picture
-from support.native import GUEST, POOL, TEST, XML, filled, resync, state
+from support.listener import CONNECTION, INTERFACES, MANAGER, ROOT, picture
+from support.native import GUEST, NET, POOL, TEST, XML, filled, resync, state
 from support.native import plain  # noqa: F401 (a fixture)
 from support.process import PATIENCE, wait_until
 from support.rpc_proxy import LIST_ALL_STORAGE_POOLS, REPLY, Holder
 from support.service import wait_connected
+from support.workload import object_path
 
-DOMAIN1 = INTERFACES["domain"]
+DOMAIN1, POOL1 = INTERFACES["domain"], INTERFACES["storagepool"]
+TEST_POOL = object_path(TEST, "storagepool", "dfe224cb-28fb-8dd0-c4b2-64eb3f0f4566")
 WITHIN = 30 * PATIENCE
 OPEN_TIMEOUT = 2
 LATE = OPEN_TIMEOUT + 10 * PATIENCE
 CONFIG = f"[limits]\nopen-timeout={OPEN_TIMEOUT}\ncheck-interval=0\n"
+WAITING = [(ROOT, MANAGER, "GetManagedObjects"), (TEST_POOL, PROPERTIES, "Get", "ss", (POOL1, "Active")),
+           (GUEST, PROPERTIES, "GetAll", "s", (DOMAIN1,)),
+           (GUEST, DOMAIN1, "WaitForState", "asua{sv}", (["running"], 0, {}))]
+
+
+def answers(client, call):
+    """Whether the reply is no error."""
+    try:
+        return client.call(*call)
+    except DBusError:
+        return None
 
 
 def is_list_of_pools(procedure, kind):
@@ -69,6 +82,46 @@ def known(start):
     wait_until(lambda: picture(client)[GUEST][DOMAIN1]["OSType"], WITHIN, "its type is read")
     assert resync(client) == (0, 0, 0)
     return client
+
+
+def test_who_asks_what_is_there_at_the_start(lists, start):
+    """That nobody knows is an error, which says of what connection. Libvirt itself is asked as ever."""
+    lists.hang()
+    client = start()
+    began = time.monotonic()
+    serials = [client.send(*call) for call in WAITING * 20]
+    assert client.domain(GUEST, "GetState", "u", 0)[0] == 1
+    for reply in client.collect(serials, WITHIN).values():
+        with pytest.raises(DBusError, match="failed to list what Test has: test[+]unix:.* takes longer than 2 s"):
+            body_of(reply)
+    assert time.monotonic() - began < LATE
+
+    # From then on at once, and without one more question each.
+    for call in WAITING:
+        began = time.monotonic()
+        assert client.error(*call).name == "org.libvirt.Error"
+        assert time.monotonic() - began < OPEN_TIMEOUT
+    # A collection is there even where nobody can tell what is in it.
+    assert "_" not in client.introspect(f"{TEST}/storagepool").rpartition("</interface>")[2]
+
+    lists.go()
+    wait_until(lambda: answers(client, WAITING[0]), WITHIN, "everything is listed")
+    assert {GUEST, NET, TEST_POOL} < picture(client).keys()
+    assert client.get(TEST_POOL, POOL1, "Active") == ("b", True)
+    assert client.call(*WAITING[-1]) == ("running",)
+    assert resync(client) == (0, 0, 0)
+
+
+def test_a_list_that_is_late(lists, start):
+    """Who waits for it is answered with it, where it comes in time."""
+    lists.hang()
+    client = start(CONFIG.replace(f"open-timeout={OPEN_TIMEOUT}", "open-timeout=120"))
+    serials = [client.send(*call) for call in WAITING]
+    assert client.domain(GUEST, "GetState", "u", 0)[0] == 1
+    lists.go()
+    bodies = [body_of(reply) for reply in client.collect(serials, WITHIN).values()]
+    assert {GUEST, NET, TEST_POOL} < bodies[0][0].keys()
+    assert bodies[1] == (("b", True),) and bodies[3] == ("running",)
 
 
 def test_who_changes_something(lists, known):
