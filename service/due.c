@@ -138,10 +138,13 @@ static void take_facts(Due *due, Round *round)
         gpointer uuid;
 
         g_hash_table_iter_init(&iter, due->facts);
-        while (round->facts->len < FACTS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL)) {
-                g_hash_table_iter_steal(&iter);
+        while (round->facts->len < FACTS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL))
                 g_ptr_array_add(round->facts, uuid);
-        }
+
+        /* Not through the iterator, which leaves the table as large as it was: each round would go past all
+         * that the rounds before have taken. */
+        for (guint i = 0; i < round->facts->len; i++)
+                g_hash_table_steal(due->facts, g_ptr_array_index(round->facts, i));
 }
 
 GArray *due_take(Due *due, Round *round, unsigned known)
