@@ -143,9 +143,9 @@ static gboolean ask(const Request *request, Access access, GError **error)
         return FALSE;
 }
 
-/* Flags can ask for what only a manager may see, as a description with its passwords. Who is none is served
- * over a read-only connection, where libvirt itself refuses that, in its own words. FALSE only when that is
- * not decided yet. */
+/* Flags can ask for what only a manager may see, as a description with its passwords. A caller that is none
+ * is served over a read-only connection, where libvirt itself refuses that, in its own words. FALSE only when
+ * that is not decided yet. */
 static gboolean may_read_secrets(const Request *request, const Member *member, GVariant *arguments)
 {
         g_autoptr(GVariant) flags = NULL;

@@ -214,7 +214,8 @@ static void end_comparison(Inventory *inventory)
                 inventory->resync_us = (guint64)(g_get_monotonic_time() - inventory->opened_at);
         inventory->opened_at = 0;
 
-        /* Who asks for comparisons in a row must not push what happened out of the stream. */
+        /* A client that asks for one comparison after the other must not push what happened out of the
+         * stream. */
         if (after_outage || found.added + found.changed + found.removed > 0)
                 tell_resynced(inventory);
 }

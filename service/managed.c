@@ -98,7 +98,7 @@ GVariant *object_manager_get_managed_objects(Call *call, const Object *object, G
 
         g_hash_table_iter_init(&iter, call->connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection)) {
-                /* Who compares this with what was there would take all that is missing for gone. */
+                /* A client that compares this with what was there would take all that is missing for gone. */
                 if (connection_is_connected(connection) && connection_missing(connection)) {
                         g_propagate_error(error, g_error_copy(connection_missing(connection)));
                         return NULL;

@@ -192,7 +192,7 @@ static void round_done(void *data)
                 g_idle_add_full(G_PRIORITY_DEFAULT, round_apply, refresh, NULL);
 }
 
-/* Nobody is asked any more. Who waits may have others wait. */
+/* Nobody is asked any more. Those who are told so may have others wait: hence the loop. */
 static void send_away(Refresh *refresh)
 {
         while (refresh->due.waiters->len > 0) {

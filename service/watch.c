@@ -80,7 +80,7 @@ static gboolean watch_readable(int fd, GIOCondition condition, gpointer user_dat
                 ;
 
         watch_arm(watch);
-        /* Who cannot see is told too: to look for itself from time to time. */
+        /* An owner that cannot see it is told, too: to try from time to time. */
         if (watch->descriptor < 0 || watch_sees_socket(watch))
                 watch->appeared(watch->data);
 
