@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What polkit said of callers, and what it is being asked.
+ *
+ * A decision is kept until its caller leaves or polkit says that something changed; what somebody has typed a
+ * password for counts once, unless polkit itself remembers it. */
+
+#include "authority_private.h"
+
+#include "error.h"
+
+/* Decisions that are remembered for one caller: a page that reads every guest and device once. When there are
+ * more, all are asked again. */
+#define REMEMBERED 8192
+
+typedef enum Decision {
+        DECISION_ASKED,
+        DECISION_YES,
+        DECISION_YES_ONCE, /* for the first request that takes it */
+        DECISION_NO,
+        DECISION_CHALLENGE, /* no, but a password would help */
+        DECISION_FULL,      /* too much is asked already */
+} Decision;
+
+typedef struct Answer {
+        Decision decision;
+        guint64 number;     /* of the question */
+        gboolean stale;     /* polkit changed since it was asked */
+        GPtrArray *waiters; /* paths of the lanes whose first message waits for it, or NULL */
+} Answer;
+
+/* What was asked, until the answer is here. */
+typedef struct Pending {
+        Authority *authority;
+        char *client, *key;
+        guint64 number;
+        gboolean interactive;
+} Pending;
+
+static void answer_free(void *data)
+{
+        Answer *answer = data;
+
+        g_clear_pointer(&answer->waiters, g_ptr_array_unref);
+        g_free(answer);
+}
+
+GHashTable *decisions_new(void)
+{
+        return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
+}
+
+void decisions_count(Client *client, int more)
+{
+        client->asking += (unsigned)more;
+        client->authority->asking += (unsigned)more;
+        if (client->share)
+                client->share->asked += (unsigned)more;
+}
+
+void decisions_forget(Client *client)
+{
+        GHashTableIter iter;
+        gpointer value;
+
+        g_hash_table_iter_init(&iter, client->answers);
+        while (g_hash_table_iter_next(&iter, NULL, &value)) {
+                Answer *answer = value;
+
+                if (answer->decision == DECISION_ASKED)
+                        answer->stale = TRUE;
+                else
+                        g_hash_table_iter_remove(&iter);
+        }
+}
+
+static void pending_free(Pending *pending)
+{
+        g_free(pending->client);
+        g_free(pending->key);
+        g_free(pending);
+}
+
+static Pending *pending_new(Client *client, const char *key, gboolean interactive)
+{
+        Pending *pending = g_new0(Pending, 1);
+
+        pending->authority = client->authority;
+        pending->client = g_strdup(client->name);
+        pending->key = g_strdup(key);
+        pending->number = ++client->authority->questions;
+        pending->interactive = interactive;
+        return pending;
+}
+
+static Decision decision_of(PolkitAnswer answer, const Client *client)
+{
+        switch (answer) {
+        case POLKIT_YES:
+                return DECISION_YES;
+        case POLKIT_YES_ONCE:
+                return DECISION_YES_ONCE;
+        case POLKIT_CHALLENGE:
+                return DECISION_CHALLENGE;
+        case POLKIT_ABSENT:
+                /* The door of libvirt's sockets where there is no polkit. */
+                return credentials_in_group(&client->credentials) ? DECISION_YES : DECISION_NO;
+        case POLKIT_NO:
+        case POLKIT_FAILED:
+                break;
+        }
+
+        return DECISION_NO;
+}
+
+/* The answer to that very question, or NULL. */
+static Answer *find_answer(const Client *client, const Pending *pending)
+{
+        Answer *answer = g_hash_table_lookup(client->answers, pending->key);
+
+        return answer && answer->number == pending->number ? answer : NULL;
+}
+
+/* Whoever waits for it has it now; whether the next one has it, too, depends: a failure to ask is no answer
+ * to the next question, nor is that somebody did not want to type. */
+static void take_answer(Client *client, Answer *answer, PolkitAnswer said, const Pending *pending)
+{
+        g_autoptr(GPtrArray) waiters = g_steal_pointer(&answer->waiters);
+        gboolean keep =
+                said != POLKIT_FAILED && !answer->stale && (!pending->interactive || said == POLKIT_YES);
+
+        answer->decision = decision_of(said, client);
+        if (waiters)
+                client_retry(client, waiters);
+        if (!keep && find_answer(client, pending))
+                g_hash_table_remove(client->answers, pending->key);
+}
+
+static void on_decided(PolkitAnswer said, void *data)
+{
+        Pending *pending = data;
+        Authority *authority = pending->authority;
+        Client *client = g_hash_table_lookup(authority->clients, pending->client);
+        Answer *answer = client ? find_answer(client, pending) : NULL;
+
+        if (client)
+                decisions_count(client, -1);
+        if (answer && !authority->stopped)
+                take_answer(client, answer, said, pending);
+
+        pending_free(pending);
+}
+
+/* NULL when nobody can be asked. */
+static Answer *ask_polkit(Client *client, const char *key, const Question *question, gboolean interactive)
+{
+        const PolkitQuestion asked = {
+                .sender = client->name,
+                .uid = client->credentials.uid,
+                .action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR,
+                .connection = question->connection,
+                .domain = question->domain,
+                .uuid = question->uuid,
+                .member = question->member,
+        };
+        Pending *pending = pending_new(client, key, interactive);
+        Answer *answer = g_new0(Answer, 1);
+
+        if (g_hash_table_size(client->answers) >= REMEMBERED)
+                decisions_forget(client);
+
+        answer->decision = DECISION_ASKED;
+        answer->number = pending->number;
+        g_hash_table_insert(client->answers, g_strdup(key), answer);
+        decisions_count(client, 1);
+        if (!polkit_check(client->authority->polkit, &asked, interactive, on_decided, pending))
+                on_decided(POLKIT_FAILED, pending);
+
+        return g_hash_table_lookup(client->answers, key);
+}
+
+/* All that polkit is told, for its rules may tell it apart, and no more: it has a bounded length. */
+static char *make_key(const Question *question, gboolean interactive)
+{
+        return g_strdup_printf("%d%d %s %s %s %s", question->access, interactive, question->connection,
+                               question->uuid, question->member, question->domain);
+}
+
+/* Whether there is room for one more question, be its request kept or not. */
+static gboolean may_ask(const Client *client)
+{
+        const Authority *authority = client->authority;
+
+        return client->asking < authority->limits->calls_per_sender &&
+               client->share->asked < share_part(authority->limits->calls_total) &&
+               authority->asking < authority->limits->calls_total;
+}
+
+static gboolean is_answered(const Client *client, const Question *question, gboolean interactive)
+{
+        g_autofree char *key = make_key(question, interactive);
+
+        return g_hash_table_contains(client->answers, key);
+}
+
+static Decision decide(Client *client, const Question *question, gboolean interactive)
+{
+        g_autofree char *key = make_key(question, interactive);
+        Answer *answer = g_hash_table_lookup(client->answers, key);
+        Decision decision;
+
+        if (!answer && !may_ask(client))
+                return DECISION_FULL;
+        if (!answer)
+                answer = ask_polkit(client, key, question, interactive);
+        if (!answer)
+                return DECISION_NO;
+
+        decision = answer->decision;
+        if (decision == DECISION_YES_ONCE)
+                g_hash_table_remove(client->answers, key);
+        if (decision == DECISION_ASKED) {
+                g_free(client->awaited);
+                client->awaited = g_steal_pointer(&key);
+        }
+        return decision;
+}
+
+static AuthorityAnswer refuse(sd_bus_message *message, const Question *question, Decision decision,
+                              GError **error)
+{
+        const char *action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR;
+
+        if (decision == DECISION_CHALLENGE)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INTERACTIVE,
+                            "%s takes the right %s, for which somebody has to authenticate: allow "
+                            "interactive authorization",
+                            sd_bus_message_get_member(message), action);
+        else if (decision == DECISION_FULL)
+                g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                                    "polkit has too many questions to answer already");
+        else
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+                            "%s takes the right %s, which the caller does not have",
+                            sd_bus_message_get_member(message), action);
+
+        return AUTHORITY_NO;
+}
+
+/* Somebody whom the bus does not know any more. */
+static gboolean is_unknown(const Client *client)
+{
+        return client->credentials.uid == (uid_t)-1;
+}
+
+AuthorityAnswer decisions_ask(Client *client, sd_bus_message *message, const Question *question,
+                              GError **error)
+{
+        AuthorityAnswer yes = question->access == ACCESS_MANAGE ? AUTHORITY_YES : AUTHORITY_MONITOR;
+        gboolean interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
+        /* Somebody may have typed, while polkit said that everything has to be asked again. */
+        gboolean typed = interactive && is_answered(client, question, TRUE);
+        Decision decision = is_unknown(client) ? DECISION_NO : decide(client, question, typed);
+
+        if (decision == DECISION_CHALLENGE && interactive && !typed)
+                decision = decide(client, question, TRUE);
+
+        switch (decision) {
+        case DECISION_YES:
+        case DECISION_YES_ONCE:
+                return yes;
+        case DECISION_ASKED:
+                return AUTHORITY_LATER;
+        case DECISION_NO:
+        case DECISION_CHALLENGE:
+        case DECISION_FULL:
+                break;
+        }
+
+        return refuse(message, question, decision, error);
+}
+
+void decisions_ask_ahead(Client *client, const Question *question)
+{
+        decide(client, question, FALSE);
+}
+
+void decisions_add_waiter(const Client *client, const char *path)
+{
+        Answer *answer = client->known && client->awaited
+                                 ? g_hash_table_lookup(client->answers, client->awaited)
+                                 : NULL;
+
+        if (!answer)
+                return;
+
+        if (!answer->waiters)
+                answer->waiters = g_ptr_array_new_with_free_func(g_free);
+        g_ptr_array_add(answer->waiters, g_strdup(path));
+}
