@@ -109,11 +109,11 @@ class Scene:
     def storm(self):
         """A round of work, with everything that comes in between."""
         self.load.go(SHARES)
-        end = time.monotonic() + 4 * WITHIN
         mark = self.load.done
-        self.progress = (-1, 0.0)
+        self.progress = (mark, time.monotonic())
+        self.hangs = 0
         while not self.load.rests():
-            assert time.monotonic() < end, f"the clients hang at {self.load.counts}"
+            assert self.hangs < 4, f"the clients hang at {self.load.counts}"
             self.outage()
             self.end_hang()
             if self.load.done >= mark:
@@ -148,7 +148,11 @@ class Scene:
         now = time.monotonic()
         if self.load.done != self.progress[0]:
             self.progress = (self.load.done, now)
+            self.hangs = 0
         elif now > self.progress[1] + WITHIN and self.libvirtd.process:
+            # The clients have their time to come back.
+            self.progress = (self.load.done, now)
+            self.hangs += 1
             self.kills += 1
             self.libvirtd.stop(signal.SIGKILL)
             self.next_turn = now
