@@ -15,6 +15,7 @@ import libvirt
 
 from . import host
 from .process import PATIENCE, end, read, spawn, wait_until
+from .workload_client import numbers
 
 # The words of libvirt's enumerations, in their order.
 STATES = ["nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended"]
@@ -121,6 +122,7 @@ class Load:
     def __init__(self, home, seed, kinds, directory):
         self.clients = [Worker([sys.executable, str(self.PROGRAM), uri, f"{seed}.{index}", kind, directory,
                                 host.emulator()], home, kind) for index, (uri, kind) in enumerate(kinds)]
+        self.replaced = 0
         self.counts = collections.Counter()
         self.removals = collections.Counter()
         wait_until(self.rests, 20 * PATIENCE, "the clients are there")
@@ -133,6 +135,17 @@ class Load:
     def rests(self):
         """Whether all have done their share. Reads what they did."""
         return all([self.note(client) for client in self.clients])
+
+    def replace_hung(self):
+        """Ends those that have not done their share, and has others in their place, which rest. For libvirtd to be
+        there and to stay meanwhile. What they were at, and did not tell, may have taken away any object once."""
+        for index, client in enumerate(self.clients):
+            if not client.resting:
+                client.kill()
+                self.clients[index] = Worker(client.argv, client.home, client.kind)
+                self.replaced += 1
+                self.removals.update(numbers(client.kind))
+        wait_until(self.rests, 20 * PATIENCE, "the clients are there again")
 
     def note(self, client):
         for operation, number, outcome, removes in client.read():
@@ -160,7 +173,7 @@ class Worker:
     """One client's process."""
 
     def __init__(self, argv, home, kind):
-        self.kind = kind
+        self.argv, self.home, self.kind = argv, home, kind
         orders, self.orders = os.pipe()
         self.process = spawn([*argv, str(orders)], home, stdout=subprocess.PIPE, bufsize=0,
                              pass_fds=[orders])
@@ -182,6 +195,11 @@ class Worker:
         found = [json.loads(line) for line in lines]
         self.resting = self.resting or ["rest"] in found
         return [one for one in found if one != ["rest"]]
+
+    def kill(self):
+        """Whatever it waits for."""
+        self.process.kill()
+        self.stop()
 
     def stop(self):
         os.close(self.orders)

@@ -15,6 +15,7 @@ import uuid
 import libvirt
 
 GUESTS = {"qemu": 5, "test": 8}
+OTHERS = 3  # networks, and as many pools
 ACTIVE_MOST = 3  # guests of QEMU that run at once
 BACK_WITHIN = 180
 
@@ -53,6 +54,12 @@ def number_of(kind, thing, index):
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {thing} {index}"))
 
 
+def numbers(kind):
+    """Of all objects that clients of that kind work on."""
+    return [number_of(kind, thing, index) for thing, count in (("domain", GUESTS[kind]), ("network", OTHERS),
+                                                               ("pool", OTHERS)) for index in range(count)]
+
+
 def keeper(kind):
     """The UUID of the guest that is defined and never undefined."""
     return number_of(kind, "domain", 0)
@@ -81,7 +88,7 @@ class Client:
 
     def choose(self, thing):
         if thing != "domain":
-            number = number_of(self.kind, thing, self.random.randrange(3))
+            number = number_of(self.kind, thing, self.random.randrange(OTHERS))
             return self.random.choice(self.fitting(thing, number)), number
         number = number_of(self.kind, thing, self.random.randrange(GUESTS[self.kind]))
         try:
