@@ -177,8 +177,7 @@ static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
         }
 
         if (backlog->calls < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
-            backlog->total->calls < limits->calls_total &&
-            user_bytes + bytes <= MAX(share_part(limits->pending_bytes), limits->request_bytes) &&
+            backlog->total->calls < limits->calls_total && user_bytes + bytes <= share_bytes(limits) &&
             backlog->total->bytes + bytes <= limits->pending_bytes)
                 return TRUE;
 

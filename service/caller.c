@@ -51,8 +51,7 @@ static gboolean within_limits(const Callers *callers, const Caller *caller, cons
                               GError **error)
 {
         const Limits *limits = callers->limits;
-        /* What is allowed to one call is so to each user. */
-        unsigned user_bytes = MAX(share_part(limits->pending_bytes), limits->request_bytes);
+        unsigned user_bytes = share_bytes(limits);
         unsigned user_calls = share_part(limits->calls_total);
         const char *problem = NULL;
         unsigned limit = 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "config.h"
+
 #include <glib.h>
 #include <sys/types.h>
 
@@ -33,4 +35,10 @@ Share *shares_get(Shares *shares, uid_t uid);
 static inline unsigned share_part(unsigned limit)
 {
         return MAX(limit / SHARE_PART, 1);
+}
+
+/* The same of the bytes that wait, where one call may have all that is allowed to one. */
+static inline unsigned share_bytes(const Limits *limits)
+{
+        return MAX(share_part(limits->pending_bytes), limits->request_bytes);
 }

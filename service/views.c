@@ -11,11 +11,9 @@
 #include "connection.h"
 #include "error.h"
 #include "identity.h"
+#include "share.h"
 
 #include <unistd.h>
-
-/* One user has at most this part of all views, so that one user's processes cannot keep all others out. */
-#define USER_PART 4
 
 /* How often a closed view is looked at, until libvirt has let go of it: that takes a few round trips. */
 #define CLOSING_MS 100
@@ -227,7 +225,7 @@ static gboolean make_room(Views *views, uid_t uid, GError **error)
                 return FALSE;
         }
 
-        return make_room_within(views, &uid, MAX(max / USER_PART, 1), error) &&
+        return make_room_within(views, &uid, share_part(max), error) &&
                make_room_within(views, NULL, max, error);
 }
 
