@@ -7,8 +7,6 @@
 
 #include "authority_private.h"
 
-#include "error.h"
-
 #include <unistd.h>
 
 /* About whom the bus was asked, until the answer is here. */
@@ -147,8 +145,7 @@ static void ask_who_it_is(Client *client)
 AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, const Question *question,
                               GError **error)
 {
-        const char *sender = sd_bus_message_get_sender(message);
-        Client *client = client_get(authority, sender ? sender : "");
+        Client *client = client_get(authority, bus_sender(message));
 
         if (!client->known && !client->asked)
                 ask_who_it_is(client);
@@ -176,8 +173,7 @@ Share *authority_share(const Authority *authority, const char *sender)
 
 gboolean authority_is_ahead(const Authority *authority, sd_bus_message *message)
 {
-        const char *sender = sd_bus_message_get_sender(message);
-        const Client *client = g_hash_table_lookup(authority->clients, sender ? sender : "");
+        const Client *client = g_hash_table_lookup(authority->clients, bus_sender(message));
 
         return client && backlog_has(client->backlog, sd_bus_message_get_path(message));
 }
@@ -195,9 +191,8 @@ static void ask_ahead(Client *client, sd_bus_message *message)
 
 gboolean authority_keep(Authority *authority, sd_bus_message *message, GError **error)
 {
-        const char *sender = sd_bus_message_get_sender(message);
         const char *path = sd_bus_message_get_path(message);
-        Client *client = client_get(authority, sender ? sender : "");
+        Client *client = client_get(authority, bus_sender(message));
         gboolean behind = backlog_has(client->backlog, path);
 
         if (!backlog_add(client->backlog, message, error))

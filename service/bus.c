@@ -331,6 +331,13 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
         return r > 0 ? BUS_NAME_OWNED : BUS_NAME_TAKEN;
 }
 
+const char *bus_sender(sd_bus_message *message)
+{
+        const char *sender = sd_bus_message_get_sender(message);
+
+        return sender ? sender : "";
+}
+
 sd_bus *bus_handle(const Bus *bus)
 {
         return bus->bus;

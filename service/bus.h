@@ -60,6 +60,9 @@ gboolean bus_has_room(const Bus *bus, size_t size);
 /* A reply of @size bytes was sent, with sd-bus's own functions. */
 void bus_sent(Bus *bus, size_t size);
 
+/* The name of who sent @message; "" where the bus says none. Borrowed. */
+const char *bus_sender(sd_bus_message *message);
+
 /* sd-bus's own, for calls to others on the bus. Borrowed. */
 sd_bus *bus_handle(const Bus *bus);
 

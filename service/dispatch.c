@@ -79,11 +79,10 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
                        const Member *member, GVariant *arguments, GError **error)
 {
         const Dispatcher *dispatcher = request->dispatcher;
-        const char *sender = sd_bus_message_get_sender(request->message);
-        const char *name = sender ? sender : "";
+        const char *sender = bus_sender(request->message);
         size_t bytes = arguments ? g_variant_get_size(arguments) : 0;
-        Caller *caller = caller_enter(dispatcher->callers, name, authority_share(dispatcher->authority, name),
-                                      bytes, error);
+        Caller *caller = caller_enter(dispatcher->callers, sender,
+                                      authority_share(dispatcher->authority, sender), bytes, error);
         Call *call;
 
         if (!caller)
@@ -346,15 +345,14 @@ static gboolean dispatch_request(const Request *request, GError **error)
 static gboolean take_view(Request *request, Object *object, GError **error)
 {
         const Dispatcher *dispatcher = request->dispatcher;
-        const char *sender = sd_bus_message_get_sender(request->message);
+        const char *sender = bus_sender(request->message);
 
         /* What is on the root concerns all connections. */
         if (!dispatcher->views || (object->connection && !connection_is_forwarded(object->connection)))
                 return TRUE;
 
-        request->connections =
-                views_enter(dispatcher->views, sender ? sender : "",
-                            authority_credentials(dispatcher->authority, sender ? sender : ""), error);
+        request->connections = views_enter(dispatcher->views, sender,
+                                           authority_credentials(dispatcher->authority, sender), error);
         if (!request->connections)
                 return FALSE;
 
