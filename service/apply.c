@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What libvirt answered, put into the mirror; what of it was asked too early is due again. */
+/* What libvirt answered: in which order it is taken, and what comes of it besides. */
 
 #include "apply.h"
 
@@ -15,35 +15,32 @@ static gboolean is_passing(const Item *item)
                !item_boolean(item, DOMAIN1_PERSISTENT);
 }
 
-void apply_answer(Mirror *mirror, Answer *answer, GHashTable *facts_due, GHashTable *passing)
+static unsigned rank(const Mirror *mirror, const Answer *answer)
 {
-        gboolean known = mirror_find_uuid(mirror, answer->kind, answer->uuid) != NULL;
-        /* An older answer than what is due would not be believed for long. */
-        gboolean outdated = answer->scheduler && g_hash_table_contains(facts_due, answer->uuid);
+        if (!answer->present)
+                return 0;
 
-        if (!answer->present) {
-                mirror_remove(mirror, answer->kind, answer->uuid);
-                return;
-        }
-
-        /* Facts are of a domain that is known; it may have gone since. */
-        if (answer->scheduler && !known)
-                return;
-
-        if (!known && answer->kind == &kind_domain)
-                g_hash_table_add(facts_due, g_strdup(answer->uuid));
-
-        mirror_update(mirror, answer->kind, answer->uuid, answer->values);
-        memset(answer->values, 0, sizeof answer->values);
-        if (answer->scheduler && !outdated)
-                mirror_set_scheduler(mirror, answer->uuid, answer->scheduler);
-        if (is_passing(mirror_find_uuid(mirror, answer->kind, answer->uuid)))
-                g_hash_table_add(passing, g_strdup(answer->uuid));
+        return mirror_find_uuid(mirror, answer->kind, answer->uuid) ? 1 : 2;
 }
 
-void apply_absence(Mirror *mirror, const Kind *kind, const GArray *answers)
+GArray *apply_order(const Mirror *mirror, const GArray *answers)
 {
-        g_autoptr(GHashTable) leaves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        GArray *order = g_array_sized_new(FALSE, FALSE, sizeof(guint), answers->len);
+        g_autofree guint8 *ranks = g_new(guint8, answers->len + 1);
+
+        for (guint i = 0; i < answers->len; i++)
+                ranks[i] = (guint8)rank(mirror, &g_array_index(answers, Answer, i));
+        for (guint8 each = 0; each <= 2; each++)
+                for (guint i = 0; i < answers->len; i++)
+                        if (ranks[i] == each)
+                                g_array_append_val(order, i);
+
+        return order;
+}
+
+GHashTable *apply_leaves(const Kind *kind, const GArray *answers)
+{
+        GHashTable *leaves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
         for (guint i = 0; i < answers->len; i++) {
                 const Answer *answer = &g_array_index(answers, Answer, i);
@@ -52,7 +49,15 @@ void apply_absence(Mirror *mirror, const Kind *kind, const GArray *answers)
                         g_hash_table_add(leaves, path_uuid_leaf(answer->uuid));
         }
 
-        mirror_keep(mirror, kind, leaves);
+        return leaves;
+}
+
+void apply_rest(Mirror *mirror, Answer *answer, GHashTable *facts_due, GHashTable *passing)
+{
+        if (answer->scheduler && !g_hash_table_contains(facts_due, answer->uuid))
+                mirror_set_scheduler(mirror, answer->uuid, answer->scheduler);
+        if (answer->present && is_passing(mirror_find_uuid(mirror, answer->kind, answer->uuid)))
+                g_hash_table_add(passing, g_strdup(answer->uuid));
 }
 
 void apply_missing_facts(const Mirror *mirror, GHashTable *facts_due)

@@ -6,14 +6,18 @@
 
 #include <glib.h>
 
-/* What libvirt answered, brought into the mirror. Main thread. */
+/* What libvirt answered, on its way to those who take it. Main thread. */
 
-/* One answer, whose values the mirror takes. @facts_due, a set of UUIDs, gains domains that are new: their
- * facts are to be asked for. So does @passing those in a state that does not last. */
-void apply_answer(Mirror *mirror, Answer *answer, GHashTable *facts_due, GHashTable *passing);
+/* The order in which the answers are to be taken: of what is gone, of what @mirror has, and of what is new.
+ * An array of guint, places in @answers. */
+GArray *apply_order(const Mirror *mirror, const GArray *answers);
 
-/* What was listed is all that there is of its kind: others are removed. */
-void apply_absence(Mirror *mirror, const Kind *kind, const GArray *answers);
+/* The set of the leaves of a kind among the answers. */
+GHashTable *apply_leaves(const Kind *kind, const GArray *answers);
+
+/* After an answer was taken: what else it says of a domain. Facts of those in @facts_due, a set of UUIDs, are
+ * older than what is due and do not count. @passing, another one, gains it if its state does not last. */
+void apply_rest(Mirror *mirror, Answer *answer, GHashTable *facts_due, GHashTable *passing);
 
 /* Facts that a connection did not live to tell are to be asked for again. */
 void apply_missing_facts(const Mirror *mirror, GHashTable *facts_due);

@@ -277,6 +277,11 @@ const Inventory *connection_inventory(const Connection *connection)
         return connection->inventory;
 }
 
+void connection_flush(Connection *connection)
+{
+        inventory_flush(connection->inventory);
+}
+
 static GVariant *counters(const Connection *connection)
 {
         GVariantBuilder builder;

@@ -73,6 +73,9 @@ const char *connection_path(const Connection *connection);
 const Mirror *connection_mirror(const Connection *connection);
 const Inventory *connection_inventory(const Connection *connection);
 
+/* As inventory_flush(). */
+void connection_flush(Connection *connection);
+
 /* Where calls to its objects are counted, which lasts as long as it does. */
 Tally *connection_tally(Connection *connection);
 

@@ -21,6 +21,9 @@ GVariant *details_of_found(const Kind *kind, int event);
 /* The power state that an event of a domain's life implies, static; or NULL. */
 const char *details_implied_state(int event);
 
+/* The reason of that state, static: what libvirt would answer, as far as its event says so; or NULL. */
+const char *details_implied_reason(int event, int detail);
+
 /* Whether the state that the event implies is not to be trusted before libvirt was asked. */
 gboolean details_are_doubtful(int event, int detail);
 

@@ -209,12 +209,21 @@ DEFINE_FAMILY(secret, Secret, VIR_SECRET_EVENT_CALLBACK)
 
 #define EVENT(family, id, since, kind, interface, signal, callback)                                          \
         {                                                                                                    \
-                &family##_family, id, since, kind, &interface, signal, VIR_DOMAIN_EVENT_CALLBACK(callback)   \
+                &family##_family, id, since, kind, &interface, signal, FALSE,                                \
+                        VIR_DOMAIN_EVENT_CALLBACK(callback)                                                  \
         }
 #define LIFECYCLE(family, id, signal, callback)                                                              \
         EVENT(family, id, 0, "lifecycle", interface_connect, signal, callback)
 #define DOMAIN(id, kind, signal, callback)                                                                   \
         EVENT(domain, VIR_DOMAIN_EVENT_ID_##id, 0, kind, interface_domain, signal, callback)
+
+/* An event with which the state may become another one although no event of the lifecycle says so: a guest
+ * that crashed is paused or runs after a reset, which libvirt tells as a reboot. */
+#define DOMAIN_STATE(id, kind, signal, callback)                                                             \
+        {                                                                                                    \
+                &domain_family, VIR_DOMAIN_EVENT_ID_##id, 0, kind, &interface_domain, signal, TRUE,          \
+                        VIR_DOMAIN_EVENT_CALLBACK(callback)                                                  \
+        }
 
 /* The lifecycle of domains stands first: a connection that has everything but that is of no use.
  *
@@ -231,29 +240,29 @@ const EventRow event_rows[] = {
         DOMAIN(BALLOON_CHANGE, "balloon-change", "BalloonChange", on_balloon_change),
         DOMAIN(BLOCK_JOB_2, "block-job", "BlockJob", on_block_job),
         DOMAIN(BLOCK_THRESHOLD, "block-threshold", "BlockThreshold", on_block_threshold),
-        DOMAIN(CONTROL_ERROR, "control-error", "ControlError", on_plain),
+        DOMAIN_STATE(CONTROL_ERROR, "control-error", "ControlError", on_plain),
         DOMAIN(DEVICE_ADDED, "device-added", "DeviceAdded", on_text),
         DOMAIN(DEVICE_REMOVAL_FAILED, "device-removal-failed", "DeviceRemovalFailed", on_text),
         DOMAIN(DEVICE_REMOVED, "device-removed", "DeviceRemoved", on_text),
         DOMAIN(DISK_CHANGE, "disk-change", "DiskChange", on_disk_change),
         DOMAIN(GRAPHICS, "graphics", "Graphics", on_graphics),
-        DOMAIN(IO_ERROR_REASON, "io-error", "IOError", on_io_error),
-        DOMAIN(JOB_COMPLETED, "job-completed", "JobCompleted", on_params),
+        DOMAIN_STATE(IO_ERROR_REASON, "io-error", "IOError", on_io_error),
+        DOMAIN_STATE(JOB_COMPLETED, "job-completed", "JobCompleted", on_params),
         DOMAIN(MEMORY_DEVICE_SIZE_CHANGE, "memory-device-size-change", "MemoryDeviceSizeChange",
                on_memory_device_size_change),
-        DOMAIN(MEMORY_FAILURE, "memory-failure", "MemoryFailure", on_memory_failure),
+        DOMAIN_STATE(MEMORY_FAILURE, "memory-failure", "MemoryFailure", on_memory_failure),
         DOMAIN(METADATA_CHANGE, "metadata-change", "MetadataChange", on_number_and_text),
         DOMAIN(MIGRATION_ITERATION, "migration-iteration", "MigrationIteration", on_number),
         EVENT(domain, VIR_DOMAIN_EVENT_ID_NIC_MAC_CHANGE, 11002000, "nic-mac-change", interface_domain,
               "NICMACChange", on_nic_mac_change),
-        DOMAIN(PMSUSPEND, "pm-suspend", "PMSuspend", on_number),
-        DOMAIN(PMSUSPEND_DISK, "pm-suspend-disk", "PMSuspendDisk", on_number),
-        DOMAIN(PMWAKEUP, "pm-wakeup", "PMWakeup", on_number),
-        DOMAIN(REBOOT, "reboot", "Reboot", on_plain),
+        DOMAIN_STATE(PMSUSPEND, "pm-suspend", "PMSuspend", on_number),
+        DOMAIN_STATE(PMSUSPEND_DISK, "pm-suspend-disk", "PMSuspendDisk", on_number),
+        DOMAIN_STATE(PMWAKEUP, "pm-wakeup", "PMWakeup", on_number),
+        DOMAIN_STATE(REBOOT, "reboot", "Reboot", on_plain),
         DOMAIN(RTC_CHANGE, "rtc-change", "RTCChange", on_rtc_change),
         DOMAIN(TRAY_CHANGE, "tray-change", "TrayChange", on_text_and_number),
         DOMAIN(TUNABLE, "tunable", "Tunable", on_params),
-        DOMAIN(WATCHDOG, "watchdog", "Watchdog", on_number),
+        DOMAIN_STATE(WATCHDOG, "watchdog", "Watchdog", on_number),
         EVENT(network, VIR_NETWORK_EVENT_ID_METADATA_CHANGE, 9008000, "metadata-change", interface_network,
               "MetadataChange", on_network_metadata_change),
         EVENT(storage_pool, VIR_STORAGE_POOL_EVENT_ID_REFRESH, 0, "refresh", interface_storage_pool,

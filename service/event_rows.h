@@ -21,6 +21,8 @@ typedef struct EventRow {
         const char *kind;    /* the event in virsh's words, one of its own in the family */
         const Interface *interface;
         const char *signal;
+        gboolean
+                may_change; /* a change of what the mirror shows may come with it that no other event tells */
         virConnectDomainEventGenericCallback callback;
 } EventRow;
 

@@ -67,9 +67,18 @@ void event_emit(const EventBinding *binding, void *object, GVariant *arguments)
                 .uuid = *uuid ? uuid : NULL,
                 .details = g_variant_ref_sink(details_of_arguments(binding->signal, owned)),
                 .lifecycle = -1,
+                .may_change = binding->row->may_change,
         };
 
         tell(binding, object, path, owned, &event);
+}
+
+/* An event comes with the number that its domain has at that time. */
+static guint32 id_of(const Kind *kind, void *object)
+{
+        unsigned id = kind == &kind_domain ? virDomainGetID(object) : 0;
+
+        return id == (unsigned)-1 ? 0 : id;
 }
 
 void event_emit_lifecycle(const EventBinding *binding, void *object, int number, int detail)
@@ -86,6 +95,8 @@ void event_emit_lifecycle(const EventBinding *binding, void *object, int number,
                 .details = g_variant_ref_sink(details_of_lifecycle(kind, number, detail, with_detail)),
                 .lifecycle = number,
                 .detail = detail,
+                .id = id_of(kind, object),
+                .may_change = TRUE,
         };
 
         tell(binding, object, binding->events->connection_path, arguments, &event);

@@ -13,14 +13,16 @@ typedef struct Events Events;
 
 /* One event. */
 typedef struct Event {
-        const Kind *kind;  /* of the object that it is about */
-        const char *path;  /* of that */
-        const char *uuid;  /* NULL for a kind that has none */
-        const char *name;  /* valid UTF-8 */
-        const char *word;  /* the kind of event, static: "lifecycle", ... */
-        GVariant *details; /* a{sv}, borrowed */
-        int lifecycle;     /* libvirt's number where word is lifecycle, else -1 */
-        int detail;        /* of a lifecycle that has it */
+        const Kind *kind;    /* of the object that it is about */
+        const char *path;    /* of that */
+        const char *uuid;    /* NULL for a kind that has none */
+        const char *name;    /* valid UTF-8 */
+        const char *word;    /* the kind of event, static: "lifecycle", ... */
+        GVariant *details;   /* a{sv}, borrowed */
+        int lifecycle;       /* libvirt's number where word is lifecycle, else -1 */
+        int detail;          /* of a lifecycle that has it */
+        guint32 id;          /* of an active domain, with its lifecycle; else 0 */
+        gboolean may_change; /* what the mirror shows of the object may be another */
 } Event;
 
 /* What is told of an event, on the main thread, in libvirt's order. */

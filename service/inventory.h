@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "announce.h"
 #include "bus.h"
 #include "config.h"
 #include "events.h"
@@ -17,11 +18,6 @@
  * thread. */
 
 typedef struct Inventory Inventory;
-
-/* What a comparison with libvirt found. */
-typedef struct Differences {
-        guint32 added, changed, removed;
-} Differences;
 
 /* Called when a comparison is over; @differences is NULL when libvirt could not be asked. */
 typedef void InventoryCompared(const Differences *differences, void *data);
@@ -68,10 +64,14 @@ void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Re
 /* Whether nothing that libvirt told lately says that the mirror may be wrong about that object; and has @done
  * called when that is so. */
 gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid);
-void inventory_settle(Inventory *inventory, RefreshWait *done, void *data);
+void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, RefreshWait *done,
+                      void *data);
 
 /* Compares everything, and then calls @compared, which may be NULL. */
 void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data);
+
+/* Announces what the mirror shows already: for a picture that belongs to the number of the last event. */
+void inventory_flush(Inventory *inventory);
 
 /* Whether all objects were listed at least once. */
 gboolean inventory_is_filled(const Inventory *inventory);

@@ -112,6 +112,10 @@ GVariant *object_manager_get_managed_objects(Call *call, const Object *object, G
                 return NULL;
         }
 
+        g_hash_table_iter_init(&iter, call->connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                connection_flush(connection);
+
         call->written = objects_size(call->connections);
         /* The bus disconnects who sends more than it can bear. */
         if (call->written > (size_t)call->limits->reply_bytes * 2) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Keeping objects, and finding out what a new answer changes.
+/* Keeping objects, and finding out what a new value changes.
  *
  * Values are GVariants, which are immutable and may have been made on a worker thread. Those that many
  * objects have (states, booleans) are kept once: a domain takes less than 1 KiB. */
@@ -15,6 +15,8 @@
 const Kind *const mirrored_kinds[] = {&kind_domain, &kind_network, &kind_storage_pool, NULL};
 
 G_STATIC_ASSERT(G_N_ELEMENTS(mirrored_kinds) == N_MIRRORED + 1);
+/* As many as a set of slots has bits. */
+G_STATIC_ASSERT(N_DOMAIN1 <= 32);
 
 static const Slots slots[N_MIRRORED] = {
         {DOMAIN1_ACTIVE, DOMAIN1_AUTOSTART, DOMAIN1_NAME, DOMAIN1_PERSISTENT, DOMAIN1_STALE, DOMAIN1_UUID},
@@ -26,9 +28,8 @@ static const Slots slots[N_MIRRORED] = {
 
 struct Mirror {
         const char *connection_path;
-        const MirrorOwner *owner;
-        void *data;
         GHashTable *items[N_MIRRORED]; /* Item by leaf */
+        GHashTable *names[N_MIRRORED]; /* Item by name, which is its value's own; of two, the last */
         GHashTable *shared;            /* a set of values */
         GVariant *scheduler;           /* the last that was set: most domains have the same */
 };
@@ -57,10 +58,8 @@ const Slots *kind_slots(const Kind *kind)
         return &slots[mirrored_index(kind)];
 }
 
-static void item_free(void *data)
+void item_free(Item *item)
 {
-        Item *item = data;
-
         for (size_t i = 0; i < item->kind->native->n_properties; i++)
                 g_variant_unref(item->values[i]);
         g_clear_pointer(&item->scheduler, g_variant_unref);
@@ -69,15 +68,16 @@ static void item_free(void *data)
         g_free(item);
 }
 
-Mirror *mirror_new(const char *connection_path, const MirrorOwner *owner, void *data)
+Mirror *mirror_new(const char *connection_path)
 {
         Mirror *mirror = g_new0(Mirror, 1);
 
         mirror->connection_path = connection_path;
-        mirror->owner = owner;
-        mirror->data = data;
-        for (size_t i = 0; i < N_MIRRORED; i++)
-                mirror->items[i] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, item_free);
+        for (size_t i = 0; i < N_MIRRORED; i++) {
+                mirror->items[i] =
+                        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)item_free);
+                mirror->names[i] = g_hash_table_new(g_str_hash, g_str_equal);
+        }
         mirror->shared =
                 g_hash_table_new_full(g_variant_hash, g_variant_equal, (GDestroyNotify)g_variant_unref, NULL);
         return mirror;
@@ -88,8 +88,10 @@ void mirror_free(Mirror *mirror)
         if (!mirror)
                 return;
 
-        for (size_t i = 0; i < N_MIRRORED; i++)
+        for (size_t i = 0; i < N_MIRRORED; i++) {
+                g_hash_table_unref(mirror->names[i]);
                 g_hash_table_unref(mirror->items[i]);
+        }
         g_hash_table_unref(mirror->shared);
         g_clear_pointer(&mirror->scheduler, g_variant_unref);
         g_free(mirror);
@@ -159,15 +161,40 @@ static Item *find(const Mirror *mirror, const Kind *kind, const char *uuid)
         return g_hash_table_lookup(mirror->items[mirrored_index(kind)], leaf);
 }
 
-/* Sets the values that are given, and returns the dictionary of those that changed, floating, or NULL. */
-static GVariant *item_set(Mirror *mirror, Item *item, GVariant **values)
+static void add_name(Mirror *mirror, Item *item)
 {
-        const Interface *interface = item->kind->native;
-        const Member *property = interface_properties(interface);
-        GVariantBuilder builder;
-        gboolean changed = FALSE;
+        g_hash_table_replace(mirror->names[mirrored_index(item->kind)],
+                             (void *)item_string(item, kind_slots(item->kind)->name), item);
+}
 
-        for (unsigned i = 0; i < interface->n_properties; i++) {
+static void drop_name(Mirror *mirror, const Item *item)
+{
+        GHashTable *names = mirror->names[mirrored_index(item->kind)];
+        const char *name = item_string(item, kind_slots(item->kind)->name);
+
+        if (g_hash_table_lookup(names, name) == item)
+                g_hash_table_remove(names, name);
+}
+
+/* @value is consumed. */
+static void set_value(Mirror *mirror, Item *item, unsigned slot, GVariant *value)
+{
+        gboolean is_name = slot == kind_slots(item->kind)->name;
+
+        if (is_name)
+                drop_name(mirror, item);
+        g_variant_unref(item->values[slot]);
+        item->values[slot] = share(mirror, item->kind, slot, value);
+        if (is_name)
+                add_name(mirror, item);
+}
+
+/* Sets the values that are given, and returns the slots of those that are new, one bit each. */
+static guint32 item_set(Mirror *mirror, Item *item, GVariant **values)
+{
+        guint32 changed = 0;
+
+        for (unsigned i = 0; i < item->kind->native->n_properties; i++) {
                 if (!values[i])
                         continue;
 
@@ -176,93 +203,39 @@ static GVariant *item_set(Mirror *mirror, Item *item, GVariant **values)
                         continue;
                 }
 
-                if (!changed)
-                        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-                changed = TRUE;
-                g_variant_unref(item->values[i]);
-                item->values[i] = share(mirror, item->kind, i, values[i]);
-                g_variant_builder_add(&builder, "{sv}", property[i].name, item->values[i]);
+                changed |= 1u << i;
+                set_value(mirror, item, i, values[i]);
         }
 
-        return changed ? g_variant_builder_end(&builder) : NULL;
+        return changed;
 }
 
-/* The domain has another number: it was started, or stopped. The event of a start may come before that is
- * seen, or after. */
-static void note_start(Item *item)
-{
-        gboolean told = item->start_told;
-
-        item->start_told = item->start_first = FALSE;
-        item->start_seen = !told && item_boolean(item, DOMAIN1_ACTIVE);
-}
-
-static void item_change(Mirror *mirror, Item *item, GVariant **values)
-{
-        size_t n = item->kind->native->n_properties;
-        g_autofree GVariant **before = g_new(GVariant *, n);
-        g_autoptr(GVariant) changed = NULL;
-
-        for (size_t i = 0; i < n; i++)
-                before[i] = g_variant_ref(item->values[i]);
-
-        changed = item_set(mirror, item, values);
-        if (changed) {
-                g_variant_ref_sink(changed);
-                mirror->owner->changed(item, before, changed, mirror->data);
-                if (item->kind == &kind_domain && before[DOMAIN1_ID] != item->values[DOMAIN1_ID])
-                        note_start(item);
-        }
-
-        for (size_t i = 0; i < n; i++)
-                g_variant_unref(before[i]);
-}
-
-void mirror_update(Mirror *mirror, const Kind *kind, const char *uuid, GVariant **values)
+const Item *mirror_update(Mirror *mirror, const Kind *kind, const char *uuid, GVariant **values,
+                          guint32 *changed)
 {
         Item *item = find(mirror, kind, uuid);
-        GVariant *changed;
+        gboolean known = item != NULL;
+        guint32 news;
 
-        if (item) {
-                item_change(mirror, item, values);
-                return;
+        if (!item) {
+                item = item_new(mirror, kind, uuid);
+                g_hash_table_insert(mirror->items[mirrored_index(kind)], (void *)item->leaf, item);
+                add_name(mirror, item);
         }
 
-        item = item_new(mirror, kind, uuid);
-        changed = item_set(mirror, item, values);
+        news = item_set(mirror, item, values);
         if (changed)
-                g_variant_unref(g_variant_ref_sink(changed));
-        item->start_first = kind == &kind_domain && item_boolean(item, DOMAIN1_ACTIVE);
-        g_hash_table_insert(mirror->items[mirrored_index(kind)], (void *)item->leaf, item);
-        mirror->owner->added(item, mirror->data);
+                *changed = known ? news : 0;
+        return item;
 }
 
-void mirror_remove(Mirror *mirror, const Kind *kind, const char *uuid)
+Item *mirror_take(Mirror *mirror, const Item *item)
 {
-        Item *item = find(mirror, kind, uuid);
+        gpointer taken = NULL;
 
-        if (!item)
-                return;
-
-        /* Nobody who is told finds it any more. */
-        g_hash_table_steal(mirror->items[mirrored_index(kind)], item->leaf);
-        mirror->owner->removed(item, mirror->data);
-        item_free(item);
-}
-
-void mirror_keep(Mirror *mirror, const Kind *kind, GHashTable *leaves)
-{
-        g_autoptr(GPtrArray) gone = g_ptr_array_new();
-        GHashTableIter iter;
-        gpointer leaf, item;
-
-        g_hash_table_iter_init(&iter, mirror->items[mirrored_index(kind)]);
-        while (g_hash_table_iter_next(&iter, &leaf, &item))
-                if (!g_hash_table_contains(leaves, leaf))
-                        g_ptr_array_add(gone, item);
-
-        for (guint i = 0; i < gone->len; i++)
-                mirror_remove(mirror, kind, item_string(g_ptr_array_index(gone, i), kind_slots(kind)->uuid));
+        drop_name(mirror, item);
+        g_hash_table_steal_extended(mirror->items[mirrored_index(item->kind)], item->leaf, NULL, &taken);
+        return taken;
 }
 
 void mirror_set_scheduler(Mirror *mirror, const char *uuid, GVariant *scheduler)
@@ -284,22 +257,7 @@ void mirror_set_scheduler(Mirror *mirror, const char *uuid, GVariant *scheduler)
         item->scheduler = g_variant_ref(mirror->scheduler);
 }
 
-void mirror_tell(const Item *told, const char *state, gboolean started)
-{
-        Item *item = (Item *)told; /* constant for all others */
-
-        item->told = g_intern_string(state);
-        /* The next start is another one. */
-        if (g_strcmp0(state, "shutoff") == 0)
-                item->start_first = FALSE;
-        if (!started)
-                return;
-
-        item->start_told = !item->start_seen && !item->start_first;
-        item->start_seen = item->start_first = FALSE;
-}
-
-void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale)
+void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale, MirrorFunc *func, void *data)
 {
         GHashTableIter iter;
         gpointer item;
@@ -308,11 +266,9 @@ void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale)
         while (g_hash_table_iter_next(&iter, NULL, &item)) {
                 GVariant *values[N_DOMAIN1] = {};
 
-                /* While nobody tells, it may be started anew. */
-                if (stale)
-                        ((Item *)item)->start_first = FALSE;
                 values[kind_slots(kind)->stale] = g_variant_ref_sink(g_variant_new_boolean(stale));
-                item_change(mirror, item, values);
+                if (item_set(mirror, item, values) != 0)
+                        func(item, data);
         }
 }
 
@@ -324,6 +280,11 @@ const Item *mirror_find(const Mirror *mirror, const Kind *kind, const char *leaf
 const Item *mirror_find_uuid(const Mirror *mirror, const Kind *kind, const char *uuid)
 {
         return find(mirror, kind, uuid);
+}
+
+const Item *mirror_find_name(const Mirror *mirror, const Kind *kind, const char *name)
+{
+        return g_hash_table_lookup(mirror->names[mirrored_index(kind)], name);
 }
 
 void mirror_iterate(const Mirror *mirror, const Kind *kind, GHashTableIter *iter)

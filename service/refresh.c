@@ -47,7 +47,8 @@ struct Refresh {
         unsigned round_generation;
         GArray *round_waiters; /* see due_tell() */
         GHashTable *passing;   /* a set of UUIDs: domains in a state that does not last */
-        guint applied;         /* of its answers */
+        GArray *order;         /* of its answers, see apply_order() */
+        guint applied;         /* of these */
 
         Due due; /* for the next one */
 };
@@ -64,9 +65,15 @@ static gboolean tells_all(const Round *round)
 static void begin_applying(Refresh *refresh, const Round *round)
 {
         refresh->owner->applying(tells_all(round), refresh->data);
-        for (size_t i = 0; mirrored_kinds[i]; i++)
-                if (round->listed[i])
-                        apply_absence(refresh->mirror, mirrored_kinds[i], round->answers);
+        for (size_t i = 0; mirrored_kinds[i]; i++) {
+                g_autoptr(GHashTable) leaves = NULL;
+
+                if (!round->listed[i])
+                        continue;
+
+                leaves = apply_leaves(mirrored_kinds[i], round->answers);
+                refresh->owner->absent(mirrored_kinds[i], leaves, refresh->data);
+        }
 }
 
 static void end_applying(Refresh *refresh, const Round *round)
@@ -119,6 +126,7 @@ static void round_end(Refresh *refresh, Round *round)
         gboolean again = !due_is_empty(&refresh->due) && !refresh->due.held;
 
         refresh->round = NULL;
+        g_clear_pointer(&refresh->order, g_array_unref);
         refresh->rounds++;
         end_applying(refresh, round);
 
@@ -160,9 +168,13 @@ static gboolean round_apply(gpointer user_data)
                 end = refresh->applied = round->answers->len;
         }
 
-        for (; refresh->applied < end; refresh->applied++)
-                apply_answer(refresh->mirror, &g_array_index(round->answers, Answer, refresh->applied),
-                             refresh->due.facts, refresh->passing);
+        for (; refresh->applied < end; refresh->applied++) {
+                guint place = g_array_index(refresh->order, guint, refresh->applied);
+                Answer *answer = &g_array_index(round->answers, Answer, place);
+
+                refresh->owner->answer(answer, refresh->data);
+                apply_rest(refresh->mirror, answer, refresh->due.facts, refresh->passing);
+        }
 
         if (refresh->applied < round->answers->len)
                 return G_SOURCE_CONTINUE;
@@ -188,6 +200,7 @@ static void round_done(void *data)
 
         if (!is_void(refresh, round))
                 begin_applying(refresh, round);
+        refresh->order = apply_order(refresh->mirror, round->answers);
         if (round_apply(refresh) == G_SOURCE_CONTINUE)
                 g_idle_add_full(G_PRIORITY_DEFAULT, round_apply, refresh, NULL);
 }
@@ -343,6 +356,13 @@ void refresh_one(Refresh *refresh, const Kind *kind, const char *uuid, Aspects a
                 refresh_start(refresh);
         else
                 refresh_start_rested(refresh);
+}
+
+void refresh_add_facts(Refresh *refresh, const char *uuid)
+{
+        g_hash_table_add(refresh->due.facts, g_strdup(uuid));
+        /* A round that is under way begins the next one for these. */
+        refresh_start(refresh);
 }
 
 void refresh_forget(Refresh *refresh)

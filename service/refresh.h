@@ -22,6 +22,11 @@ typedef struct RefreshOwner {
          * without @told: the mirror does not show all that was asked. */
         void (*applying)(gboolean all, void *data);
         void (*applied)(gboolean all, gboolean told, void *data);
+        /* All objects of a kind were listed: what is not in the set of leaves is gone. After applying. */
+        void (*absent)(const Kind *kind, GHashTable *leaves, void *data);
+        /* One answer; what is taken of its values is NULL then. Those of objects that are gone come first,
+         * then those of objects that the mirror has: a name may have passed to a new one. */
+        void (*answer)(Answer *answer, void *data);
         /* Before applied: all objects of a kind were asked for, and libvirt told of them or did not. Networks
          * and pools may have a daemon of their own, which is away while that of the domains is there. */
         void (*listed)(const Kind *kind, gboolean told, void *data);
@@ -50,6 +55,9 @@ void refresh_one(Refresh *refresh, const Kind *kind, const char *uuid, Aspects a
 /* The same, and calls @done when that is done, or when @within ms are over; 0 for any time. */
 void refresh_wait(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
                   RefreshWait *done, void *data);
+
+/* The domain is new in the mirror: its facts are asked for when there is time. */
+void refresh_add_facts(Refresh *refresh, const char *uuid);
 
 /* The connection is lost: answers that are under way do not count, and facts are to be asked for again. */
 void refresh_forget(Refresh *refresh);

@@ -220,7 +220,7 @@ void connection_submit_settled(Connection *connection, Call *call, const Kind *k
         if (connection->stopped || inventory_is_settled(connection->inventory, kind, uuid))
                 call_finish(call);
         else
-                inventory_settle(connection->inventory, call_shown, call);
+                inventory_settle(connection->inventory, kind, uuid, call_shown, call);
 }
 
 void connection_compare(Connection *connection)

@@ -53,47 +53,28 @@ void tell_added(Bus *bus, Stream *stream, const Item *item, gboolean found)
                    found);
 }
 
-static gboolean is_stale(GVariant *entry)
+/* A dictionary of the values in those slots, floating. */
+static GVariant *values_of(const Item *item, guint32 slots, gboolean found)
 {
-        g_autoptr(GVariant) key = g_variant_get_child_value(entry, 0);
+        const Member *property = interface_properties(item->kind->native);
+        GVariantBuilder values;
 
-        return strcmp(g_variant_get_string(key, NULL), "Stale") == 0;
+        g_variant_builder_init(&values, G_VARIANT_TYPE_VARDICT);
+        for (unsigned i = 0; i < item->kind->native->n_properties; i++)
+                if (slots & (1u << i))
+                        details_add(&values, property[i].name, item->values[i]);
+        add_found(&values, found);
+        return g_variant_builder_end(&values);
 }
 
-/* What an event tells of the properties in @changed, owned; NULL where that is nothing. */
-static GVariant *details_of_changed(GVariant *changed, gboolean found)
+void tell_changed(Bus *bus, Stream *stream, const Item *item, guint32 slots, gboolean found)
 {
-        GVariantBuilder details;
-        size_t n = g_variant_n_children(changed), told = 0;
+        guint32 told = slots & ~(1u << kind_slots(item->kind)->stale);
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
-        for (size_t i = 0; i < n; i++) {
-                g_autoptr(GVariant) entry = g_variant_get_child_value(changed, i);
-
-                if (is_stale(entry))
-                        continue;
-
-                g_variant_builder_add_value(&details, entry);
-                told++;
-        }
-
-        if (told > 0 && (told < n || found)) {
-                add_found(&details, found);
-                return g_variant_ref_sink(g_variant_builder_end(&details));
-        }
-
-        g_variant_builder_clear(&details);
-        return told > 0 ? g_variant_ref(changed) : NULL;
-}
-
-void tell_changed(Bus *bus, Stream *stream, const Item *item, GVariant *changed, gboolean found)
-{
-        g_autoptr(GVariant) details = NULL;
-
-        tell_properties(bus, item->kind, item->path, changed);
-        details = details_of_changed(changed, found);
-        if (details)
-                stream_add(stream, item->kind, item->path, "changed", name_of(item), details, found);
+        tell_properties(bus, item->kind, item->path, values_of(item, slots, FALSE));
+        if (told != 0)
+                stream_add(stream, item->kind, item->path, "changed", name_of(item),
+                           values_of(item, told, found), found);
 }
 
 void tell_removed(Bus *bus, Stream *stream, const Item *item, gboolean found)
@@ -110,122 +91,20 @@ void tell_removed(Bus *bus, Stream *stream, const Item *item, gboolean found)
                    found);
 }
 
-static void tell_event(Stream *stream, const Item *item, int event)
+void tell_event(Stream *stream, const Item *item, const char *name, int event)
 {
-        stream_add(stream, item->kind, item->path, "lifecycle", name_of(item),
-                   details_of_found(item->kind, event), TRUE);
+        stream_add(stream, item->kind, item->path, "lifecycle", name, details_of_found(item->kind, event),
+                   TRUE);
 }
 
-/* The numbers of libvirt's enumerations are the same for all kinds where the words are. */
-G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_DEFINED == (int)VIR_NETWORK_EVENT_DEFINED);
-G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_DEFINED == (int)VIR_STORAGE_POOL_EVENT_DEFINED);
-G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_UNDEFINED == (int)VIR_NETWORK_EVENT_UNDEFINED);
-G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_UNDEFINED == (int)VIR_STORAGE_POOL_EVENT_UNDEFINED);
-G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_STARTED == (int)VIR_NETWORK_EVENT_STARTED);
-G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_STARTED == (int)VIR_STORAGE_POOL_EVENT_STARTED);
-G_STATIC_ASSERT((int)VIR_NETWORK_EVENT_STOPPED == (int)VIR_STORAGE_POOL_EVENT_STOPPED);
-
-static int stopped_event(const Kind *kind)
+void tell_checked(Stream *stream, const Item *item, guint64 of, GVariant *state, GVariant *reason)
 {
-        return kind == &kind_domain ? (int)VIR_DOMAIN_EVENT_STOPPED : (int)VIR_NETWORK_EVENT_STOPPED;
-}
+        GVariantBuilder details;
 
-/* What an active domain is doing, as events tell it: that it waits for its host, or shuts down, they do not
- * tell for sure. */
-static const char *doing(const Item *item)
-{
-        static const char *const others[] = {"paused", "pmsuspended", "crashed", NULL};
-        const char *state;
-
-        if (item->kind != &kind_domain)
-                return "active";
-
-        state = item_string(item, DOMAIN1_STATE);
-        return g_strv_contains(others, state) ? g_intern_string(state) : "running";
-}
-
-gboolean tell_is_active(const char *told)
-{
-        return told && strcmp(told, "inactive") != 0 && strcmp(told, "shutoff") != 0;
-}
-
-/* The event that brings a domain there. */
-static int event_to(const char *state)
-{
-        return strcmp(state, "paused") == 0        ? VIR_DOMAIN_EVENT_SUSPENDED
-               : strcmp(state, "pmsuspended") == 0 ? VIR_DOMAIN_EVENT_PMSUSPENDED
-               : strcmp(state, "crashed") == 0     ? VIR_DOMAIN_EVENT_CRASHED
-                                                   : VIR_DOMAIN_EVENT_RESUMED;
-}
-
-const char *tell_state(const Item *item)
-{
-        if (item_boolean(item, kind_slots(item->kind)->active))
-                return doing(item);
-
-        return item->kind == &kind_domain ? "shutoff" : "inactive";
-}
-
-/* A guest that is being started is paused for a moment. libvirt tells of the start when it is complete. */
-static gboolean is_starting(const Item *item)
-{
-        return item->kind == &kind_domain &&
-               strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") == 0;
-}
-
-const char *tell_found(Stream *stream, const Item *item, gboolean is_new)
-{
-        const char *told = item->told;
-        const char *now = tell_state(item);
-
-        if (is_new && item_boolean(item, kind_slots(item->kind)->persistent))
-                tell_event(stream, item, VIR_DOMAIN_EVENT_DEFINED);
-        if (is_starting(item))
-                return told;
-
-        if (!item_boolean(item, kind_slots(item->kind)->active)) {
-                if (tell_is_active(told))
-                        tell_event(stream, item, stopped_event(item->kind));
-                return now;
-        }
-
-        if (!tell_is_active(told)) {
-                tell_event(stream, item, VIR_DOMAIN_EVENT_STARTED);
-                told = item->kind == &kind_domain ? "running" : "active";
-        }
-
-        /* A domain that was told to shut down runs until it has stopped. */
-        if (strcmp(told, "shutdown") == 0)
-                told = "running";
-        if (strcmp(told, now) != 0)
-                tell_event(stream, item, event_to(now));
-
-        return now;
-}
-
-void tell_found_restart(Stream *stream, const Item *item)
-{
-        tell_event(stream, item, VIR_DOMAIN_EVENT_STOPPED);
-        tell_event(stream, item, VIR_DOMAIN_EVENT_STARTED);
-}
-
-void tell_found_definition(Stream *stream, const Item *item, GVariant *const *before, int told)
-{
-        const Slots *slots = kind_slots(item->kind);
-        gboolean was = g_variant_get_boolean(before[slots->persistent]);
-        gboolean is = item_boolean(item, slots->persistent);
-
-        if (was && !is && told != VIR_DOMAIN_EVENT_UNDEFINED)
-                tell_event(stream, item, VIR_DOMAIN_EVENT_UNDEFINED);
-        if (is && told != VIR_DOMAIN_EVENT_DEFINED &&
-            (!was || !g_variant_equal(before[slots->name], item->values[slots->name])))
-                tell_event(stream, item, VIR_DOMAIN_EVENT_DEFINED);
-}
-
-void tell_found_removed(Stream *stream, const Item *item, gboolean definition)
-{
-        if (tell_is_active(item->told))
-                tell_event(stream, item, stopped_event(item->kind));
-        if (definition && item_boolean(item, kind_slots(item->kind)->persistent))
-                tell_event(stream, item, VIR_DOMAIN_EVENT_UNDEFINED);
+        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        details_add(&details, "of", g_variant_new_uint64(of));
+        details_add(&details, "state", state ? state : g_variant_new_string("gone"));
+        details_add(&details, "reason", reason ? reason : g_variant_new_string(""));
+        stream_add(stream, item->kind, item->path, "state-checked", name_of(item),
+                   g_variant_builder_end(&details), FALSE);
 }

@@ -209,8 +209,8 @@ def test_who_comes_back_misses_nothing(client, service, plain):
         for _ in range(5):
             listener.leave()
             some_of_every_kind(plain)
+            quiet(client)
             listener.come()
-        quiet(client)
         final = listener.up_to_date(TEST)
         assert listener.pictures == 1 and listener.replayed > 50
         assert [tuple(listener.heard[TEST][number]) for number in sorted(listener.heard[TEST])] == \

@@ -177,7 +177,7 @@ def test_gone(client, plain):
     waiting(client, 3)
     domain.destroy()
     assert take(client, gone) == "gone"
-    assert take(client, both) == "gone"
+    assert take(client, both) == "shutoff"  # which it was before it went
     error = refused(client, running)
     assert error.name == ERROR + "UnknownObject" and '"gone"' in error.message
     assert waits(client) == 0

@@ -136,14 +136,16 @@ void toy_connection_show(Connection *connection, guint8 number, const char *stat
                 [DOMAIN1_STATE] = g_variant_ref_sink(g_variant_new_string(state)),
         };
 
-        mirror_update(mirror_of(connection), &kind_domain, uuid, values);
+        mirror_update(mirror_of(connection), &kind_domain, uuid, values, NULL);
 }
 
 void toy_connection_hide(Connection *connection, guint8 number)
 {
         g_autofree char *uuid = toy_uuid(number);
+        const Item *item = mirror_find_uuid(mirror_of(connection), &kind_domain, uuid);
 
-        mirror_remove(mirror_of(connection), &kind_domain, uuid);
+        if (item)
+                item_free(mirror_take(mirror_of(connection), item));
 }
 
 /* What the service's own connection.c has, as far as others use it. */
@@ -239,6 +241,11 @@ GVariant *connection_value(const Connection *connection, unsigned slot)
 
         return g_variant_ref_sink(slot == CONNECTION1_SEQUENCE ? g_variant_new_uint64(stream_sequence(stream))
                                                                : g_variant_new_string(EPOCH));
+}
+
+void connection_flush(Connection *connection)
+{
+        inventory_flush(connection->inventory);
 }
 
 gboolean connection_is_connected(const Connection *connection)

@@ -10,6 +10,7 @@
 #include "refresh.h"
 
 #include <dlfcn.h>
+#include <string.h>
 
 #define ROOT "/org/libvirt/Test"
 #define TEST "6695eb01-f6a4-8304-79aa-97f2502e193f"
@@ -43,22 +44,49 @@ int virConnectListAllNetworks(virConnectPtr conn, virNetworkPtr **networks, unsi
         return list(conn, networks, flags);
 }
 
-static void on_added(const Item *item, void *data)
+static void forget(const Item *item)
 {
-        added++;
-}
-
-static void on_changed(const Item *item, GVariant *const *before, GVariant *news, void *data)
-{
-        changed++;
-}
-
-static void on_removed(const Item *item, void *data)
-{
+        item_free(mirror_take(mirror, item));
         removed++;
 }
 
-static const MirrorOwner mirror_owner = {.added = on_added, .changed = on_changed, .removed = on_removed};
+static void on_absent(const Kind *kind, GHashTable *leaves, void *data)
+{
+        g_autoptr(GPtrArray) gone = g_ptr_array_new();
+        GHashTableIter iter;
+        gpointer leaf, item;
+
+        mirror_iterate(mirror, kind, &iter);
+        while (g_hash_table_iter_next(&iter, &leaf, &item))
+                if (!g_hash_table_contains(leaves, leaf))
+                        g_ptr_array_add(gone, item);
+        for (guint i = 0; i < gone->len; i++)
+                forget(g_ptr_array_index(gone, i));
+}
+
+/* Shows what libvirt answered, as it is. */
+static void on_answer(Answer *answer, void *data)
+{
+        const Item *item = mirror_find_uuid(mirror, answer->kind, answer->uuid);
+        guint32 news;
+
+        if (!answer->present) {
+                if (item)
+                        forget(item);
+                return;
+        }
+
+        if (answer->scheduler && !item)
+                return;
+
+        mirror_update(mirror, answer->kind, answer->uuid, answer->values, &news);
+        memset(answer->values, 0, sizeof answer->values);
+        if (!item)
+                added++;
+        if (!item && answer->kind == &kind_domain)
+                refresh_add_facts(refresh, answer->uuid);
+        changed += news != 0 ? 1 : 0;
+}
 
 static void on_applying(gboolean all, void *data)
 {
@@ -77,6 +105,8 @@ static void on_listed(const Kind *kind, gboolean told, void *data)
 }
 
 static const RefreshOwner refresh_owner = {.applying = on_applying,
+                                           .absent = on_absent,
+                                           .answer = on_answer,
                                            .applied = on_applied,
                                            .listed = on_listed};
 
@@ -125,7 +155,7 @@ static void set_up(gboolean open)
                 while (link_state(test_link) != LINK_OPEN)
                         g_main_context_iteration(NULL, TRUE);
         }
-        mirror = mirror_new(ROOT, &mirror_owner, NULL);
+        mirror = mirror_new(ROOT);
         refresh = refresh_new(test_link, mirror, &refresh_owner, NULL);
 }
 
@@ -323,7 +353,7 @@ static void set_persistent(const char *uuid, gboolean persistent)
         GVariant *values[N_DOMAIN1] = {};
 
         values[DOMAIN1_PERSISTENT] = g_variant_ref_sink(g_variant_new_boolean(persistent));
-        mirror_update(mirror, &kind_domain, uuid, values);
+        mirror_update(mirror, &kind_domain, uuid, values, NULL);
 }
 
 /* There is no event for the moment in which a transient domain that has stopped goes. */

@@ -21,18 +21,6 @@ static Waits *waits;
 static GPtrArray *finished; /* of Call, in their order */
 static unsigned dropped;
 
-static void on_added(const Item *item, void *data)
-{
-        waits_check(waits, item->leaf);
-}
-
-static void on_changed(const Item *item, GVariant *const *before, GVariant *changed, void *data)
-{
-        waits_check(waits, item->leaf);
-}
-
-static const MirrorOwner owner = {.added = on_added, .changed = on_changed, .removed = on_added};
-
 static void free_call(void *data)
 {
         call_free(data);
@@ -53,13 +41,13 @@ static void set_state(const char *uuid, const char *state)
 {
         GVariant *values[N_DOMAIN1] = {[DOMAIN1_STATE] = g_variant_ref_sink(g_variant_new_string(state))};
 
-        mirror_update(mirror, &kind_domain, uuid, values);
+        waits_check(waits, mirror_update(mirror, &kind_domain, uuid, values, NULL)->leaf);
 }
 
 static void set_up(void)
 {
         callers = callers_new(&limits);
-        mirror = mirror_new(ROOT, &owner, NULL);
+        mirror = mirror_new(ROOT);
         finished = g_ptr_array_new_with_free_func(free_call);
         waits = waits_new(mirror, on_finished, NULL);
         waits_set_blind(waits, FALSE);
@@ -188,11 +176,15 @@ static void test_timeout(void)
 
 static void test_gone(void)
 {
+        Item *gone;
+
         set_up();
         begin(":1.1", "gone", 0, settle_for(0));
         begin(":1.1", "paused gone", 0, settle_for(0));
         begin(":1.1", "paused", 0, settle_for(0));
-        mirror_remove(mirror, &kind_domain, UUID);
+        gone = mirror_take(mirror, mirror_find_uuid(mirror, &kind_domain, UUID));
+        waits_check(waits, gone->leaf);
+        item_free(gone);
         g_assert_cmpuint(waits_size(waits), ==, 0);
         for (unsigned i = 0; i < 3; i++) {
                 const Call *call = g_ptr_array_index(finished, i);
