@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "events.h"
 #include "mirror.h"
+#include "publish.h"
 #include "refresh.h"
 #include "stream.h"
 #include "waits.h"
@@ -21,11 +22,6 @@
  *   in libvirt's place, as a synthetic event, and libvirt's own late word is not told again. */
 
 typedef struct Announcer Announcer;
-
-/* What a comparison with libvirt found. */
-typedef struct Differences {
-        guint32 added, changed, removed;
-} Differences;
 
 typedef struct AnnouncerConfig {
         Bus *bus;

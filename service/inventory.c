@@ -318,6 +318,12 @@ void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Re
                      showing_new(inventory, kind, uuid, done, data));
 }
 
+void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid)
+{
+        if (inventory->open && mirror_find_uuid(inventory->mirror, kind, uuid))
+                refresh_one(inventory->refresh, kind, uuid, ASPECT_LIFE, FALSE);
+}
+
 gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid)
 {
         return !inventory->open || (refresh_is_settled(inventory->refresh, kind, uuid) &&

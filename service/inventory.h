@@ -61,6 +61,9 @@ void inventory_stop(Inventory *inventory);
  * open-timeout: who has changed something is told so even where libvirt does not say what came of it. */
 void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, RefreshWait *done, void *data);
 
+/* Something may have changed the object: libvirt is asked about it soon. */
+void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid);
+
 /* Whether nothing that libvirt told lately says that the mirror may be wrong about that object; and has @done
  * called when that is so. */
 gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid);

@@ -25,9 +25,9 @@ typedef struct Pending {
         guint64 round;      /* answers of rounds up to this one are older than what is known */
         GQueue held;        /* of HeldEvent */
         gboolean is_parked; /* @parked is what libvirt answered, and nobody was told how it came to that */
-        gboolean awaited;       /* a comparison is not over before this is told */
-        gboolean found;         /* that comparison came upon it, no event */
-        gboolean outdated;      /* an event came after the answer */
+        gboolean awaited;   /* a comparison is not over before this is told */
+        gboolean found;     /* that comparison came upon it, no event */
+        gboolean outdated;  /* an event came after the answer */
         Answer parked;
         gint64 deadline;         /* monotonic: what waits here waits no longer; 0 for nothing */
         gboolean overdue;        /* it has waited: the next answer is shown at once */

@@ -72,11 +72,23 @@ static void call_completed(void *data)
         char uuid[VIR_UUID_STRING_BUFLEN];
         const Kind *kind;
 
-        /* Who is told that a domain was defined must find it, and who is told that it is gone must not. */
-        if (may_change(call) && !call->error && !connection->stopped && changed_object(call, &kind, uuid))
-                inventory_wait(connection->inventory, kind, uuid, call_shown, call);
-        else
+        if (!may_change(call) || connection->stopped || !changed_object(call, &kind, uuid)) {
                 call_finish(call);
+                return;
+        }
+
+        if (!call->error) {
+                /* A caller that defined a domain finds it when it is told so, and one that undefined it does
+                 * not.
+                 */
+                inventory_wait(connection->inventory, kind, uuid, call_shown, call);
+                return;
+        }
+
+        /* What failed halfway may have left the object in another state. */
+        if (g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT))
+                inventory_ask(connection->inventory, kind, uuid);
+        call_finish(call);
 }
 
 static void own_call(Connection *connection, Call *call)
