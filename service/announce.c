@@ -189,16 +189,17 @@ static Step make_step(Announcer *announcer, Answer *answer, gboolean found)
         };
 }
 
-/* Whether a comparison comes upon what no event has told. */
+/* Whether a comparison comes upon what no event has told, since the answers before. */
 static gboolean is_found(const Announcer *announcer, const Answer *answer)
 {
         const Pending *pending = pending_find(announcer->pending, answer->kind, answer->uuid);
+        gboolean told = pending && pending->round >= refresh_rounds(announcer->config.refresh);
 
         if (pending && pending->found)
                 return TRUE;
 
         return announcer->comparing && (announcer->comparison == COMPARISON_AFTER_OUTAGE ||
-                                        (announcer->comparison == COMPARISON_AGAIN && !pending));
+                                        (announcer->comparison == COMPARISON_AGAIN && !told));
 }
 
 /* Whether libvirt has told something since the question. */

@@ -11,18 +11,23 @@
 
 #include <string.h>
 
-/* What was told of it. */
-Status step_before(const Step *step)
-{
-        if (step->item)
-                return status_of(step->kind, NULL, step->item);
-
-        return step->pending ? status_of_held(step->pending) : (Status){};
-}
-
 Status step_after(const Step *step)
 {
         return step->answer->present ? status_of(step->kind, step->answer->values, step->item) : (Status){};
+}
+
+Status step_before(const Step *step)
+{
+        Status after;
+
+        if (step->item)
+                return status_of(step->kind, NULL, step->item);
+
+        if (!step->pending)
+                return (Status){};
+
+        after = step_after(step);
+        return status_of_held(step->pending, &after);
 }
 
 static void check_waits(const Publisher *publisher, const Item *item)
@@ -198,7 +203,7 @@ static void tell_held(const Publisher *publisher, Pending *pending)
 const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale)
 {
         const Slots *slots = kind_slots(pending->kind);
-        const Status status = status_of_held(pending);
+        const Status status = status_of_held(pending, NULL);
         GVariant *values[N_DOMAIN1] = {};
         const Item *item;
 
@@ -215,11 +220,11 @@ const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean 
         item = mirror_update(publisher->mirror, pending->kind, pending->uuid, values, NULL);
         tell_added(publisher->bus, publisher->stream, item, FALSE);
         tell_held(publisher, pending);
+        if (stale && pending->kind == &kind_domain)
+                refresh_add_facts(publisher->refresh, pending->uuid);
         check_waits(publisher, item);
         return item;
 }
-
-/* Showing */
 
 void publish_gone(const Publisher *publisher, Step *step)
 {

@@ -62,19 +62,19 @@ Status status_of(const Kind *kind, GVariant *const *values, const Item *item)
         return status;
 }
 
-static const char *inactive_state(const Kind *kind)
+static Status unknown(const Kind *kind)
 {
-        return kind == &kind_domain ? "shutoff" : "inactive";
+        return (Status){.state = kind == &kind_domain ? "shutoff" : "inactive", .name = ""};
 }
 
-Status status_of_held(const Pending *pending)
+Status status_of_held(const Pending *pending, const Status *after)
 {
-        Status status = {.state = inactive_state(pending->kind), .name = ""};
+        Status status = after && after->present ? *after : unknown(pending->kind);
 
+        status.present = pending->held.length > 0;
         for (const GList *each = pending->held.head; each; each = each->next) {
                 const HeldEvent *held = each->data;
 
-                status.present = TRUE;
                 status.name = held->name;
                 reconcile_apply(pending->kind, &status, &held->event);
         }

@@ -12,5 +12,7 @@
  */
 Status status_of(const Kind *kind, GVariant *const *values, const Item *item);
 
-/* What events said that wait for an object to be announced; it is present if there is one. */
-Status status_of_held(const Pending *pending);
+/* What events said that wait for an object to be announced; it is present if there is one. What they do not
+ * say is as in @after, and where that is NULL or absent, as it is for an object that is neither defined nor
+ * active. */
+Status status_of_held(const Pending *pending, const Status *after);
