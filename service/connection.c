@@ -136,7 +136,7 @@ static gboolean is_private(const char *uri)
         return parsed && uri_has_driver(parsed, "test") && strcmp(g_uri_get_path(parsed), "/default") != 0;
 }
 
-static Inventory *make_inventory(Connection *connection, const Limits *limits, const char *epoch)
+static Inventory *make_inventory(Connection *connection, const Limits *limits, const Epoch *epoch)
 {
         const InventoryConfig config = {
                 .bus = connection->bus,
@@ -174,7 +174,7 @@ static Channel *make_channel(Connection *connection, const ConnectionConfig *con
 }
 
 Connection *connection_new(const ConnectionConfig *config, const Identity *identity, const Limits *limits,
-                           Bus *bus, const char *epoch, const ConnectionOwner *owner, void *data)
+                           Bus *bus, const Epoch *epoch, const ConnectionOwner *owner, void *data)
 {
         Connection *connection = g_new0(Connection, 1);
 

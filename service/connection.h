@@ -20,7 +20,7 @@ typedef struct ConnectionOwner {
  * Where callers are forwarded, each connection is one caller's, @identity, which must outlive it, too. With
  * NULL it only stands for those: it has a name and a path, and is never opened. */
 Connection *connection_new(const ConnectionConfig *config, const Identity *identity, const Limits *limits,
-                           Bus *bus, const char *epoch, const ConnectionOwner *owner, void *data);
+                           Bus *bus, const Epoch *epoch, const ConnectionOwner *owner, void *data);
 
 /* Whether callers are forwarded: it is one caller's, or stands for those. */
 gboolean connection_is_forwarded(const Connection *connection);

@@ -52,20 +52,27 @@ typedef struct Showing {
 
 /* Comparisons */
 
+/* With the epoch: a listener that did not see the service leave and return learns of it. */
+static void begin_details(const Inventory *inventory, GVariantBuilder *details)
+{
+        g_variant_builder_init(details, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(details, "{sv}", "epoch", g_variant_new_string(inventory->config.epoch->name));
+}
+
 static void tell_resynced(Inventory *inventory)
 {
         const Member *signal = interface_find(&interface_connection1, MEMBER_SIGNAL, "Resynced");
         const Differences *found = announcer_found(inventory->announcer);
         GVariantBuilder details;
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        begin_details(inventory, &details);
         g_variant_builder_add(&details, "{sv}", "added", g_variant_new_uint32(found->added));
         g_variant_builder_add(&details, "{sv}", "changed", g_variant_new_uint32(found->changed));
         g_variant_builder_add(&details, "{sv}", "removed", g_variant_new_uint32(found->removed));
         stream_add(inventory->stream, &kind_connect, inventory->config.path, "resynced", "",
                    g_variant_builder_end(&details), FALSE);
         bus_emit(inventory->config.bus, inventory->config.path, &interface_connection1, signal,
-                 g_variant_new("(stuuu)", inventory->config.epoch, stream_sequence(inventory->stream),
+                 g_variant_new("(stuuu)", inventory->config.epoch->name, stream_sequence(inventory->stream),
                                found->added, found->changed, found->removed));
 }
 
@@ -222,14 +229,17 @@ static void on_schedule(void *data)
 
 void inventory_opened(Inventory *inventory, const char *driver, InventoryCompared *compared, void *data)
 {
+        GVariantBuilder details;
+
         inventory->open = TRUE;
         inventory->reconnects += inventory->was_open ? 1 : 0;
         schedule_begin(inventory->schedule, inventory->was_open);
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();
 
+        begin_details(inventory, &details);
         stream_add(inventory->stream, &kind_connect, inventory->config.path, "opened", "",
-                   g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0), FALSE);
+                   g_variant_builder_end(&details), FALSE);
         own_set_state(inventory->own, "connected", driver, "");
         inventory_compare(inventory, compared, data);
 }
@@ -359,11 +369,12 @@ Inventory *inventory_new(const InventoryConfig *config)
         inventory->config = *config;
         inventory->mirror = mirror_new(config->path);
         inventory->refresh = refresh_new(config->link, inventory->mirror, &refresh_owner, inventory);
-        inventory->stream = stream_new(config->bus, config->limits, config->epoch);
+        inventory->stream = stream_new(config->bus, config->limits, config->epoch->name);
+        stream_number_from(inventory->stream, config->epoch->numbers);
         inventory->waits = waits_new(inventory->mirror, config->finish, config->data);
         inventory->announcer = make_announcer(inventory);
         inventory->schedule = schedule_new(config->limits->check_interval, on_schedule, inventory);
-        inventory->own = own_new(config->bus, config->path, config->uri, config->epoch);
+        inventory->own = own_new(config->bus, config->path, config->uri, config->epoch->name);
         return inventory;
 }
 

@@ -27,7 +27,7 @@ typedef struct InventoryConfig {
         const Limits *limits;
         const char *path; /* of the connection */
         const char *uri;
-        const char *epoch;
+        const Epoch *epoch;                     /* of its events */
         Link *link;                             /* to ask over */
         void (*finish)(Call *call, void *data); /* takes a call that waited for a state */
         void *data;

@@ -11,6 +11,7 @@
 #include "job.h"
 #include "loop.h"
 #include "notify.h"
+#include "numbers.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -24,6 +25,9 @@
 #define STOP_MS  1200
 #define FLUSH_MS 300
 
+/* How long the start waits for the disk that remembers the numbers of events. */
+#define NUMBERS_MS 2000
+
 /* The name that makes us what clients of libvirt-dbus look for, and our own. */
 #define NAME_COMPATIBLE "org.libvirt"
 #define NAME_OWN        "org.guestbus1"
@@ -33,7 +37,8 @@ typedef struct Service {
         unsigned sigterm, sigint;
         Bus *bus;
         Dispatcher dispatcher;
-        char *epoch; /* what the numbers of events belong to */
+        char *epoch_name;
+        Epoch epoch; /* of this start */
         GError *error;
         gboolean stopping;
         gboolean late; /* the time for stopping is over */
@@ -137,12 +142,13 @@ static void add_connections(Service *service, const Config *config)
         for (guint i = 0; i < config->connections->len; i++) {
                 Connection *connection =
                         connection_new(g_ptr_array_index(config->connections, i), NULL, &config->limits,
-                                       service->bus, service->epoch, &connection_owner, service);
+                                       service->bus, &service->epoch, &connection_owner, service);
 
                 g_hash_table_insert(connections, (void *)connection_name(connection), connection);
         }
 
-        service->dispatcher.views = views_new(config, service->bus, connections, &connection_owner, service);
+        service->dispatcher.views = views_new(config, service->bus, service->epoch.numbers, connections,
+                                              &connection_owner, service);
 }
 
 static gboolean own_names(Service *service, gboolean replace)
@@ -217,7 +223,8 @@ static void service_free(Service *service)
         g_hash_table_unref(service->dispatcher.connections);
         authority_free(service->dispatcher.authority);
         callers_free(service->dispatcher.callers);
-        g_free(service->epoch);
+        numbers_free(service->epoch.numbers);
+        g_free(service->epoch_name);
         post_shutdown();
         g_main_loop_unref(service->loop);
 }
@@ -275,6 +282,28 @@ static void handle_signals(Service *service)
         service->sigint = g_unix_signal_add(SIGINT, on_signal, service);
 }
 
+/* systemd's, or the place that the system or the user has for it. A bus of one's own is the user's matter. */
+static char *state_directory(const ServiceOptions *options)
+{
+        const char *given = g_getenv("STATE_DIRECTORY");
+
+        if (given && *given)
+                return g_strndup(given, strcspn(given, ":"));
+        if (options->bus == BUS_SYSTEM && !options->address)
+                return g_strdup("/var/lib/guestbus");
+
+        return g_build_filename(g_get_user_state_dir(), "guestbus", NULL);
+}
+
+static void begin_epoch(Service *service, const ServiceOptions *options)
+{
+        g_autofree char *directory = state_directory(options);
+
+        service->epoch_name = g_uuid_string_random();
+        service->epoch.name = service->epoch_name;
+        service->epoch.numbers = numbers_new(directory, g_get_real_time, NUMBERS_MS);
+}
+
 /* Until it is told to stop, or cannot begin. */
 static void serve(Service *service, const Config *config, const ServiceOptions *options)
 {
@@ -301,7 +330,6 @@ gboolean service_run(const Config *config, const ServiceOptions *options, GError
 {
         Service service = {
                 .loop = g_main_loop_new(NULL, FALSE),
-                .epoch = g_uuid_string_random(),
                 .dispatcher =
                         {
                                 .connections = g_hash_table_new(g_str_hash, g_str_equal),
@@ -313,6 +341,7 @@ gboolean service_run(const Config *config, const ServiceOptions *options, GError
         end_at_signals();
         post_init();
         loop_register();
+        begin_epoch(&service, options);
 
         serve(&service, config, options);
         service_end(&service);

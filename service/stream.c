@@ -28,6 +28,8 @@ struct Stream {
         Bus *bus;
         const Limits *limits;
         const char *epoch;
+        Numbers *numbers;
+        guint64 before; /* the number before its first */
         guint64 sequence;
         GQueue kept; /* of Record, the oldest first, without gaps: the last has the number above */
         size_t bytes;
@@ -46,6 +48,12 @@ Stream *stream_new(Bus *bus, const Limits *limits, const char *epoch)
         stream->epoch = epoch;
         stream->kinds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
         return stream;
+}
+
+void stream_number_from(Stream *stream, Numbers *numbers)
+{
+        stream->numbers = numbers;
+        stream->before = stream->sequence = numbers_begin(numbers);
 }
 
 static size_t record_size(const Record *record)
@@ -134,6 +142,7 @@ guint64 stream_add(Stream *stream, const Kind *kind, const char *path, const cha
         Record *record = record_new(path, word, name, details);
 
         record->sequence = ++stream->sequence;
+        numbers_use(stream->numbers, stream->sequence);
         count(stream, word, synthetic);
         send(stream, kind, record);
         keep(stream, record);
@@ -164,7 +173,16 @@ static gboolean check_place(const Stream *stream, const char *epoch, guint64 aft
                 return FALSE;
         }
 
-        if (after < forgotten) {
+        if (after > 0 && after < stream->before) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_GONE,
+                            "event %" G_GUINT64_FORMAT
+                            " is not of epoch \"%s\", which begins after %" G_GUINT64_FORMAT
+                            "; GetManagedObjects tells what is",
+                            after, stream->epoch, stream->before);
+                return FALSE;
+        }
+
+        if (MAX(after, stream->before) < forgotten) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_GONE,
                             "events up to %" G_GUINT64_FORMAT " are gone, and those after %" G_GUINT64_FORMAT
                             " were asked for; GetManagedObjects tells what is",
@@ -188,7 +206,8 @@ GVariant *stream_read(const Stream *stream, const char *epoch, guint64 after, gu
 
         g_variant_builder_init(&events, G_VARIANT_TYPE("a" RECORD_TYPE));
         each = g_queue_peek_nth_link((GQueue *)&stream->kept,
-                                     (guint)(after - (stream->sequence - stream->kept.length)));
+                                     (guint)(MAX(after, stream->before) -
+                                             (stream->sequence - stream->kept.length)));
         for (; each && (max == 0 || n < max); each = each->next, n++) {
                 const Record *record = each->data;
                 size_t size = record_size(record);
@@ -199,7 +218,7 @@ GVariant *stream_read(const Stream *stream, const char *epoch, guint64 after, gu
                 if (size > room) {
                         g_variant_builder_clear(&events);
                         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                                    "event %" G_GUINT64_FORMAT " is too large for a reply", after + 1);
+                                    "event %" G_GUINT64_FORMAT " is too large for a reply", record->sequence);
                         return NULL;
                 }
 
@@ -216,7 +235,7 @@ void stream_count(const Stream *stream, GVariantBuilder *counters)
         GHashTableIter iter;
         gpointer word, n;
 
-        g_variant_builder_add(counters, "{st}", "events", stream->sequence);
+        g_variant_builder_add(counters, "{st}", "events", stream->sequence - stream->before);
         g_variant_builder_add(counters, "{st}", "events.synthetic", stream->synthetic);
         g_variant_builder_add(counters, "{st}", "events.forgotten", stream->forgotten);
         g_variant_builder_add(counters, "{st}", "events.dropped", stream->dropped);

@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "config.h"
 #include "kind.h"
+#include "numbers.h"
 
 #include <glib.h>
 
@@ -15,6 +16,9 @@ typedef struct Stream Stream;
  * the stream. */
 Stream *stream_new(Bus *bus, const Limits *limits, const char *epoch);
 
+/* Before the first event: numbers it from where @numbers, which must outlive it, have come to. */
+void stream_number_from(Stream *stream, Numbers *numbers);
+
 /* NULL is fine. */
 void stream_free(Stream *stream);
 
@@ -24,11 +28,11 @@ void stream_free(Stream *stream);
 guint64 stream_add(Stream *stream, const Kind *kind, const char *path, const char *word, const char *name,
                    GVariant *details, gboolean synthetic);
 
-/* The number of the last event; 0 before the first. */
+/* The number of the last event; before the first, the one that it will follow. */
 guint64 stream_sequence(const Stream *stream);
 
-/* The events after number @after, at most @max (0: no such limit) and as many as one reply may hold: what
- * Connection1.GetEvents returns, floating. NULL and an error where they cannot be had. */
+/* The events after number @after (0: all), at most @max (0: no such limit) and as many as one reply may hold:
+ * what Connection1.GetEvents returns, floating. NULL and an error where they cannot be had. */
 GVariant *stream_read(const Stream *stream, const char *epoch, guint64 after, guint32 max, GError **error);
 
 /* Adds its counters to a builder of a{st}. */

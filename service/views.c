@@ -21,7 +21,8 @@
 typedef struct View {
         struct Views *views;
         Identity *identity;
-        char *epoch;             /* of its events: another view of the same caller counts anew */
+        char *epoch_name;        /* another view of the same caller has another */
+        Epoch epoch;             /* of its events */
         Bus *bus;                /* that reaches @names alone */
         GHashTable *names;       /* a set: the names on the bus that it serves */
         GHashTable *connections; /* name to Connection; the shared ones, too */
@@ -33,6 +34,7 @@ typedef struct View {
 struct Views {
         const Config *config;
         Bus *bus;
+        Numbers *numbers;
         GHashTable *shared; /* name to Connection */
         const ConnectionOwner *owner;
         void *data;
@@ -56,7 +58,7 @@ static void add_connection(View *view, const ConnectionConfig *config)
 
         if (config->forward) {
                 connection = connection_new(config, view->identity, &views->config->limits, view->bus,
-                                            view->epoch, views->owner, views->data);
+                                            &view->epoch, views->owner, views->data);
                 g_ptr_array_add(view->own, connection);
         }
 
@@ -69,7 +71,8 @@ static View *view_new(Views *views, Identity *identity)
 
         view->views = views;
         view->identity = identity;
-        view->epoch = g_uuid_string_random();
+        view->epoch_name = g_uuid_string_random();
+        view->epoch = (Epoch){view->epoch_name, views->numbers};
         view->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         view->bus = bus_narrow(views->bus, view->names);
         view->connections = g_hash_table_new(g_str_hash, g_str_equal);
@@ -91,7 +94,7 @@ static void view_free(void *data)
         g_hash_table_unref(view->connections);
         bus_unnarrow(view->bus);
         g_hash_table_unref(view->names);
-        g_free(view->epoch);
+        g_free(view->epoch_name);
         g_free(view->identity);
         g_free(view);
 }
@@ -143,8 +146,8 @@ static gboolean on_idle(gpointer user_data)
         return G_SOURCE_REMOVE;
 }
 
-Views *views_new(const Config *config, Bus *bus, GHashTable *connections, const ConnectionOwner *owner,
-                 void *data)
+Views *views_new(const Config *config, Bus *bus, Numbers *numbers, GHashTable *connections,
+                 const ConnectionOwner *owner, void *data)
 {
         gboolean wanted = FALSE;
         Views *views;
@@ -161,6 +164,7 @@ Views *views_new(const Config *config, Bus *bus, GHashTable *connections, const 
         views = g_new0(Views, 1);
         views->config = config;
         views->bus = bus;
+        views->numbers = numbers;
         views->shared = connections;
         views->owner = owner;
         views->data = data;

@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "config.h"
 #include "credentials.h"
+#include "numbers.h"
 
 #include <glib.h>
 
@@ -18,10 +19,10 @@ typedef struct Views Views;
 typedef struct ConnectionOwner ConnectionOwner;
 
 /* @connections maps names to Connection: those that callers are forwarded to are replaced, the others are
- * everybody's. All pointers must outlive it. NULL where no connection is forwarded: the functions below that
- * return nothing take that. */
-Views *views_new(const Config *config, Bus *bus, GHashTable *connections, const ConnectionOwner *owner,
-                 void *data);
+ * everybody's. Events are numbered from @numbers. All pointers must outlive it. NULL where no connection is
+ * forwarded: the functions below that return nothing take that. */
+Views *views_new(const Config *config, Bus *bus, Numbers *numbers, GHashTable *connections,
+                 const ConnectionOwner *owner, void *data);
 
 /* What the owner of the name @sender sees, name to Connection; it stays until that name leaves the bus and
  * its calls are answered. NULL and an error when the caller cannot be told from others, or there are too

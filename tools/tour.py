@@ -358,7 +358,7 @@ def tour_of(arguments, processes, directory):
     with bus_policy() if address == SYSTEM_BUS else contextlib.nullcontext():
         command = [arguments.daemon, "--address", address, "--connect", f"{connection}={uri}"]
         print("Starting", *command, flush=True)
-        daemon = processes.start(command)
+        daemon = processes.start(command, env={**os.environ, "STATE_DIRECTORY": f"{directory}/state"})
         tour = Tour(address, connection, guest_type, Screen())
         tour.start(daemon)
         try:

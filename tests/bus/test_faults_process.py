@@ -47,8 +47,8 @@ def shell(line):
 # Disk and log
 
 def test_a_full_disk(one_bus, run_service, connect, home):
-    """It writes to no file but its log, and that may fail: what would write to a file is ended here (a
-    limit of 0 bytes), and the log has no room."""
+    """It writes to no file but its log and the one that remembers the numbers of events, and both may fail:
+    what would write to another is ended here (a limit of 0 bytes), and the log has no room."""
     empty = home / "empty"
     empty.mkdir()
     places = {name: str(empty) for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME",
@@ -59,6 +59,7 @@ def test_a_full_disk(one_bus, run_service, connect, home):
     for _ in range(20):
         use(client)
     assert not list(empty.iterdir())
+    assert [(file.name, file.stat().st_size) for file in service.state.iterdir()] == [("last-number.new", 0)]
     service.stop()
 
 

@@ -53,6 +53,24 @@ def test_who_has_left_is_told_nothing(forwarding, connect):
     assert "failed to emit" not in forwarding.stderr()
 
 
+def test_another_view_goes_on(forwarding, libvirtd, connect):
+    """A process that comes back has another epoch, and its numbers are above those of before."""
+    epochs, mark = set(), 0
+    for _ in range(3):
+        with connect(forwarding.bus) as client:
+            wait_connected(client)
+            events, _ = client.call(TEST, CONNECTION, "GetEvents", "stu",
+                                    (client.get(TEST, CONNECTION, "Epoch")[1], 0, 0))
+            epochs.add(events[0][5]["epoch"][1])
+            assert events[0][2] > mark
+            client.domain(GUEST, "Suspend")
+            client.domain(GUEST, "Resume")
+            mark = client.get(TEST, CONNECTION, "Sequence")[1]
+            assert mark >= events[-1][2] + 2
+        wait_until(lambda: libvirtd.clients() == 0, WITHIN, lambda: libvirtd.clients())
+    assert len(epochs) == 3
+
+
 def test_nothing_is_opened_before_it_is_wanted(forwarding, libvirtd, connect):
     """No caller, no connection to libvirt, before and after; what concerns no hypervisor opens none."""
     client = connect(forwarding.bus)

@@ -15,7 +15,7 @@ import pytest
 
 from support.host import guest_xml
 from support.listener import CONNECTION, INTERFACES, EventListener, StandardListener, picture
-from support.native import (GUEST, NET, NETWORK, POOL, QEMU, TEST, XML, counters, filled, get_events, last,
+from support.native import (GUEST, NET, NETWORK, POOL, QEMU, TEST, XML, counters, epoch, filled, get_events, last,
                             number_of, plain_values, resync, state)
 from support.process import PATIENCE, wait_until
 from support.rpc_proxy import MESSAGE, Holder
@@ -48,7 +48,9 @@ def lifecycles(events, path):
 
 def summary(events):
     """The numbers of the last resynced."""
-    return plain_values([one for one in events if one.kind == "resynced"][-1].details)
+    values = plain_values([one for one in events if one.kind == "resynced"][-1].details)
+    assert values.pop("epoch")
+    return values
 
 
 def found(events, path, *words):
@@ -142,9 +144,10 @@ def test_the_outage_is_told(scene, sig):
     number = last(client)
     scene.libvirtd.start()
     events = back_after(client, number)
-    assert (events[0].path, events[0].kind, events[0].details) == (TEST, "opened", {})
-    assert (events[-1].path, events[-1].kind) == (TEST, "resynced")
-    assert plain_values(events[-1].details) == {"added": 0, "changed": 0, "removed": 0}
+    mine = ("s", epoch(client))
+    assert (events[0].path, events[0].kind, events[0].details) == (TEST, "opened", {"epoch": mine})
+    assert (events[-1].path, events[-1].kind, events[-1].details["epoch"]) == (TEST, "resynced", mine)
+    assert summary(events) == {"added": 0, "changed": 0, "removed": 0}
     assert (state(client), client.get(TEST, CONNECTION, "LastError")[1]) == ("connected", "")
 
 

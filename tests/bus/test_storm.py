@@ -80,7 +80,7 @@ def test_a_burst(client, service, guests, libvirtd, capsys, count):
         truths = {path: values["State"] for path, values in truth(libvirtd.test_uri, TEST).items()
                   if "State" in values}
         for listener in listeners:
-            assert listener.up_to_date(TEST) == after["events"]
+            assert listener.up_to_date(TEST) - start == after["events"] - before["events"]
             assert lifecycles(listener, start) == expected
             assert {path: listener.objects[path]["State"] for path in truths} == truths
             listener.leave()

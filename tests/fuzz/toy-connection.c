@@ -20,6 +20,8 @@ struct Connection {
 
 #define EPOCH "epoch"
 
+static const Epoch epoch = {.name = EPOCH};
+
 static const Limits link_limits = {.open_timeout = 10};
 
 static void on_link(Link *link, void *data)
@@ -62,7 +64,7 @@ Connection *toy_connection_new(Bus *bus, const Limits *limits)
                 .limits = limits,
                 .path = "/org/libvirt/Toy",
                 .uri = "test:///default",
-                .epoch = EPOCH,
+                .epoch = &epoch,
                 .link = open_link(),
                 .finish = finish,
                 .data = connection,

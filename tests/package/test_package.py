@@ -20,6 +20,7 @@ pytestmark = pytest.mark.long
 THEIRS = "libvirt-dbus"
 NAME = "org.libvirt"
 TEST = "/org/libvirt/Test"
+STATE = "/var/lib/guestbus"
 UNIT = "etc/systemd/system/multi-user.target.wants/guestbusd.service"
 POLICY = "usr/share/dbus-1/system.d/org.libvirt.conf"
 RESTRICTION = "usr/share/doc/guestbus/org.libvirt-restricted.conf.example"
@@ -105,6 +106,10 @@ def dependant(home):
     return file
 
 
+def sequence(client):
+    return client.get("/org/libvirt/Test", "org.guestbus.Connection1", "Sequence")[1]
+
+
 def account(machine):
     """The service's account, as three files know it."""
     return [machine.attempt("getent", database, "guestbus") for database in ("passwd", "group", "shadow")]
@@ -147,6 +152,8 @@ def test_life(machine, package):
 
     with Client(address) as client:
         wait_connected(client)
+        assert machine.run("stat", "--format=%U:%G %a", STATE).split() == ["guestbus:guestbus", "700"]
+        assert int(machine.run("cat", f"{STATE}/last-number")) > sequence(client)
         client.match()
         guest, = client.connect("ListDomains", "u", 0)
         client.call(guest, DOMAIN, "Suspend")
@@ -178,10 +185,11 @@ def test_upgrade(machine, package):
 
     with Client(address) as client:
         wait_connected(client)
-        first = client.pid_of(NAME)
+        first, mark = client.pid_of(NAME), sequence(client)
         machine.run("dpkg", "--install", file)
         wait_connected(client)
         assert client.pid_of(NAME) != first
+        assert sequence(client) > mark
     assert account(machine) == accounts
 
 

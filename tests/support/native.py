@@ -58,6 +58,12 @@ def last(client, root=TEST):
     return client.get(root, CONNECTION, "Sequence")[1]
 
 
+def before(client, root=TEST):
+    """The number that the first event of the epoch follows."""
+    values = client.get_all(root, CONNECTION)
+    return values["Sequence"][1] - values["Counters"][1]["events"]
+
+
 def state(client, root=TEST):
     return client.get(root, CONNECTION, "State")[1]
 

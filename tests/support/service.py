@@ -4,6 +4,7 @@
 GUESTBUSD names the binary (default: build/service/guestbusd of this checkout). GUESTBUS_SANITIZED=1 says that
 it was built with sanitizers; ASAN_OPTIONS and UBSAN_OPTIONS reach it as they are."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -49,6 +50,7 @@ class Service:
             self.args += ["--config", str(file)]
         self.args += args
         self.env = env
+        self.state = self.home / "state"  # of all that run in that home
         self.wrap = wrap
         self.log = self.home / f"guestbusd{self.number}.log"
         self.process = None
@@ -57,8 +59,12 @@ class Service:
 
     def spawn(self):
         """Starts it without waiting for anything."""
+        self.state.mkdir(exist_ok=True)
+        with contextlib.suppress(PermissionError):
+            self.state.chmod(0o777)  # it may run as another user
+        env = {"STATE_DIRECTORY": str(self.state), **(self.env or {})}
         with self.log.open("wb") as log:
-            self.process = spawn(self.wrap(command(*self.args)), self.home, env=self.env, stdout=log, stderr=log)
+            self.process = spawn(self.wrap(command(*self.args)), self.home, env=env, stdout=log, stderr=log)
         return self
 
     def start(self, name=OURS):
@@ -103,6 +109,21 @@ class Service:
         assert not FAULTS.search(text), text[-8000:]
         assert result == 0, f"guestbusd {process.pid} ended with {result}: {text[-3000:]}"
         return took
+
+    def kill(self):
+        """Ends it without a chance to do anything."""
+        process, self.process = self.process, None
+        end(process, sig=signal.SIGKILL)
+        text = self.stderr()
+        assert not FAULTS.search(text), text[-8000:]
+
+    def restart(self, sig=signal.SIGTERM):
+        """Ends it, by SIGTERM or SIGKILL, and starts it again."""
+        if sig == signal.SIGKILL:
+            self.kill()
+        else:
+            self.stop(sig)
+        return self.start()
 
     def abandon(self):
         """Ends it in whatever state it is, for teardown after a failure."""

@@ -5,9 +5,12 @@
 #include "bus.h"
 #include "error.h"
 #include "members.h"
+#include "numbers.h"
+#include "post.h"
 #include "stream.h"
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 
 #define EPOCH "one"
 #define PATH  "/org/libvirt/Test/network/_1"
@@ -128,6 +131,60 @@ static void test_numbers(void)
         check_refused(stream, "two", 10, GUESTBUS_ERROR_GONE);
         check_refused(stream, "", 0, GUESTBUS_ERROR_GONE);
         stream_free(stream);
+}
+
+static gint64 clock_now(void)
+{
+        return 1000000;
+}
+
+/* Numbers go on from those of before; of these there is nothing to be had, whatever epoch they are said to
+ * be of. */
+static void test_it_goes_on(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 8, .events_bytes = 1 << 20};
+        g_autofree char *directory = g_dir_make_tmp("guestbus-stream-XXXXXX", NULL);
+        g_autofree char *file = g_build_filename(directory, "last-number", NULL);
+        Numbers *numbers = numbers_new(directory, clock_now, 20000);
+        Stream *stream = stream_new(bus, &limits, EPOCH), *next;
+
+        stream_number_from(stream, numbers);
+        g_assert_cmpuint(stream_sequence(stream), ==, 1000001);
+        check_read(stream, 0, 0, 1000002, 1000001, TRUE);
+        check_read(stream, 1000001, 0, 1000002, 1000001, TRUE);
+        check_refused(stream, EPOCH, 1000002, GUESTBUS_ERROR_INVALID_ARGS);
+        check_refused(stream, EPOCH, 1000000, GUESTBUS_ERROR_GONE);
+        check_refused(stream, EPOCH, 1, GUESTBUS_ERROR_GONE);
+
+        add(stream, 8);
+        check_read(stream, 0, 0, 1000002, 1000009, TRUE);
+        check_read(stream, 0, 2, 1000002, 1000003, FALSE);
+        check_read(stream, 1000001, 0, 1000002, 1000009, TRUE);
+        check_read(stream, 1000006, 2, 1000007, 1000008, FALSE);
+        check_refused(stream, EPOCH, 1000000, GUESTBUS_ERROR_GONE);
+        check_refused(stream, EPOCH, 1000010, GUESTBUS_ERROR_INVALID_ARGS);
+        g_assert_cmpuint(counter(stream, "events"), ==, 8);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 0);
+
+        add(stream, 1);
+        check_refused(stream, EPOCH, 0, GUESTBUS_ERROR_GONE);
+        check_refused(stream, EPOCH, 1000001, GUESTBUS_ERROR_GONE);
+        check_read(stream, 1000002, 0, 1000003, 1000010, TRUE);
+        g_assert_cmpuint(counter(stream, "events"), ==, 9);
+        g_assert_cmpuint(counter(stream, "events.forgotten"), ==, 1);
+
+        /* As that of another view of a caller's. */
+        next = stream_new(bus, &limits, "two");
+        stream_number_from(next, numbers);
+        g_assert_cmpuint(stream_sequence(next), ==, 1000011);
+        add(next, 1);
+        add(stream, 1);
+
+        stream_free(next);
+        stream_free(stream);
+        numbers_free(numbers);
+        g_assert_cmpint(g_unlink(file), ==, 0);
+        g_assert_cmpint(g_rmdir(directory), ==, 0);
 }
 
 static void test_too_late(void)
@@ -280,12 +337,14 @@ int main(int argc, char **argv)
 
         g_test_init(&argc, &argv, NULL);
         g_log_set_writer_func(count_warnings, NULL, NULL);
+        post_init();
         bus_daemon = g_test_dbus_new(G_TEST_DBUS_NONE);
         g_test_dbus_up(bus_daemon);
         bus = bus_new(BUS_SESSION, g_test_dbus_get_bus_address(bus_daemon), &bus_limits, &owner, NULL, NULL);
         g_assert_nonnull(bus);
 
         g_test_add_func("/stream/numbers", test_numbers);
+        g_test_add_func("/stream/it-goes-on", test_it_goes_on);
         g_test_add_func("/stream/too-late", test_too_late);
         g_test_add_func("/stream/none-kept", test_none_kept);
         g_test_add_func("/stream/bytes", test_bytes);
