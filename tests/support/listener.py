@@ -3,7 +3,7 @@
 one picture (GetManagedObjects) and from what was told since.
 
 Each checks what it hears while it listens: numbers without a hole and without a double, times that do not go
-back, signals that mean something."""
+back, signals that mean something. When the service leaves the bus and another comes, it begins anew."""
 
 import collections
 from xml.etree import ElementTree
@@ -18,10 +18,20 @@ INTERFACES = {"domain": "org.guestbus.Domain1", "network": "org.guestbus.Network
               "storagepool": "org.guestbus.StoragePool1"}
 MANAGER = "org.freedesktop.DBus.ObjectManager"
 GONE = "org.guestbus.Error.Gone"
-# A picture is made from memory, whatever libvirt does.
+# Of the service's name.
+OWNER = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.guestbus1'"
+AWAY = {f"org.freedesktop.DBus.Error.{name}" for name in ("ServiceUnknown", "NameHasNoOwner", "NoReply")}
+# A picture is made from memory, whatever libvirt does; at the start of the service it waits for libvirt, up to
+# open-timeout.
 AT_ONCE = 5 * PATIENCE
+AT_THE_START = 10 + AT_ONCE
 
 Event = collections.namedtuple("Event", "path kind sequence timestamp name details")
+
+
+def is_away(error):
+    """Whether a call failed because the service was not there, or left."""
+    return error.name in AWAY or error.message == "the service is stopping"
 
 
 def declared():
@@ -70,7 +80,7 @@ def among(path, roots):
 
 def picture(client, roots=None):
     """GetManagedObjects: {path: {interface: {property: value}}}, of some connections."""
-    objects, = client.call(ROOT, MANAGER, "GetManagedObjects", within=AT_ONCE)
+    objects, = client.call(ROOT, MANAGER, "GetManagedObjects", within=AT_THE_START)
     return {path: {name: values_of(name, properties) for name, properties in interfaces.items()}
             for path, interfaces in objects.items() if among(path, roots)}
 
@@ -94,13 +104,16 @@ class Listener:
         self.roots = roots
         self.client = None
         self.away = set()  # connections without libvirt
+        self.lost = False  # the service left, or another is there, or it did not answer
+        self.queue = []
 
     def come(self):
         """Opens a connection, asks for everything, and listens."""
         self.client = Client(self.bus.address)
+        self.queue = []
         for rule in self.RULES:
             self.client.match(rule)
-        self.begin()
+        self.begin_anew()
 
     def leave(self):
         """What happens from now on, it misses."""
@@ -121,16 +134,38 @@ class Listener:
 
     def read(self):
         """Takes what has arrived."""
-        if self.here:
-            self.client.drain()
-            for signal in self.arrived():
-                self.take(signal)
+        if not self.here:
+            return
+        self.client.drain()
+        self.queue = self.arrived()
+        while self.queue:
+            self.hear(self.queue.pop(0))
+        if self.lost:
+            self.begin_anew()
 
     def arrived(self):
-        """The service's signals so far; the bus has some of its own."""
-        signals, self.client.signals = self.client.signals, []
-        return [signal for signal in signals
-                if signal.path.startswith(ROOT) and among(self.subject(signal), self.roots)]
+        """What is not taken yet: the service's signals, and of the bus's own those about its name."""
+        signals, self.client.signals = [*self.queue, *self.client.signals], []
+        self.queue = []
+        return [signal for signal in signals if signal.member == "NameOwnerChanged"
+                or signal.path.startswith(ROOT) and among(self.subject(signal), self.roots)]
+
+    def hear(self, signal):
+        """What comes while the service is lost is older than what it begins anew with."""
+        if signal.member == "NameOwnerChanged":
+            self.lost = True
+        elif not self.lost:
+            self.take(signal)
+
+    def begin_anew(self):
+        """As soon as the service answers."""
+        self.lost = False
+        try:
+            self.begin()
+        except DBusError as error:
+            if not is_away(error):
+                raise
+            self.lost = True
 
     @staticmethod
     def subject(signal):
@@ -144,6 +179,7 @@ class Listener:
         return number
 
     def begin(self):
+        """Asks for all that it needs; DBusError when the service is not there."""
         raise NotImplementedError
 
     def take(self, signal):
@@ -156,34 +192,37 @@ class Listener:
 class EventListener(Listener):
     """Knows the stream of events. Away for a while, it asks for what it has missed."""
 
-    RULES = (f"type='signal',member='Event',path_namespace='{ROOT}'",)
+    RULES = (f"type='signal',member='Event',path_namespace='{ROOT}'", OWNER)
 
     def __init__(self, bus, name, batch=0, roots=None):
         super().__init__(bus, name, roots)
         self.batch = batch  # of GetEvents
-        self.objects = None
+        self.objects = {}
         self.epochs = {}
         self.numbers = {}
         self.times = collections.defaultdict(int)
         self.heard = collections.defaultdict(dict)  # {connection: {sequence: Event}}
+        self.count = collections.Counter()  # {connection: how many events}
         self.pictures = 0
         self.replayed = 0
 
     def begin(self):
         """What comes in before the answer may be part of it: then its number says so."""
-        if self.objects is None or not all([self.catch_up(connection) for connection in self.epochs]):
+        if not self.pictures or not all([self.catch_up(connection) for connection in self.epochs]):
             self.start_again()
         for signal in self.arrived():
-            event = Event(signal.path, *signal.body)
-            if event.sequence > self.numbers[connection_of(event.path)]:
-                self.apply(event)
+            if signal.member != "Event" or signal.body[1] > self.numbers.get(connection_of(signal.path), 0):
+                self.hear(signal)
 
     def start_again(self):
         found = self.look()
         connections = {path: interfaces[CONNECTION] for path, interfaces in found.items()
                        if CONNECTION in interfaces}
         epochs = {path: properties["Epoch"] for path, properties in connections.items()}
-        assert self.epochs in ({}, epochs), f"{self.name}: {self.epochs} became {epochs}"
+        for path in [path for path in epochs if epochs[path] != self.epochs.get(path)]:
+            if connections[path]["Sequence"] <= self.numbers.get(path, -1):
+                self.fail(f"{path} had {self.numbers[path]} before", connections[path])
+            self.times.pop(path, None)
         self.epochs = epochs
         self.numbers = {path: properties["Sequence"] for path, properties in connections.items()}
         self.objects = {path: dict(interfaces[interface_of(path)]) for path, interfaces in found.items()
@@ -230,6 +269,7 @@ class EventListener(Listener):
         self.numbers[connection] = event.sequence
         self.times[connection] = event.timestamp
         self.heard[connection][event.sequence] = event
+        self.count[connection] += 1
         if event.path == connection:
             self.of_connection(event)
         elif event.kind in ("added", "changed", "removed"):
@@ -240,6 +280,8 @@ class EventListener(Listener):
         if event.kind in ("opened", "closed"):
             if (event.kind == "opened") != (event.path in self.away):
                 self.fail(f"{event.path} was in that state", event)
+            if event.kind == "opened" and event.details["epoch"][1] != self.epochs[event.path]:
+                self.fail(f"the epoch was {self.epochs[event.path]}", event)
             (self.away.add if event.kind == "closed" else self.away.discard)(event.path)
 
     def fail(self, what, about):
@@ -277,7 +319,7 @@ class StandardListener(Listener):
 
     RULES = (f"type='signal',interface='{MANAGER}'",
              f"type='signal',interface='{PROPERTIES}',path_namespace='{ROOT}'",
-             f"type='signal',interface='{CONNECTION}',member='Resynced'")
+             f"type='signal',interface='{CONNECTION}',member='Resynced'", OWNER)
 
     def __init__(self, bus, name, roots=None):
         super().__init__(bus, name, roots)
@@ -285,9 +327,11 @@ class StandardListener(Listener):
         self.removals = collections.Counter()
 
     def begin(self):
-        """What came in before the answer is part of it."""
+        """What came in before the answer is part of it, but for that another service has come."""
         self.everything = lasting(self.look())
-        self.arrived()
+        for signal in self.arrived():
+            if signal.member == "NameOwnerChanged":
+                self.hear(signal)
 
     @property
     def objects(self):

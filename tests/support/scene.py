@@ -10,6 +10,7 @@ import time
 from .client import Client, DBusError
 from .listener import CONNECTION, EventListener, StandardListener, connection_of, lasting, picture
 from .process import PATIENCE, wait_until
+from .recipe import RecipeListener
 from .workload import object_path, truth
 from .workload_client import keeper
 
@@ -84,6 +85,8 @@ class Scene:
         self.standard = StandardListener(self.bus, "standard", ROOTS)
         self.returning = [self.event_listener("returning", batch=0),
                           self.event_listener("returning by sevens", batch=7)]
+        self.literal = [RecipeListener(self.bus, f"by the rules{also}", ROOTS, looks)
+                        for also, looks in ((" alone", False), (", and the name", True))]
         self.newcomers = []
         self.sleeper = self.event_listener("sleeper")
         for listener in (*self.listeners(), self.sleeper):
@@ -97,7 +100,7 @@ class Scene:
         return EventListener(self.bus, name, batch, ROOTS)
 
     def listeners(self):
-        return [self.witness, self.standard, *self.returning, *self.newcomers]
+        return [self.witness, self.standard, *self.literal, *self.returning, *self.newcomers]
 
     def close(self):
         for listener in self.listeners():
@@ -256,8 +259,9 @@ class Scene:
     def take_stock(self):
         """Counts what the witness has heard since the last time."""
         for root in ROOTS:
-            for number in range(self.counted[root] + 1, self.witness.numbers[root] + 1):
-                event = self.witness.heard[root][number]
+            for number, event in self.witness.heard[root].items():
+                if number <= self.counted[root]:
+                    continue
                 self.removed[event.path] += event.kind == "removed"
                 self.failed[event.path] += failed(event)
             self.counted[root] = self.witness.numbers[root]
@@ -287,7 +291,7 @@ class Scene:
                          if event.path in (path, connection_of(path)))
 
     def report(self):
-        last = {root.rpartition("/")[2]: self.witness.numbers[root] for root in ROOTS}
+        last = {root.rpartition("/")[2]: self.witness.count[root] for root in ROOTS}
         replayed = sum(listener.replayed for listener in self.returning)
         pictures = sum(listener.pictures for listener in self.returning)
         return (f"{self.load.done} operations {self.load.outcomes()}, {self.kills} kills, "

@@ -70,6 +70,10 @@ class Service:
     def start(self, name=OURS):
         """Starts it and waits until it owns `name`, and until org.libvirt has an owner, be it another."""
         self.spawn()
+        return self.wait_ready(name)
+
+    def wait_ready(self, name=OURS):
+        """The rest of start(), after spawn()."""
         with Client(self.bus.address) as client:
             wait_until(lambda: self.ended() or self.ready(client, name), 10 * PATIENCE,
                        lambda: f"{name} owned; {self.stderr()}")

@@ -219,7 +219,7 @@ class Soak(Scene):
         return {"ping ms": round(1000 * slowest, 1), "operations": self.load.done, "kills": self.kills,
                 "stops": self.stops, "rounds": self.rounds, "flood calls": self.flood.sent,
                 "random calls": self.fuzz.sent,
-                "events": sum(self.witness.numbers[root] for root in ROOTS)}
+                "events": sum(self.witness.count[root] for root in ROOTS)}
 
 
 def forget(listener):
