@@ -3,14 +3,19 @@
 here."""
 
 import re
+import signal
 import subprocess
 import textwrap
 
 import pytest
 
 from support.client import DOMAIN, Client
+from support.listener import MANAGER, ROOT
+from support.native import XML, filled, number_of
+from support.native import plain  # noqa: F401 (fixture)
 from support.process import PATIENCE, end, spawn, wait_until
 from support.service import CHECKOUT, wait_connected
+from support.workload import object_path
 
 TEST_DOMAIN = "/org/libvirt/Test/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"
 
@@ -47,30 +52,88 @@ def test_example(example, one_bus, run_service, home):
     assert printed.splitlines()[0] == TEST_DOMAIN
 
 
+class Listener:
+    """An example that runs until it is ended, and what it prints."""
+
+    def __init__(self, example, bus, home):
+        self.log = home / "listener.log"
+        # One command is the process itself; a script of several lines is read by it and has none below.
+        with self.log.open("wb") as output:
+            self.process = run_example("exec " + example, bus, home, stdout=output, stderr=subprocess.STDOUT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        end(self.process)
+
+    def printed(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def lines(self):
+        return self.printed().splitlines()
+
+    def heard(self, client, after=0):
+        """Has a guest paused, and says whether it printed that."""
+        client.call(TEST_DOMAIN, DOMAIN, "Suspend")
+        client.call(TEST_DOMAIN, DOMAIN, "Resume")
+        # What an example lists at first names it once.
+        return any(PAUSED.match(words) for words in self.printed()[after:].split(TEST_DOMAIN)[2:])
+
+
 @pytest.mark.parametrize("example", LISTENING, ids=title)
 def test_listening(example, one_bus, run_service, home):
-    run_service(one_bus)
-    log = home / "listener.log"
-    # One command is the process itself; a script of several lines is read by it and has none below.
-    with log.open("wb") as output:
-        listener = run_example("exec " + example, one_bus, home, stdout=output, stderr=subprocess.STDOUT)
+    """It hears what happens, also after a restart of the service, and takes that for nothing else."""
+    service = run_service(one_bus)
+    with Listener(example, one_bus, home) as listener, Client(one_bus.address) as client:
+        for sig in (None, signal.SIGTERM, signal.SIGKILL):
+            if sig:
+                service.restart(sig)
+            wait_connected(client)
+            mark = len(listener.printed())
+            wait_until(lambda: listener.heard(client, mark), 30 * PATIENCE, listener.printed)  # noqa: B023
+        assert " is gone" not in listener.printed() and "Traceback" not in listener.printed()
 
-    with Client(one_bus.address) as client:
-        wait_connected(client)
 
-        def printed():
-            return log.read_text(encoding="utf-8", errors="replace")
+def define(plain, name):
+    plain.defineXML(filled(XML, name))
+    return object_path("/org/libvirt/Test", "domain", number_of(name))
 
-        def heard():
-            client.call(TEST_DOMAIN, DOMAIN, "Suspend")
-            client.call(TEST_DOMAIN, DOMAIN, "Resume")
-            # What an example lists at first names it once.
-            return any(PAUSED.match(words) for words in printed().split(TEST_DOMAIN)[2:])
 
-        try:
-            wait_until(heard, 30 * PATIENCE, printed)
-        finally:
-            end(listener)
+def test_a_picture_over_restarts(one_bus, libvirtd, plain, run_service, home):
+    """GLib's: after a restart it prints what has changed meanwhile, and nothing else."""
+    example, = [example for example in LISTENING if "ObjectManagerClient" in example]
+    stays, goes, changes, waits = [define(plain, name) for name in ("stays", "goes", "changes", "waits")]
+    service = run_service(one_bus, {"Test": libvirtd.test_uri})
+    with Listener(example, one_bus, home) as listener, Client(one_bus.address) as client:
+        wait_until(lambda: len(listener.lines()) == 5, 30 * PATIENCE, listener.printed)
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            mark = len(listener.lines())
+            service.restart(sig)
+            wait_connected(client)
+            plain.lookupByName("changes").create()
+            wait_until(lambda: len(listener.lines()) > mark, 30 * PATIENCE, listener.printed)  # noqa: B023
+            plain.lookupByName("changes").destroy()
+            wait_until(lambda: len(listener.lines()) > mark + 1, 30 * PATIENCE, listener.printed)  # noqa: B023
+            assert listener.lines()[mark:] == [f"{changes} changes {state}" for state in ("running", "shutoff")]
+
+        mark = len(listener.lines())
+        service.kill()
+        plain.lookupByName("goes").undefine()
+        plain.lookupByName("changes").create()
+        service.start()
+        wait_until(lambda: len(listener.lines()) == mark + 2, 30 * PATIENCE, listener.printed)
+        assert sorted(listener.lines()[mark:]) == sorted([f"{changes} changes running", f"{goes} is gone"])
+
+        # That libvirt cannot be asked does not mean that a guest is gone; that it has another list does.
+        mark = len(listener.lines())
+        libvirtd.stop()
+        service.restart(signal.SIGKILL)
+        assert TEST_DOMAIN not in client.call(ROOT, MANAGER, "GetManagedObjects")[0]
+        assert len(listener.lines()) == mark
+        libvirtd.start()
+        wait_until(lambda: len(listener.lines()) == mark + 3, 30 * PATIENCE, listener.printed)
+        assert sorted(listener.lines()[mark:]) == sorted(f"{path} is gone" for path in (stays, changes, waits))
 
 
 def test_what_can_be_set_of_tests_is_named():
