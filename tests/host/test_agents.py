@@ -123,8 +123,8 @@ def opened(uri):
 @pytest.fixture
 def client(one_bus, reaper, libvirtd, run_service, connect):
     """Hears every signal of the service."""
-    service = run_service(one_bus, {"QEMU": libvirtd.uri, "Test": libvirtd.test_uri})
-    client = connect(service.bus)
+    client = connect(one_bus)
+    client.service = run_service(one_bus, {"QEMU": libvirtd.uri, "Test": libvirtd.test_uri})
     for name in ("QEMU", "Test"):
         wait_connected(client, name)
     return client.match()
@@ -255,6 +255,35 @@ def test_a_reboot_is_no_stop(libvirtd, client, agents):
         reboot(domain, client, agents)
         domain.destroy()
         agents.wait_told(number, "shutoff", "running", "shutoff")
+    agents.agree()
+
+
+def test_a_restart_of_the_service(libvirtd, client, agents):
+    """What happens meanwhile is learned, and the restart itself is nothing; one while a stop settles, too."""
+    number, xml = guest_xml("rebooted")
+    with opened(libvirtd.uri) as connection, opened(libvirtd.test_uri) as plain:
+        domain = connection.defineXML(xml)
+        other, = plain.listAllDomains()
+        expected, steady = ["shutoff"], ["running"]
+        agents.wait_told(number, *expected)
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            domain.create()
+            expected.append("running")
+            agents.wait_told(number, *expected)
+            domain.destroy()
+            agents.wait_off(object_path(QEMU, "domain", number))
+            client.service.restart(sig)
+            expected.append("shutoff")
+            agents.wait_told(number, *expected)
+            agents.wait_told(other.UUIDString(), *steady)
+            client.service.stop()
+            other.suspend()
+            client.service.start()
+            agents.wait_told(other.UUIDString(), *steady, "paused")
+            other.resume()
+            steady += ["paused", "running"]
+            agents.wait_told(other.UUIDString(), *steady)
+        domain.undefine()
     agents.agree()
 
 

@@ -6,8 +6,8 @@ import time
 from signal import SIGHUP
 
 from . import host
-from .client import Client, body_of, field
-from .listener import ROOT, interface_of, picture
+from .client import Client, DBusError, body_of, field
+from .listener import CONNECTION, OWNER, ROOT, connection_of, interface_of, is_away, picture
 
 DOMAIN = "org.guestbus.Domain1"
 UNKNOWN = "org.freedesktop.DBus.Error.UnknownObject"
@@ -21,20 +21,45 @@ def number_of(path):
 
 class BusAgent:
     """Knows power states from lifecycle events. `told` is what it told its cloud, as (UUID, state), `states`
-    what is true by that. A guest that is off counts as off when it has been so for `settle` seconds."""
+    what is true by that. A guest that is off counts as off when it has been so for `settle` seconds. It begins
+    anew with each service that comes."""
 
     def __init__(self, bus, settle):
         self.settle = settle
         self.client = Client(bus.address).match(f"type='signal',member='Event',path_namespace='{ROOT}'")
+        self.client.match(OWNER)
         self.states = {}
         self.told = []
         self.there = set()
         self.doubts = {}  # {path: the number of the event that cannot be trusted}
         self.off = {}
-        for path, interfaces in picture(self.client).items():
-            if DOMAIN in interfaces:
-                self.there.add(path)
-                self.tell(path, interfaces[DOMAIN]["State"])
+        self.unsure = set()  # connections whose guests could not be seen
+        self.lost = False
+        self.begin(self.tell)
+
+    def begin(self, learn):
+        """What is, whatever was told before. Where libvirt is away, guests are not gone."""
+        found = picture(self.client)
+        self.client.signals = [signal for signal in self.client.signals if signal.member == "NameOwnerChanged"]
+        self.lost = False
+        self.doubts.clear()
+        self.off.clear()
+        self.unsure = {path for path, interfaces in found.items()
+                       if CONNECTION in interfaces and interfaces[CONNECTION]["State"] != "connected"}
+        states = {path: interfaces[DOMAIN]["State"] for path, interfaces in found.items() if DOMAIN in interfaces}
+        for path in [path for path in self.there - states.keys() if connection_of(path) not in self.unsure]:
+            self.there.discard(path)
+            self.tell(path, "gone")
+        for path, state in states.items():
+            self.there.add(path)
+            learn(path, state)
+
+    def begin_anew(self):
+        try:
+            self.begin(self.learn)
+        except DBusError as error:
+            if not is_away(error):
+                raise
 
     def close(self):
         self.client.close()
@@ -44,9 +69,13 @@ class BusAgent:
         self.client.drain()
         signals, self.client.signals = self.client.signals, []
         for signal in signals:
-            if interface_of(signal.path) == DOMAIN:
+            if signal.member == "NameOwnerChanged" or signal.path in self.unsure and signal.body[0] == "resynced":
+                self.lost = True
+            elif interface_of(signal.path) == DOMAIN:
                 kind, number, _, _, details = signal.body
                 self.handle(signal.path, kind, number, {name: value for name, (_, value) in details.items()})
+        if self.lost:
+            self.begin_anew()
         self.settled()
 
     def handle(self, path, kind, number, details):
@@ -109,15 +138,22 @@ class WaitingAgent(BusAgent):
         replies, self.client.replies = self.client.replies, []
         for reply in replies:
             path = waiting.get(field(reply, "reply_serial"))
-            if path:
-                self.tell(path, self.outcome(reply))
+            outcome = path and self.outcome(reply)
+            if outcome:
+                self.tell(path, outcome)
 
     @staticmethod
     def outcome(reply):
-        """An object that is not there any more is gone."""
-        if field(reply, "error_name") == UNKNOWN:
-            return "gone"
-        return body_of(reply)[0]
+        """An object that is not there any more is gone. A service that has left says nothing; the next one is
+        asked again."""
+        try:
+            return body_of(reply)[0]
+        except DBusError as error:
+            if error.name == UNKNOWN:
+                return "gone"
+            if is_away(error):
+                return None
+            raise
 
 
 class CallbackAgent(host.Watcher):
