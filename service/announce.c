@@ -49,7 +49,6 @@ static guint64 last_round(const Announcer *announcer)
 /* What a comparison came upon is told, or turned out to be an event's. */
 static void release(Announcer *announcer, Pending *pending)
 {
-        pending->found = FALSE;
         if (!pending->awaited)
                 return;
 
@@ -74,6 +73,7 @@ static void finish(Announcer *announcer, Pending *pending, gboolean told)
 {
         pending->deadline = 0;
         pending->overdue = FALSE;
+        pending->found = FALSE;
         release(announcer, pending);
         pending_unpark(pending);
         publish_untold(&announcer->publisher, pending);
@@ -110,13 +110,14 @@ static void await(Announcer *announcer, Pending *pending)
         if (!pending->awaited)
                 announcer->awaited++;
         pending->awaited = TRUE;
+        set_deadline(announcer, pending);
 }
 
 /* Keeps the answer until libvirt has told how it came to that. */
 static void park(Announcer *announcer, Step *step)
 {
         Pending *pending = pending_get(announcer->pending, step->kind, step->uuid);
-        if (step->found)
+        if (announcer->comparing)
                 await(announcer, pending);
         pending->found = step->found;
         pending_park(pending, step->answer);
@@ -225,8 +226,8 @@ void announcer_answer(Announcer *announcer, Answer *answer)
         }
 
         if (is_old(announcer, &step)) {
-                /* An object that is there is in the picture, or there is none yet. */
-                if (announcer->comparing && !step.item && answer->present)
+                /* A comparison has not seen it before it is asked about again. */
+                if (announcer->comparing)
                         await(announcer, step.pending);
                 return;
         }
@@ -313,8 +314,8 @@ static void expire(Announcer *announcer, Pending *pending)
         } else {
                 /* It is asked about: the answer is shown as soon as it is there. */
                 publish_untold(&announcer->publisher, pending);
-                pending->overdue = pending->is_parked || pending->waiters;
-                if (pending->waiters)
+                pending->overdue = pending->is_parked || pending->waiters || pending->awaited;
+                if (pending->waiters || pending->awaited)
                         set_deadline(announcer, pending);
         }
 }
@@ -390,8 +391,7 @@ void announcer_event(Announcer *announcer, const Event *event)
         }
 
         pending = note(announcer, event->kind, event->uuid);
-        if (item)
-                release(announcer, pending);
+        pending->found = FALSE;
         if (event->lifecycle >= 0 && pending_is_late(pending, event)) {
                 ask(announcer, event, item != NULL);
                 return;

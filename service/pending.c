@@ -240,8 +240,8 @@ void pending_settle(PendingTable *table, Pending *pending, guint64 round)
 {
         gboolean late = pending->n_late > 0 && g_get_monotonic_time() <= pending->late_until;
 
-        if (pending->round >= round || pending->held.length > 0 || pending->is_parked || late ||
-            pending->doubts || pending->waiters || pending_has_changed(pending))
+        if (pending->round >= round || pending->held.length > 0 || pending->is_parked || pending->awaited ||
+            late || pending->doubts || pending->waiters || pending_has_changed(pending))
                 return;
 
         g_hash_table_remove(table->records, pending);
