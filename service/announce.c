@@ -393,6 +393,8 @@ void announcer_event(Announcer *announcer, const Event *event)
         pending = note(announcer, event->kind, event->uuid);
         pending->found = FALSE;
         if (event->lifecycle >= 0 && pending_is_late(pending, event)) {
+                if (item && event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STARTED)
+                        publish_started(&announcer->publisher, item, pending, event);
                 ask(announcer, event, item != NULL);
                 return;
         }

@@ -8,11 +8,16 @@
 
 #include <string.h>
 
-/* libvirt tells that a transient domain has stopped before it forgets it, and nothing when it does. */
+/* libvirt tells that a transient domain has stopped before it forgets it, and nothing when it does; nor does
+ * it tell that a start has failed. */
 static gboolean is_passing(const Item *item)
 {
-        return item && item->kind == &kind_domain && !item_boolean(item, DOMAIN1_ACTIVE) &&
-               !item_boolean(item, DOMAIN1_PERSISTENT);
+        if (!item || item->kind != &kind_domain)
+                return FALSE;
+
+        return item_boolean(item, DOMAIN1_ACTIVE)
+                       ? strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") == 0
+                       : !item_boolean(item, DOMAIN1_PERSISTENT);
 }
 
 static unsigned rank(const Mirror *mirror, const Answer *answer)

@@ -283,7 +283,11 @@ void inventory_failed(Inventory *inventory, const GError *error)
 
 void inventory_event(Inventory *inventory, const Event *event)
 {
-        if (!inventory->stopped && kind_is_mirrored(event->kind))
+        /* At the end there is nothing more that could be asked, and the numbers of another start follow. */
+        if (inventory->stopped)
+                return;
+
+        if (kind_is_mirrored(event->kind))
                 announcer_event(inventory->announcer, event);
         else
                 stream_add(inventory->stream, event->kind, event->path, event->word, event->name,

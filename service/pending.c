@@ -175,6 +175,38 @@ static gboolean is_repeatable(const Event *event)
                event->detail != VIR_DOMAIN_EVENT_DEFINED_RENAMED;
 }
 
+static gboolean is_definition(int event)
+{
+        return event == VIR_DOMAIN_EVENT_DEFINED || event == VIR_DOMAIN_EVENT_UNDEFINED;
+}
+
+static int stopped_event(const Pending *pending)
+{
+        return pending->kind == &kind_domain ? (int)VIR_DOMAIN_EVENT_STOPPED : (int)VIR_NETWORK_EVENT_STOPPED;
+}
+
+/* Takes the event out, and those of the same life before it, which do not come any more: libvirt keeps their
+ * order. It may define and undefine the object at any time meanwhile. */
+static void drop_late(Pending *pending, unsigned place)
+{
+        gboolean definition = is_definition(pending->late[place]);
+        unsigned stay = 0;
+
+        for (unsigned i = 0; i < pending->n_late; i++)
+                if (definition ? i != place : i > place || is_definition(pending->late[i]))
+                        pending->late[stay++] = pending->late[i];
+        pending->n_late = stay;
+}
+
+static gboolean is_stop_late(const Pending *pending)
+{
+        for (unsigned i = 0; i < pending->n_late; i++)
+                if (!is_definition(pending->late[i]))
+                        return pending->late[i] == stopped_event(pending);
+
+        return FALSE;
+}
+
 gboolean pending_is_late(Pending *pending, const Event *event)
 {
         gboolean expired = g_get_monotonic_time() > pending->late_until;
@@ -183,11 +215,15 @@ gboolean pending_is_late(Pending *pending, const Event *event)
                 if (pending->late[i] != event->lifecycle)
                         continue;
 
-                /* libvirt keeps its order: what stood before this one does not come any more. */
-                pending->n_late -= i + 1;
-                memmove(pending->late, &pending->late[i + 1], pending->n_late * sizeof *pending->late);
+                drop_late(pending, i);
                 return TRUE;
         }
+
+        /* What comes before a stop that was told happened before it: a guest shut down first, or was paused.
+         */
+        if (!expired && is_stop_late(pending) && !is_definition(event->lifecycle) &&
+            event->lifecycle != VIR_DOMAIN_EVENT_STARTED)
+                return TRUE;
 
         pending->n_late = 0;
         return FALSE;

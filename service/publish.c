@@ -175,6 +175,18 @@ void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pe
                 waits_disturb(publisher->waits, item->leaf);
 }
 
+void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+{
+        const char *name = item_string(item, DOMAIN1_NAME);
+
+        if (strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") != 0)
+                return;
+
+        pending->n_late = 0;
+        tell_event(publisher->stream, item, name, VIR_DOMAIN_EVENT_RESUMED);
+        take_over(publisher, item, pending, event);
+}
+
 /* States that were told with doubt: @state is what libvirt says, NULL that the domain is gone. */
 static void tell_doubts(const Publisher *publisher, const Item *item, Pending *pending, GVariant *state,
                         GVariant *reason)

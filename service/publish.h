@@ -53,6 +53,9 @@ guint64 publish_event(const Publisher *publisher, const Event *event);
 /* Tells @event of the lifecycle of @item, and has the mirror show what it says. */
 void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event);
 
+/* The start of a domain, which was told in libvirt's place when it was under way, is complete: it runs. */
+void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event);
+
 /* Announces an object that libvirt told of, but was not asked about, or is gone already: as far as events say
  * what it is. Returns it. */
 const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale);

@@ -61,9 +61,7 @@ static void add(Steps *steps, int event)
 /* A started domain runs, unless it is somewhere else already. */
 static void add_start(Steps *steps, const Status *after)
 {
-        /* libvirt tells of the start when it is complete. */
-        if (!after->starting)
-                add(steps, VIR_DOMAIN_EVENT_STARTED);
+        add(steps, VIR_DOMAIN_EVENT_STARTED);
         if (steps->kind == &kind_domain && strcmp(told_state(after->state), "running") != 0)
                 add(steps, event_to(after->state));
 }
@@ -84,8 +82,6 @@ static void add_life(Steps *steps, const Status *before, const Status *after)
         if (was && (!is || again))
                 add(steps, stopped_event(steps->kind));
         if (is && (!was || again))
-                add_start(steps, after);
-        else if (was && is && before->starting && !after->starting)
                 add_start(steps, after);
         else if (was && is && strcmp(told_state(before->state), told_state(after->state)) != 0)
                 add(steps, event_to(after->state));
@@ -126,7 +122,7 @@ unsigned reconcile_event(const Kind *kind, const Status *status, const Event *ev
         Steps steps = {.kind = kind, .events = events};
         gboolean active = reconcile_is_active(status->state);
 
-        if (is_start(kind, event) && active && !status->starting)
+        if (is_start(kind, event) && active)
                 add(&steps, stopped_event(kind));
         else if (event->lifecycle == stopped_event(kind) && !active)
                 add(&steps, VIR_DOMAIN_EVENT_STARTED);
@@ -149,6 +145,5 @@ void reconcile_apply(const Kind *kind, Status *status, const Event *event)
                 return;
 
         status->state = state;
-        status->starting = FALSE;
         status->id = reconcile_is_active(state) ? event->id : 0;
 }

@@ -13,7 +13,6 @@
 typedef struct Status {
         gboolean present;  /* all else counts only then */
         const char *state; /* of a domain: its State; of others: "active" or "inactive" */
-        gboolean starting; /* a domain that is paused because it is being started */
         gboolean persistent;
         guint32 id; /* of an active domain; 0: not known */
         const char *name;

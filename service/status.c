@@ -6,8 +6,6 @@
 
 #include "members.h"
 
-#include <string.h>
-
 static const char *string_of(GVariant *const *values, const Item *item, unsigned slot)
 {
         GVariant *value = values && values[slot] ? values[slot] : item ? item->values[slot] : NULL;
@@ -53,7 +51,6 @@ Status status_of(const Kind *kind, GVariant *const *values, const Item *item)
 
         if (kind == &kind_domain) {
                 status.state = domain_state(values, item);
-                status.starting = strcmp(string_of(values, item, DOMAIN1_STATE_REASON), "starting-up") == 0;
                 status.id = id_of(values, item);
         } else {
                 status.state = boolean_of(values, item, slots->active) ? "active" : "inactive";

@@ -53,6 +53,14 @@ static void test_late(void)
         g_assert_true(is_late(VIR_DOMAIN_EVENT_STARTED, 0));
         g_assert_false(is_late(VIR_DOMAIN_EVENT_STOPPED, 0));
 
+        /* What led to a stop that was told is not told after it. */
+        expect(VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_UNDEFINED);
+        g_assert_true(is_late(VIR_DOMAIN_EVENT_SHUTDOWN, 0));
+        g_assert_true(is_late(VIR_DOMAIN_EVENT_UNDEFINED, 0));
+        g_assert_true(is_late(VIR_DOMAIN_EVENT_SUSPENDED, 0));
+        g_assert_true(is_late(VIR_DOMAIN_EVENT_STOPPED, 0));
+        g_assert_false(is_late(VIR_DOMAIN_EVENT_SUSPENDED, 0));
+
         /* Something else has happened: a stop that comes after it is another one. */
         expect(VIR_DOMAIN_EVENT_STOPPED, -1);
         g_assert_false(is_late(VIR_DOMAIN_EVENT_STARTED, 0));
