@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 
+from . import ring
 from .client import CONNECT, PROPERTIES, Client, DBusError
 from .process import PATIENCE, descriptors, end, spawn, status, switches, wait_until
 
@@ -54,6 +55,7 @@ class Service:
         self.wrap = wrap
         self.log = self.home / f"guestbusd{self.number}.log"
         self.process = None
+        self.unread = None  # why its events are not read at its end, where that makes no sense
 
     # Life
 
@@ -92,11 +94,13 @@ class Service:
     def ended(self):
         return self.process.poll() is not None
 
-    def stop(self, sig=signal.SIGTERM, within=ENDS_WITHIN * PATIENCE):
+    def stop(self, sig=signal.SIGTERM, within=ENDS_WITHIN * PATIENCE, read=True):
         """Ends it: within the time named, with exit status 0, without a fault in what it wrote. Returns the
-        seconds that it took. What already ended must have ended well."""
+        seconds that it took. What already ended must have ended well. With @read its events are read before."""
         if self.process is None:
             return 0.0
+        if read:
+            self.check_events()
         began = time.monotonic()
         if not self.ended():
             self.process.send_signal(sig)
@@ -122,12 +126,19 @@ class Service:
         assert not FAULTS.search(text), text[-8000:]
 
     def restart(self, sig=signal.SIGTERM):
-        """Ends it, by SIGTERM or SIGKILL, and starts it again."""
+        """Ends it at once, by SIGTERM or SIGKILL, and starts it again: on the same bus, with the same command line,
+        files and directories."""
         if sig == signal.SIGKILL:
             self.kill()
         else:
-            self.stop(sig)
+            self.stop(sig, read=False)
         return self.start()
+
+    def check_events(self):
+        """The events that it keeps follow the grammar. Where there is no bus any more it is asked nothing, nor where
+        it never got its name; a test in which it cannot answer says so in `unread`."""
+        if self.unread is None and not self.ended() and self.bus.process.poll() is None:
+            ring.check(self.bus.address, self.pid)
 
     def abandon(self):
         """Ends it in whatever state it is, for teardown after a failure."""
