@@ -100,6 +100,12 @@ def joined(grammar, number):
     return number + 7
 
 
+def signals(grammar, number):
+    """The listener hears all signals."""
+    grammar.signals = True
+    return number
+
+
 OPENED = event(ROOT, "opened")
 CLOSED = event(ROOT, "closed")
 RESYNCED = event(ROOT, "resynced")
@@ -138,9 +144,10 @@ LEGAL = {
                            life("stopped", NET), changed(NET, Active=False), removed(NET),
                            added("active", POOL), event(POOL, "refresh"), life("stopped", POOL), removed(POOL)],
     "devices have no beginning": [event(DEVICE, "lifecycle", {"event": "created"}), event(DEVICE, "update")],
-    "signals beside events": [interfaces("Added"), added("running"), life("suspended"), properties(State="paused"),
+    "signals beside events": [signals, interfaces("Added"), added("running"), life("suspended"), properties(State="paused"),
                               changed(State="paused"), STOPPED, interfaces("Removed"), removed(),
                               interfaces("Added"), properties(State="running"), added("running")],
+    "removed just after": [signals, interfaces("Added"), added(), interfaces("Removed"), removed()],
     "a picture of what is": [*RUNS, added("active", NET), picture((GUEST, "running"), (NET, "active"))],
     "a picture of what was when it was asked for": [*RUNS, picture((GUEST, "running"), older=[STOPPED])],
     "a picture of what became of it meanwhile": [*RUNS, picture((GUEST, "shutoff"), older=[STOPPED])],
@@ -207,6 +214,8 @@ BROKEN = {
         *RUNS, life("suspended"), STOPPED, picture((GUEST, "paused"), older=[life("started")])]),
     "a picture of an active pool": ("picture-old", [added("active", POOL), life("stopped", POOL),
                                                     picture((POOL, "active"))]),
+    "added without a signal": ("unpaired", [signals, added()]),
+    "removed without a signal": ("unpaired", [signals, interfaces("Added"), added(), removed()]),
     "a picture of events that did not come": ("picture-number", [OPENED, picture(above=1)]),
 }
 

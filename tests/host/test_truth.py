@@ -17,6 +17,7 @@ pytestmark = pytest.mark.long
 
 OPERATIONS = int(os.environ.get("GUESTBUS_TRUTH", "400"))
 KILLS = 6 if OPERATIONS == 400 else OPERATIONS // 100
+RESTARTS = OPERATIONS // 50
 SEED = os.environ.get("GUESTBUS_SEED", "1")
 # Fewer than happen in the whole run, more than in most absences.
 EVENTS_KEPT = 200
@@ -37,7 +38,8 @@ def scene(one_bus, libvirtd, load, run_service, connect):
     for name in ("QEMU", "Test"):
         wait_connected(connect(one_bus), name)
     dice = random.Random(f"{SEED} scene")
-    scene = Scene(libvirtd, service, load, dice, sorted(dice.sample(range(OPERATIONS), KILLS)))
+    scene = Scene(libvirtd, service, load, dice, sorted(dice.sample(range(OPERATIONS), KILLS)),
+                  sorted(dice.sample(range(OPERATIONS), RESTARTS)))
     yield scene
     scene.close()
 
@@ -51,5 +53,6 @@ def test_the_bus_says_what_libvirt_says(scene, capsys):
         scene.quiet()
     scene.wake()
     scene.check_history()
+    scene.check_grammar()
     with capsys.disabled():
         print(f"\nseed {SEED}: {scene.report()}, {time.monotonic() - began:.0f} s")

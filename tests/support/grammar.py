@@ -19,6 +19,7 @@ picture-over   a picture has nothing of which `removed` was heard before it was 
 picture-lacks  a picture has all of which `added` was heard, and no `removed` until it came
 picture-old    a picture has no state older than the one that was told before it was asked for
 picture-number a picture's number is not above that of the last event heard before it
+unpaired       `added` and `removed` come just after InterfacesAdded and InterfacesRemoved of the same object
 """
 
 import collections
@@ -114,6 +115,7 @@ class Thing:
         self.last = None  # of started and stopped, the word that came last
         self.shown = {}
         self.signalled = False  # InterfacesAdded was heard, `added` not yet
+        self.leaving = False  # InterfacesRemoved was heard, `removed` not yet
         self.gone = False  # it was there
         self.history = collections.deque(maxlen=KEPT)
 
@@ -147,11 +149,13 @@ class Stream:
 
 
 class Grammar:
-    """Reads what one listener hears. `whole` says that it has heard everything from the start of the service on.
-    With `collect` violations are noted in `violations` alone; otherwise the first one is raised."""
+    """Reads what one listener hears. `whole` says that it has heard everything from the start of the service on,
+    `signals` that it hears those of properties and objects beside events. With `collect` violations are noted in
+    `violations` alone; otherwise the first one is raised."""
 
-    def __init__(self, name="a listener", whole=False, collect=False):
+    def __init__(self, name="a listener", whole=False, signals=False, collect=False):
         self.name = name
+        self.signals = signals
         self.whole = whole
         self.collect = collect
         self.violations = []
@@ -286,6 +290,7 @@ class Grammar:
     def added(self, path, thing, details):
         if thing.here.now:
             self.fail("added-twice", path, "added, and was there")
+        self.pair(path, thing.signalled, "added")
         thing.here.to(self.time, True)
         thing.signalled = False
         thing.shown = dict(details)
@@ -296,11 +301,17 @@ class Grammar:
         told = thing.told.now
         if thing.here.now is not False and told not in (None, STARTING, *OFF):
             self.fail("removed-active", path, f"removed, and was told to be {told}")
+        self.pair(path, thing.leaving, "removed")
         thing.here.to(self.time, False)
         thing.told.to(self.time, None)
+        thing.leaving = False
         thing.gone = True
         thing.last = None
         thing.doubted = False
+
+    def pair(self, path, signalled, kind):
+        if self.signals and not signalled:
+            self.fail("unpaired", path, f"{kind}, and no signal of its interfaces")
 
     def tell(self, thing, state, doubted=False):
         thing.told.to(self.time, state)
@@ -353,6 +364,7 @@ class Grammar:
         if not added and thing.here.now is False and not thing.signalled:
             self.fail("after-removed", path, "InterfacesRemoved of what is not there")
         thing.signalled = added
+        thing.leaving = not added
 
     # Pictures
 

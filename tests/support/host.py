@@ -154,10 +154,10 @@ class Libvirtd:
         return sum(row[-1] in (self.socket, f"{self.socket}-ro") and row[5] == "03" for row in rows)
 
     def qemus(self):
-        """pids of its guests."""
+        """pids of its guests. A guest that is being started has a file without one for a moment."""
         found = (self.root / "runtime" / "libvirt" / "qemu" / "run").glob("*.pid")
-        pids = [int(path.read_text()) for path in found if path.name != "driver.pid"]
-        return [pid for pid in pids if alive(pid)]
+        pids = [read(path).strip() for path in found if path.name != "driver.pid"]
+        return [int(pid) for pid in pids if pid and alive(int(pid))]
 
 
 class SystemLibvirtd(Libvirtd):

@@ -9,6 +9,7 @@ import collections
 from xml.etree import ElementTree
 
 from .client import PROPERTIES, Client, DBusError
+from .grammar import Grammar
 from .process import PATIENCE
 from .service import CHECKOUT
 
@@ -80,7 +81,10 @@ def among(path, roots):
 
 def picture(client, roots=None):
     """GetManagedObjects: {path: {interface: {property: value}}}, of some connections."""
-    objects, = client.call(ROOT, MANAGER, "GetManagedObjects", within=AT_THE_START)
+    if isinstance(client, Ear):
+        objects = client.picture()
+    else:
+        objects, = client.call(ROOT, MANAGER, "GetManagedObjects", within=AT_THE_START)
     return {path: {name: values_of(name, properties) for name, properties in interfaces.items()}
             for path, interfaces in objects.items() if among(path, roots)}
 
@@ -90,6 +94,28 @@ def lasting(objects):
     return {path: {interface: {name: value for name, value in properties.items()
                                if CONNECTION != interface or DECLARED[interface, name][1]}
                    for interface, properties in interfaces.items()} for path, interfaces in objects.items()}
+
+
+class Ear(Client):
+    """A client that has a Grammar read each signal as it comes, and each picture at its place among them."""
+
+    def __init__(self, address, grammar):
+        super().__init__(address)
+        self.grammar = grammar
+
+    def receive(self, within):
+        before = len(self.signals)
+        super().receive(within)
+        for signal in self.signals[before:]:
+            self.grammar.signal(signal)
+
+    def picture(self):
+        """GetManagedObjects, as it is on the wire."""
+        self.drain()
+        mark = self.grammar.mark()
+        objects, = self.call(ROOT, MANAGER, "GetManagedObjects", within=AT_THE_START)
+        self.grammar.picture(mark, objects)
+        return objects
 
 
 class Listener:
@@ -109,11 +135,14 @@ class Listener:
 
     def come(self):
         """Opens a connection, asks for everything, and listens."""
-        self.client = Client(self.bus.address)
+        self.client = self.connect()
         self.queue = []
         for rule in self.RULES:
             self.client.match(rule)
         self.begin_anew()
+
+    def connect(self):
+        return Client(self.bus.address)
 
     def leave(self):
         """What happens from now on, it misses."""
@@ -190,9 +219,12 @@ class Listener:
 
 
 class EventListener(Listener):
-    """Knows the stream of events. Away for a while, it asks for what it has missed."""
+    """Knows the stream of events. Away for a while, it asks for what it has missed. The signals of properties and
+    objects it hears for its grammar alone."""
 
-    RULES = (f"type='signal',member='Event',path_namespace='{ROOT}'", OWNER)
+    RULES = (f"type='signal',interface='{MANAGER}'",
+             f"type='signal',interface='{PROPERTIES}',path_namespace='{ROOT}'",
+             f"type='signal',member='Event',path_namespace='{ROOT}'", OWNER)
 
     def __init__(self, bus, name, batch=0, roots=None):
         super().__init__(bus, name, roots)
@@ -205,6 +237,20 @@ class EventListener(Listener):
         self.count = collections.Counter()  # {connection: how many events}
         self.pictures = 0
         self.replayed = 0
+        self.grammar = Grammar(name, signals=True, collect=True)
+        self.strict = True  # a stream that breaks a rule fails at once
+
+    def connect(self):
+        self.grammar.interrupted()
+        return Ear(self.bus.address, self.grammar)
+
+    def arrived(self):
+        return [signal for signal in super().arrived() if signal.member in ("Event", "NameOwnerChanged")]
+
+    def read(self):
+        super().read()
+        if self.strict:
+            self.grammar.check()
 
     def begin(self):
         """What comes in before the answer may be part of it: then its number says so."""

@@ -4,10 +4,12 @@ storage pools at random, libvirtd is killed again and again, and listeners come,
 is quiet every listener's model must be libvirt's own answer."""
 
 import collections
+import os
 import signal
 import time
 
 from .client import Client, DBusError
+from .followers import PowerStates
 from .listener import CONNECTION, EventListener, StandardListener, connection_of, lasting, picture
 from .process import PATIENCE, wait_until
 from .recipe import RecipeListener
@@ -18,8 +20,10 @@ QEMU, TEST = ROOTS = ("/org/libvirt/QEMU", "/org/libvirt/Test")
 # Operations of each client between two quiet points.
 SHARES = {"qemu": 12, "test": 10}
 CLIENTS = {"qemu": 2, "test": 3}
-# How QEMU ends by itself, or is found to have ended.
-ENDS = ("failed", "crashed", "found")
+# How QEMU ends by itself, or is found to have ended: no client here shuts a guest down.
+ENDS = ("failed", "crashed", "shutdown", "found")
+# How often a guest ends by itself, for each eight operations.
+GUEST_ENDS = 0.3
 WITHIN = 30 * PATIENCE
 
 
@@ -64,9 +68,10 @@ def failed(event):
 
 class Scene:
     """Everything that is there: libvirtd, who works on it, and who listens. `dice` is random.Random; libvirtd
-    dies when as many operations are done as `kills_at` has, in order."""
+    dies when as many operations are done as `kills_at` has, in order, and the service when as many are done as
+    `restarts_at` has."""
 
-    def __init__(self, libvirtd, service, load, dice, kills_at=()):
+    def __init__(self, libvirtd, service, load, dice, kills_at=(), restarts_at=()):
         self.libvirtd = libvirtd
         self.uris = {QEMU: libvirtd.uri, TEST: libvirtd.test_uri}
         self.service = service
@@ -75,21 +80,27 @@ class Scene:
         self.random = dice
         self.kills_at = list(kills_at)
         self.kills = 0
+        self.restarts_at = list(restarts_at)
+        self.restarts = collections.Counter()  # {signal: how often}
+        self.stops_before = None  # the number of stops by clients at which the next restart became due
+        self.guests_ended = 0
         self.rounds = 0
         self.next_turn = None  # when libvirtd dies or comes back
         # A guest that nobody undefines, and what each test driver has.
         self.lasting = {object_path(QEMU, "domain", keeper("qemu")), *truth(self.uris[TEST], TEST)}
         self.lasting.discard(object_path(TEST, "domain", keeper("test")))
         self.asker = Client(self.bus.address)
+        self.grammars = []
         self.witness = self.event_listener("witness")
         self.standard = StandardListener(self.bus, "standard", ROOTS)
         self.returning = [self.event_listener("returning", batch=0),
                           self.event_listener("returning by sevens", batch=7)]
         self.literal = [RecipeListener(self.bus, f"by the rules{also}", ROOTS, looks)
                         for also, looks in ((" alone", False), (", and the name", True))]
+        self.power = PowerStates(self.bus, "power states", ROOTS)
         self.newcomers = []
         self.sleeper = self.event_listener("sleeper")
-        for listener in (*self.listeners(), self.sleeper):
+        for listener in (*self.listeners(), self.power, self.sleeper):
             listener.come()
         self.sleeper.leave()
         self.counted = dict(self.witness.numbers)
@@ -97,13 +108,17 @@ class Scene:
         self.failed = collections.Counter()  # {path: how often a guest ended by itself, or when libvirtd did}
 
     def event_listener(self, name, batch=0):
-        return EventListener(self.bus, name, batch, ROOTS)
+        """What breaks a rule is counted, and fails at the end."""
+        listener = EventListener(self.bus, name, batch, ROOTS)
+        listener.strict = False
+        self.grammars.append(listener.grammar)
+        return listener
 
     def listeners(self):
         return [self.witness, self.standard, *self.literal, *self.returning, *self.newcomers]
 
     def close(self):
-        for listener in self.listeners():
+        for listener in (*self.listeners(), self.power):
             listener.leave()
         self.asker.close()
 
@@ -120,18 +135,48 @@ class Scene:
             if self.hangs == 2:
                 self.replace_hung()
             self.outage()
+            self.restart()
             self.end_hang()
             if self.load.done >= mark:
                 mark = self.load.done + 8
                 self.come_and_go()
+                if self.random.random() < GUEST_ENDS:
+                    self.end_guest()
             self.meanwhile()
             time.sleep(0.002)
         self.up()
 
     def meanwhile(self):
         """What goes on beside the work, all the time."""
-        for listener in self.listeners():
+        for listener in (*self.listeners(), self.power):
             listener.read()
+
+    def restart(self):
+        """The service ends, well or not, and starts again when so much was done: at any moment, when a client has just
+        stopped something, or when a guest has just ended."""
+        if not self.restarts_at or self.load.done < self.restarts_at[0]:
+            return
+        if self.stops_before is None:
+            self.stops_before = self.load.stops() if self.random.random() < 0.4 else -1
+        if self.load.stops() == self.stops_before and self.load.done < self.restarts_at[0] + 10:
+            return
+        self.stops_before = None
+        self.restarts_at.pop(0)
+        if self.random.random() < 0.4:
+            self.end_guest()
+        sig = self.random.choice([signal.SIGTERM, signal.SIGKILL])
+        self.restarts[sig] += 1
+        self.service.restart(sig)
+
+    def end_guest(self):
+        """A guest of QEMU's ends, as one that shuts itself down or as one that dies."""
+        guests = self.libvirtd.qemus()
+        if guests:
+            try:
+                os.kill(self.random.choice(guests), self.random.choice([signal.SIGTERM, signal.SIGKILL]))
+            except ProcessLookupError:
+                return
+            self.guests_ended += 1
 
     def outage(self):
         """Libvirtd dies when so much was done, and comes back soon; sometimes that does not last."""
@@ -180,8 +225,9 @@ class Scene:
             if self.random.random() < 0.4:
                 (listener.leave if listener.here else listener.come)()
         if self.random.random() < 0.3 and len(self.newcomers) < 4:
-            kind = self.random.choice([EventListener, StandardListener])
-            self.newcomers.append(kind(self.bus, f"newcomer at {self.load.done}", roots=ROOTS))
+            name = f"newcomer at {self.load.done}"
+            self.newcomers.append(self.event_listener(name) if self.random.random() < 0.5
+                                  else StandardListener(self.bus, name, ROOTS))
             self.newcomers[-1].come()
 
     # Quiet
@@ -221,11 +267,16 @@ class Scene:
         for listener in self.listeners():
             for root in ROOTS:
                 listener.up_to_date(root)
+        self.power.up_to_date(QEMU)
+        self.power.up_to_date(TEST)
         if self.truth() != before:
             return False
         for listener in self.listeners():
             wrong = different(listener.objects, before)
             assert not wrong, f"{listener.name}: (known, true) is {wrong}"
+        wrong = self.power.different(before)
+        assert not wrong, f"{self.power.name}: (known, true) is {wrong}\n" + \
+            "\n".join(self.history(path) for path in wrong)
         now = picture(self.asker, ROOTS)
         self.standard.read()
         assert lasting(now) == self.standard.everything
@@ -272,7 +323,20 @@ class Scene:
             for root in ROOTS:
                 for number, event in listener.heard[root].items():
                     assert event == self.witness.heard[root].get(number, event), listener.name
-        assert self.standard.removals == self.removed
+        # After a restart each has a picture of its own time, and its grammar has the signals in pairs.
+        assert self.restarts or self.standard.removals == self.removed
+
+    def ungrammatical(self):
+        """{rule: how often a listener heard it broken}, of the one that heard it most."""
+        result = collections.Counter()
+        for grammar in self.grammars:
+            result |= collections.Counter(grammar.counts())
+        return dict(result)
+
+    def check_grammar(self):
+        """All that was heard was grammatical."""
+        for grammar in self.grammars:
+            grammar.check()
 
     def check_removals(self):
         """What went was taken away: by a client, by QEMU's own end, or with libvirtd, which has the test
@@ -294,6 +358,8 @@ class Scene:
         last = {root.rpartition("/")[2]: self.witness.count[root] for root in ROOTS}
         replayed = sum(listener.replayed for listener in self.returning)
         pictures = sum(listener.pictures for listener in self.returning)
-        return (f"{self.load.done} operations {self.load.outcomes()}, {self.kills} kills, "
+        restarts = {sig.name: count for sig, count in self.restarts.items()}
+        return (f"{self.load.done} operations {self.load.outcomes()}, {self.kills} kills, restarts {restarts}, "
+                f"{self.guests_ended} guests ended, "
                 f"{self.rounds} times compared, events {last}; who came back was told {replayed} events and "
                 f"{pictures} times everything")

@@ -157,6 +157,11 @@ class Load:
     def done(self):
         return sum(self.counts.values())
 
+    def stops(self):
+        """How many operations have stopped something."""
+        return sum(count for (operation, outcome), count in self.counts.items()
+                   if operation in ("destroy", "stop") and outcome == "done")
+
     def outcomes(self):
         """{outcome: how often}."""
         result = collections.Counter()
