@@ -166,6 +166,8 @@ BROKEN = {
     "a number is missing": ("number", [OPENED, event(ROOT, "resynced", skip=1)]),
     "a number comes twice": ("number", [OPENED, event(ROOT, "resynced", skip=-1)]),
     "a later epoch begins at 1": ("epoch", [OPENED, OPENED, restarted(to=1), OPENED]),
+    "a later epoch's picture": ("epoch", [OPENED, OPENED, restarted(to=1), picture()]),
+    "an earlier number after an absence": ("epoch", [OPENED, OPENED, joined, event(ROOT, "resynced", skip=-8)]),
     "defined and then added": ("before-added", [life("defined"), added()]),
     "stopped and then added": ("before-added", [STOPPED, added("running")]),
     "a network before it was added": ("before-added", [life("started", NET), added("active", NET)]),

@@ -128,7 +128,6 @@ class Stream:
         self.epoch = None
         self.number = None
         self.highest = 0
-        self.later = False  # the next event is the first one of a later epoch
         self.things = {}
 
     def thing(self, path):
@@ -145,7 +144,6 @@ class Stream:
         self.forget(whole)
         self.number = None
         self.epoch = None
-        self.later = True
 
 
 class Grammar:
@@ -200,9 +198,9 @@ class Grammar:
     def interrupted(self):
         """The listener was away: what happened meanwhile, it does not know."""
         self.whole = False
+        self.sender = None
         for stream in self.streams.values():
-            stream.forget(False)
-            stream.number = None
+            stream.restart(False)
 
     def stream(self, path):
         connection = connection_of(path)
@@ -253,9 +251,8 @@ class Grammar:
             stream.restart(self.whole)
         stream.epoch = epoch or stream.epoch
         if stream.number is None:
-            if stream.later and sequence <= stream.highest:
-                self.fail("epoch", path, f"{sequence} of a later epoch is not above {stream.highest}")
-            stream.later = False
+            if sequence <= stream.highest:
+                self.fail("epoch", path, f"{sequence} is not above {stream.highest}, which was heard before")
         elif sequence != stream.number + 1:
             number, stream.number = stream.number, sequence
             stream.forget(False)
@@ -310,7 +307,7 @@ class Grammar:
         thing.doubted = False
 
     def pair(self, path, signalled, kind):
-        if self.signals and not signalled:
+        if self.signals and not signalled and self.stream(path).whole:
             self.fail("unpaired", path, f"{kind}, and no signal of its interfaces")
 
     def tell(self, thing, state, doubted=False):
@@ -397,6 +394,8 @@ class Grammar:
         stream.epoch = epoch
         if stream.number is None:
             stream.number = number
+            if number < stream.highest:
+                self.fail("epoch", path, f"a picture of {number}, and {stream.highest} was heard before")
             stream.highest = max(stream.highest, number)
         elif number > stream.number:
             last, stream.number = stream.number, number

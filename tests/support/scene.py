@@ -4,6 +4,7 @@ storage pools at random, libvirtd is killed again and again, and listeners come,
 is quiet every listener's model must be libvirt's own answer."""
 
 import collections
+import contextlib
 import os
 import signal
 import time
@@ -24,6 +25,7 @@ CLIENTS = {"qemu": 2, "test": 3}
 ENDS = ("failed", "crashed", "shutdown", "found")
 # How often a guest ends by itself, for each eight operations.
 GUEST_ENDS = 0.3
+SETTLED = 0.5 * PATIENCE  # s
 WITHIN = 30 * PATIENCE
 
 
@@ -169,14 +171,14 @@ class Scene:
         self.service.restart(sig)
 
     def end_guest(self):
-        """A guest of QEMU's ends, as one that shuts itself down or as one that dies."""
-        guests = self.libvirtd.qemus()
+        """A guest of QEMU's ends, as one that shuts itself down or as one that dies. A QEMU that is told to end before
+        it is complete does not, and libvirtd is waiting for it meanwhile for many seconds."""
+        sig = self.random.choice([signal.SIGTERM, signal.SIGKILL])
+        guests = self.libvirtd.qemus(SETTLED if sig == signal.SIGTERM else 0)
         if guests:
-            try:
-                os.kill(self.random.choice(guests), self.random.choice([signal.SIGTERM, signal.SIGKILL]))
-            except ProcessLookupError:
-                return
-            self.guests_ended += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.random.choice(guests), sig)
+                self.guests_ended += 1
 
     def outage(self):
         """Libvirtd dies when so much was done, and comes back soon; sometimes that does not last."""
