@@ -10,65 +10,72 @@ from .process import PATIENCE
 
 ROOT = "/org/libvirt"
 GONE = "org.guestbus.Error.Gone"
+TOO_LARGE = "org.freedesktop.DBus.Error.LimitsExceeded"
 # Everything here is answered from memory.
 AT_ONCE = 10 * PATIENCE
-# Connections whose stream the asking client does not share, and a client without the right to look.
-NOT_FOR_US = ("org.freedesktop.DBus.Error.AccessDenied",
-              "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired")
 
 
 class Ring:
-    """What is kept of one connection."""
+    """What is kept of one connection. `values` are the connection's properties as they were at first."""
 
     def __init__(self, client, path, destination):
         self.client, self.path, self.destination = client, path, destination
-        self.epoch = self.get("Epoch")
-        self.number = self.get("Sequence")
+        self.values = self.get_all()
 
-    def get(self, name):
-        return self.client.call(self.path, PROPERTIES, "Get", "ss", (CONNECTION, name), within=AT_ONCE,
-                                destination=self.destination)[0][1]
+    def get_all(self):
+        values, = self.client.call(self.path, PROPERTIES, "GetAll", "s", (CONNECTION,), within=AT_ONCE,
+                                   destination=self.destination)
+        return plain(values)
+
+    @property
+    def number(self):
+        return self.values["Sequence"]
+
+    def is_filled(self):
+        """Whether a picture of it waits for nothing."""
+        return self.values["State"] == "connected" and self.values["Counters"]["comparisons"] > 0
 
     def page(self, after, most=0):
-        """(events, complete); None when they are not kept any more."""
+        """(events, complete), or the error's name: Gone for what is not kept any more."""
         try:
-            return self.client.call(self.path, CONNECTION, "GetEvents", "stu", (self.epoch, after, most),
+            return self.client.call(self.path, CONNECTION, "GetEvents", "stu", (self.values["Epoch"], after, most),
                                     within=AT_ONCE, destination=self.destination)
         except DBusError as error:
-            if error.name != GONE:
+            if error.name not in (GONE, TOO_LARGE):
                 raise
-            return None
+            return error.name
+
+    def is_kept(self, after):
+        return self.page(after, 1) != GONE
 
     def first(self):
-        """The smallest number after which all events are kept."""
-        if self.page(0, 1):
+        """The smallest number after which all events are kept; 0 where none was forgotten."""
+        if self.is_kept(0):
             return 0
         low, high, step = 0, self.number, 1
-        while high - step > 0 and self.page(high - step, 1):
+        while high > 0 and self.is_kept(max(high - step, 0)):
+            high = max(high - step, 0)
             step *= 2
-        low, high = max(high - step, 0), high - step // 2 if step > 1 else high
+        low = max(high - step, 0)
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self.page(middle, 1) else (middle, high)
+            low, high = (low, middle) if self.is_kept(middle) else (middle, high)
         return high
 
-    def is_whole(self):
-        """Whether nothing was forgotten since the start."""
-        return self.get("Counters").get("events.forgotten", 0) == 0
-
     def events(self):
-        """All that is kept: (the events, whether they are all since the start)."""
+        """All that is kept: (the events, whether they are all since the start). What is too large to be told begins
+        a new stream."""
         for _ in range(20):
-            after, found, complete = self.first(), [], False
-            while not complete:
-                answer = self.page(after)
-                if answer is None:  # newer ones took their place meanwhile
-                    break
+            after, found, whole = self.first(), [], True
+            while (answer := self.page(after)) != GONE:
+                if answer == TOO_LARGE:
+                    after, found, whole = after + 1, [], False
+                    continue
                 events, complete = answer
                 found += events
                 after = found[-1][2] if found else after
-            if complete:
-                return found, self.is_whole()
+                if complete:
+                    return found, whole and self.get_all()["Counters"]["events.forgotten"] == 0
         return [], False
 
 
@@ -78,40 +85,48 @@ def names(client, pid=None):
             if client.has_owner(name) and pid in (None, client.pid_of(name))]
 
 
+def picture(client, destination, rings):
+    """GetManagedObjects; nothing where it would have to wait for libvirt, or is larger than a reply."""
+    if not all(ring.is_filled() for ring in rings):
+        return {}
+    try:
+        return client.call(ROOT, MANAGER, "GetManagedObjects", within=AT_ONCE, destination=destination)[0]
+    except DBusError as error:
+        if error.name != TOO_LARGE:
+            raise
+        return {}
+
+
 def read(address, name="ring", pid=None):
     """A Grammar that has read all rings of the service, and one picture, without raising anything. With @pid, of
     that process alone: another one may have the name."""
     grammar = Grammar(name, collect=True)
     with contextlib.closing(Client(address)) as client:
         found = names(client, pid)
-        if not found:
-            return grammar
-        destination = found[0]
-        connections, = client.call(ROOT, PROPERTIES, "Get", "ss", ("org.guestbus.Manager1", "Connections"),
-                                   within=AT_ONCE, destination=destination)
-        rings = [Ring(client, path, destination) for path in connections[1]]
-        objects, = client.call(ROOT, MANAGER, "GetManagedObjects", within=AT_ONCE, destination=destination)
-        for ring in rings:
-            if ring.path in objects:
+        if found:
+            connections, = client.call(ROOT, PROPERTIES, "Get", "ss", ("org.guestbus.Manager1", "Connections"),
+                                       within=AT_ONCE, destination=found[0])
+            rings = [Ring(client, path, found[0]) for path in connections[1]]
+            objects = picture(client, found[0], rings)
+            for ring in rings:
                 feed(grammar, ring, objects)
     return grammar
 
 
 def feed(grammar, ring, objects):
     """Reads one ring, and in its place the picture, which was asked for after the ring's number was."""
-    shown = plain(objects[ring.path][CONNECTION])["Sequence"]
-    events, whole = ring.events()
-    grammar.whole = whole
-    mark, shown_at = None, False
-    for path, *event in events:
-        if mark is None and event[1] > ring.number:
+    events, grammar.whole = ring.events()
+    shown = plain(objects[ring.path][CONNECTION])["Sequence"] if ring.path in objects else None
+    mark = None
+    for path, *event in [*events, (None, None, float("inf"))]:
+        number = event[1]
+        if mark is None and number > ring.number:
             mark = grammar.mark()
-        if not shown_at and event[1] > shown:
-            grammar.picture(grammar.mark() if mark is None else mark, objects, (ring.path,))
-            shown_at = True
-        grammar.event(path, *event)
-    if not shown_at and events:
-        grammar.picture(grammar.mark() if mark is None else mark, objects, (ring.path,))
+        if shown is not None and number > shown:
+            grammar.picture(mark, objects, (ring.path,))
+            shown = None
+        if path:
+            grammar.event(path, *event)
 
 
 def check(address, pid=None):
