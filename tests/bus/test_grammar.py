@@ -135,7 +135,10 @@ LEGAL = {
     "it waits for its host": [*RUNS, changed(State="blocked"), changed(State="running")],
     "a guest that is being started": [added(), changed(State="paused", StateReason="starting-up"), life("started"),
                                       changed(State="running", StateReason="booted")],
+    "a start that is told as far as it is": [added(), life("suspended"), changed(State="paused",
+                                                                                StateReason="starting-up")],
     "a guest that could not be started": [added("paused", reason="starting-up"), removed()],
+    "a persistent one": [added("paused", reason="starting-up"), changed(State="shutoff", StateReason="failed")],
     "a doubtful suspension": [*RUNS, life("suspended", checked=False), changed(State="running", StateReason="x"),
                               checked("running"), changed(State="running")],
     "a suspension that stands": [*RUNS, life("suspended", checked=False), changed(State="paused"),
@@ -194,6 +197,12 @@ BROKEN = {
     "paused is no way of running": ("untold", [*RUNS, changed(State="paused")]),
     "started up, and then paused": ("untold", [added(), changed(State="paused", StateReason="starting-up"),
                                                life("started"), changed(StateReason="user")]),
+    "started up, and then running": ("untold", [added(), changed(State="paused", StateReason="starting-up"),
+                                                changed(State="running", StateReason="booted")]),
+    "being started, after it was told to be": ("untold", [added(), life("started"), changed(
+        State="paused", StateReason="starting-up")]),
+    "runs, and nothing told that the start was complete": ("untold", [
+        added("paused", reason="starting-up"), changed(State="running", StateReason="booted")]),
     "a network that nobody told to start": ("untold", [added("inactive", NET), changed(NET, Active=True)]),
     "a pool that nobody told to stop": ("untold", [added("active", POOL), changed(POOL, Active=False)]),
     "not what the check said": ("untold", [*RUNS, life("suspended", checked=False), checked("running"),

@@ -80,9 +80,14 @@ def state_of(kind, values):
 
 
 def agrees(shown, told):
-    """Whether a state may be shown when that was the last one told."""
-    if shown is None or told is None or STARTING in (shown, told):
+    """Whether a state may be shown when that was the last one told. Of a guest that is being started libvirt tells when
+    it is complete, and of one that could not be started nothing."""
+    if shown is None or told is None:
         return True
+    if shown == STARTING:
+        return told in (STARTING, "paused", *OFF)
+    if told == STARTING:
+        return shown in ("paused", *OFF)
     return told == shown if shown in PLAIN else told in RUNS
 
 
