@@ -17,7 +17,7 @@ def stream(bus, service):
 
 def numbers(thing):
     """Of the events in an object's history."""
-    return [int(word) for word, *_ in map(str.split, thing.history) if word.isdigit()]
+    return [int(text.split()[0]) for _, text in thing.history if text.split()[0].isdigit()]
 
 
 def toggle(client, times):
@@ -31,7 +31,7 @@ def test_all_of_it(bus, service, client):
     found = stream(bus, service)
     assert found.number == found.highest == last(client)
     assert min(number for thing in found.things.values() for number in numbers(thing)) == before(client) + 1
-    assert any("in a picture" in one for one in found.things[GUEST].history)
+    assert any("in a picture" in text for _, text in found.things[GUEST].history)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 20])

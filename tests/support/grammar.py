@@ -169,12 +169,15 @@ class Grammar:
     # Faults
 
     def fail(self, rule, path, what):
-        stream = self.streams.get(connection_of(path))
-        thing = stream.things.get(path) if stream else None
-        history = list(thing.history)[-SHOWN:] if thing else []
-        self.violations.append(Violation(rule, path, what, history))
+        self.violations.append(Violation(rule, path, what, self.history(path)))
         if not self.collect:
             raise Ungrammatical(self.text())
+
+    def history(self, path):
+        """What was last heard of an object and of its connection, in its order."""
+        things = self.streams[connection_of(path)].things if connection_of(path) in self.streams else {}
+        known = [things[one].history for one in {path, connection_of(path)} if one in things]
+        return [text for _, text in sorted(line for history in known for line in history)[-SHOWN:]]
 
     def counts(self):
         """{rule: how often it was broken}."""
@@ -216,8 +219,8 @@ class Grammar:
     def note(self, path, *what):
         """The object, with that in its history."""
         thing = self.stream(path).thing(path)
-        thing.history.append(" ".join(str(one) for one in what))
         self.time += 1
+        thing.history.append((self.time, " ".join(str(one) for one in what)))
         return thing
 
     def signal(self, signal):

@@ -4,10 +4,10 @@
 Not as root: where /dev/kvm exists and QEMU's user cannot open it, a libvirtd of root's probes QEMU anew at
 each define, for seconds; an ordinary user's does not. And nothing here touches the machine's own libvirt."""
 
-import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -154,14 +154,13 @@ class Libvirtd:
         rows = (line.split() for line in read("/proc/self/net/unix").decode().splitlines())
         return sum(row[-1] in (self.socket, f"{self.socket}-ro") and row[5] == "03" for row in rows)
 
-    def qemus(self, age=0.0):
-        """pids of its guests that were started so many seconds ago. A guest that is being started has a file without
-        one for a moment."""
+    def qemus(self, complete=False):
+        """pids of its guests; of those that are complete alone, for one that is being started is a process, too."""
         pids = []
         for path in (self.root / "runtime" / "libvirt" / "qemu" / "run").glob("*.pid"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.name != "driver.pid" and time.time() - path.stat().st_mtime >= age:
-                    pids.append(path.read_text().strip())
+            status = re.search(rb"<domstatus [^>]*>", read(path.with_suffix(".xml")))
+            if path.name != "driver.pid" and (not complete or status and b"starting-up" not in status[0]):
+                pids.append(read(path).strip())
         return [int(pid) for pid in pids if pid and alive(int(pid))]
 
 

@@ -25,7 +25,6 @@ CLIENTS = {"qemu": 2, "test": 3}
 ENDS = ("failed", "crashed", "shutdown", "found")
 # How often a guest ends by itself, for each eight operations.
 GUEST_ENDS = 0.3
-SETTLED = 0.5 * PATIENCE  # s
 WITHIN = 30 * PATIENCE
 
 
@@ -174,7 +173,7 @@ class Scene:
         """A guest of QEMU's ends, as one that shuts itself down or as one that dies. A QEMU that is told to end before
         it is complete does not, and libvirtd is waiting for it meanwhile for many seconds."""
         sig = self.random.choice([signal.SIGTERM, signal.SIGKILL])
-        guests = self.libvirtd.qemus(SETTLED if sig == signal.SIGTERM else 0)
+        guests = self.libvirtd.qemus(complete=sig == signal.SIGTERM)
         if guests:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.random.choice(guests), sig)

@@ -131,7 +131,7 @@ class Service:
         if sig == signal.SIGKILL:
             self.kill()
         else:
-            self.stop(sig, read=False)
+            self.stop(sig, 10 * PATIENCE, read=False)
         return self.start()
 
     def check_events(self):
