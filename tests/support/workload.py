@@ -15,7 +15,7 @@ import libvirt
 
 from . import host
 from .process import PATIENCE, end, read, spawn, wait_until
-from .workload_client import numbers
+from .workload_client import NOT_THERE, numbers
 
 # The words of libvirt's enumerations, in their order.
 STATES = ["nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended"]
@@ -60,14 +60,18 @@ def truth_of_other(thing):
 
 
 def truth(uri, root):
-    """{path: {property: value}} as libvirt says it to a new client."""
+    """{path: {property: value}} as libvirt says it to a new client. What goes while it is looked at is not there."""
     connection = libvirt.open(uri)
     result = {}
     for kind, list_all, values in (("domain", connection.listAllDomains, truth_of_domain),
                                  ("network", connection.listAllNetworks, truth_of_other),
                                  ("storagepool", connection.listAllStoragePools, truth_of_other)):
         for thing in list_all():
-            result[object_path(root, kind, thing.UUIDString())] = values(thing)
+            try:
+                result[object_path(root, kind, thing.UUIDString())] = values(thing)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in NOT_THERE:
+                    raise
     connection.close()
     return result
 
