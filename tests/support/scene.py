@@ -170,13 +170,12 @@ class Scene:
         self.service.restart(sig)
 
     def end_guest(self):
-        """A guest of QEMU's ends, as one that shuts itself down or as one that dies. A QEMU that is told to end before
-        it is complete does not, and libvirtd is waiting for it meanwhile for many seconds."""
-        sig = self.random.choice([signal.SIGTERM, signal.SIGKILL])
-        guests = self.libvirtd.qemus(complete=sig == signal.SIGTERM)
+        """A guest of QEMU's ends, as one that shuts itself down or as one that dies. Not one that is being started:
+        libvirtd waits for such a QEMU for many seconds, and lists nothing meanwhile."""
+        guests = self.libvirtd.qemus(complete=True)
         if guests:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.random.choice(guests), sig)
+                os.kill(self.random.choice(guests), self.random.choice([signal.SIGTERM, signal.SIGKILL]))
                 self.guests_ended += 1
 
     def outage(self):
