@@ -146,6 +146,7 @@ LEGAL = {
     "networks and pools": [added("inactive", NET), life("started", NET), changed(NET, Active=True),
                            life("stopped", NET), changed(NET, Active=False), removed(NET),
                            added("active", POOL), event(POOL, "refresh"), life("stopped", POOL), removed(POOL)],
+    "a network that is stopped again": [added("active", NET), life("stopped", NET), life("stopped", NET)],
     "devices have no beginning": [event(DEVICE, "lifecycle", {"event": "created"}), event(DEVICE, "update")],
     "signals beside events": [signals, interfaces("Added"), added("running"), life("suspended"), properties(State="paused"),
                               changed(State="paused"), STOPPED, interfaces("Removed"), removed(),
@@ -213,7 +214,8 @@ BROKEN = {
     "a network removed while active": ("removed-active", [added("active", NET), removed(NET)]),
     "stopped twice": ("repeated", [*RUNS, life("stopped", synthetic=True), STOPPED]),
     "started twice": ("repeated", [added(), life("started", synthetic=True), life("started")]),
-    "a network started twice": ("repeated", [added("inactive", NET), life("started", NET), life("started", NET)]),
+    "a network started twice": ("repeated", [added("inactive", NET), life("started", NET, synthetic=True),
+                                             life("started", NET)]),
     "a pool stopped twice": ("repeated", [added("active", POOL), life("stopped", POOL), life("stopped", POOL)]),
     "a picture of what is removed": ("picture-over", [added(), removed(), picture((GUEST, "shutoff"))]),
     "a picture of what was removed before": ("picture-over", [added(), removed(), picture(
