@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A connection to the bus for those who send and count a great many messages: bodies are written from a
-signature and plain values, as wrong as the caller likes, and of what comes back only the header is read.
+signature and plain values, in either byte order ("<" or ">", as struct has them), as wrong as the caller likes, and
+of what comes back only the header is read.
 
 Values are as jeepney has them: a variant is (signature, value), a dictionary of any kind is a dict, an array
 of bytes is bytes. A handle is the number that it is on the wire."""
@@ -20,8 +21,10 @@ SIZES = {code: struct.calcsize(letter) for code, letter in FIXED.items()}
 ALIGN = {**SIZES, "b": 4, "s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8}
 # Header fields, by number.
 PATH, INTERFACE, MEMBER, ERROR_NAME, REPLY_SERIAL, DESTINATION, SENDER, SIGNATURE, FDS = range(1, 10)
-KINDS = {PATH: "o", INTERFACE: "s", MEMBER: "s", DESTINATION: "s", SIGNATURE: "g", FDS: "u"}
+KINDS = {PATH: "o", INTERFACE: "s", MEMBER: "s", ERROR_NAME: "s", REPLY_SERIAL: "u", DESTINATION: "s", SENDER: "s",
+         SIGNATURE: "g", FDS: "u"}
 CHUNK = 1 << 18
+ORDERS = {"<": b"l", ">": b"B"}
 
 
 def first_type(signature, start):
@@ -52,30 +55,30 @@ def pad(out, size):
     out += bytes(-len(out) % size)
 
 
-def put(out, kind, value):
+def put(out, kind, value, order="<"):
     """Appends a value of one complete type."""
     code = kind[0]
     pad(out, ALIGN[code])
     if code in FIXED:
-        out += struct.pack("<" + FIXED[code], value)
+        out += struct.pack(order + FIXED[code], value)
     elif code == "b":
-        out += struct.pack("<I", value)
+        out += struct.pack(order + "I", value)
     elif code in "so":
         data = value.encode()
-        out += struct.pack("<I", len(data)) + data + b"\0"
+        out += struct.pack(order + "I", len(data)) + data + b"\0"
     elif code == "g":
         out += bytes([len(value)]) + value.encode() + b"\0"
     elif code == "v":
         put(out, "g", value[0])
-        put(out, value[0], value[1])
+        put(out, value[0], value[1], order)
     elif code == "a":
-        put_array(out, kind[1:], value)
+        put_array(out, kind[1:], value, order)
     else:
         for member, part in zip(types(kind[1:-1]), value):
-            put(out, member, part)
+            put(out, member, part, order)
 
 
-def put_array(out, kind, values):
+def put_array(out, kind, values, order="<"):
     out += b"\0\0\0\0"
     mark = len(out)
     pad(out, ALIGN[kind[0]])
@@ -83,27 +86,32 @@ def put_array(out, kind, values):
     if kind == "y":
         out += values
     elif kind in FIXED:
-        out += struct.pack(f"<{len(values)}{FIXED[kind]}", *values)
+        out += struct.pack(f"{order}{len(values)}{FIXED[kind]}", *values)
     else:
         for value in values.items() if kind[0] == "{" else values:
-            put(out, kind, value)
-    struct.pack_into("<I", out, mark - 4, len(out) - start)
+            put(out, kind, value, order)
+    struct.pack_into(order + "I", out, mark - 4, len(out) - start)
 
 
-def marshal(signature, values):
+def marshal(signature, values, order="<"):
     """A message's body."""
     out = bytearray()
     for kind, value in zip(types(signature), values, strict=True):
-        put(out, kind, value)
+        put(out, kind, value, order)
     return bytes(out)
 
 
-def message(serial, flags, fields, body=b""):
-    """A method call: `fields` is {number: value} of its header."""
-    out = bytearray(struct.pack("<cBBBII", b"l", CALL, flags, 1, len(body), serial))
-    put_array(out, "(yv)", [(number, (KINDS[number], value)) for number, value in fields.items()])
+def message(serial, flags, fields, body=b"", kind=CALL, order="<"):
+    """A message, a method call where nothing else is said: `fields` is {number: value} of its header."""
+    out = bytearray(struct.pack(order + "cBBBII", ORDERS[order], kind, flags, 1, len(body), serial))
+    put_array(out, "(yv)", [(number, (KINDS[number], value)) for number, value in fields.items()], order)
     pad(out, 8)
     return bytes(out) + body
+
+
+def send_with(sock, data, fds):
+    """Sends descriptors with the first bytes of a message; returns how many bytes have gone."""
+    return sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())])
 
 
 class Message:
@@ -184,9 +192,7 @@ class Wire:
         if fds:
             self.flush()
             data = message(self.serial, flags, {**fields, FDS: len(fds)}, body)
-            sent = self.socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                                 array.array("i", fds).tobytes())])
-            self.socket.sendall(data[sent:])
+            self.socket.sendall(data[send_with(self.socket, data, fds):])
         else:
             self.queue += message(self.serial, flags, fields, body)
         return self.serial
