@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from support import host
+from support import hostile as users
 from support.process import PATIENCE, end, left_behind, read, spawn, wait_until
-from support.service import CHECKOUT
+from support.service import CHECKOUT, binary
 
 pytestmark = pytest.mark.long
 
@@ -76,3 +77,35 @@ def test_it_ends_with_all_that_it_started(soak, home, sig):
     assert process.wait(60 * PATIENCE) == 128 + sig
     wait_until(lambda: not left_behind(home), 10 * PATIENCE, lambda: f"{names(home)} end")
     assert not list(home.glob("gb-*"))
+
+
+@pytest.fixture
+def hostile(soak):
+    lacking = users.missing()
+    if lacking:
+        pytest.skip(f"{lacking} is not there")
+    return lambda *arguments: soak("--hostile", "--only", "call_everything", *arguments)
+
+
+def test_hostile_users(hostile, home):
+    """That it says what it saw; test_hostile.py is about what they find."""
+    process = hostile("--minutes", "0.05", "--users", "1", "--json", str(home / "hostile.json"))
+    status = process.wait(MARGIN)
+    text = (home / "soak.log").read_text(encoding="utf-8")
+    assert status == 0, text[-6000:]
+    assert "| ... unanswered, refused or wrong | 0 | 0 | 0 |" in text
+    found = json.loads((home / "hostile.json").read_text(encoding="utf-8"))
+    assert not found["faults"] and found["traffic"]["call_everything"] > 0
+    assert {one["phase"] for one in found["samples"]} == {"before", "during", "after"}
+
+
+def test_what_must_hold_among_hostile_users(hostile, home):
+    """The service ends: that is named, and the exit status says so."""
+    process = hostile("--minutes", "0.05", "--users", "1")
+    wait_until(lambda: any(read(f"/proc/{pid}/cmdline").count(b"hostile_user") for pid in left_behind(home))
+               or process.poll() is not None, MARGIN, "the hostile user acts")
+    served, = (pid for pid in left_behind(home) if read(f"/proc/{pid}/cmdline").startswith(binary().encode()))
+    os.kill(served, signal.SIGKILL)
+    assert process.wait(MARGIN) == 1
+    text = (home / "soak.log").read_text(encoding="utf-8")
+    assert "FAILED: guestbusd ended with -9" in text and "of the steady user went wrong" in text, text[-6000:]

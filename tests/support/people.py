@@ -21,7 +21,7 @@ from .client import SERVICE, Client
 from .process import PATIENCE, end, spawn, wait_until
 
 # {name: groups besides their own}. The last is the account of the packaged service.
-EVERYBODY = {"member": ("libvirt",), "outsider": (), "limited": (), "guestbus": ("libvirt",)}
+EVERYBODY = {"member": ("libvirt",), "outsider": (), "limited": (), "stranger": (), "guestbus": ("libvirt",)}
 GROUPS = ("libvirt",)
 FIRST_ID = 47001
 

@@ -115,7 +115,8 @@ def send_with(sock, data, fds):
 
 
 class Message:
-    """What the header of a message says; `text` is the first string of its body, if that begins with one."""
+    """What the header of a message says; `text` is the first string of its body, if that begins with one, also in a
+    variant."""
 
     def __init__(self, data):
         self.order = "<" if data[0] == ord("l") else ">"
@@ -126,8 +127,11 @@ class Message:
         while offset < end:
             offset = self.field(data, offset + -offset % 8)
         self.text = ""
+        start = end + -end % 8
         if self.fields[SIGNATURE].startswith("s"):
-            self.text, _ = self.string(data, end + -end % 8)
+            self.text, _ = self.string(data, start)
+        elif self.fields[SIGNATURE] == "v" and data[start:start + 3] == b"\1s\0":
+            self.text, _ = self.string(data, start + 4)
 
     def field(self, data, offset):
         """Reads one; returns where it ends."""
