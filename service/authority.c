@@ -9,23 +9,36 @@
 
 #include <unistd.h>
 
-/* About whom the bus was asked, until the answer is here. */
-typedef struct Inquiry {
-        Authority *authority;
-        char *name;
-} Inquiry;
-
-static void client_free(void *data)
+Client *client_ref(Client *client)
 {
-        Client *client = data;
+        client->references++;
+        return client;
+}
 
-        decisions_count(client, -(int)client->asking);
+void client_unref(Client *client)
+{
+        if (--client->references > 0)
+                return;
+
+        account_close(&client->account);
+        account_move(&client->account, NULL);
+        share_unref(client->share);
         g_hash_table_unref(client->answers);
         backlog_free(client->backlog);
         g_clear_pointer(&client->credentials.groups, g_variant_unref);
         g_free(client->awaited);
         g_free(client->name);
         g_free(client);
+}
+
+/* It has left the bus, or the bus is left. */
+static void client_leave(void *data)
+{
+        Client *client = data;
+
+        client->gone = TRUE;
+        backlog_drop(client->backlog);
+        client_unref(client);
 }
 
 static Client *client_get(Authority *authority, const char *name)
@@ -37,9 +50,10 @@ static Client *client_get(Authority *authority, const char *name)
 
         client = g_new0(Client, 1);
         client->authority = authority;
+        client->references = 1;
         client->name = g_strdup(name);
         client->answers = decisions_new();
-        client->backlog = backlog_new(&authority->kept, authority->limits);
+        client->backlog = backlog_new(&client->account, &authority->total, authority->limits);
         g_hash_table_insert(authority->clients, client->name, client);
         return client;
 }
@@ -65,7 +79,7 @@ Authority *authority_new(Bus *bus, const Limits *limits, const AuthorityOwner *o
         authority->limits = limits;
         authority->owner = owner;
         authority->data = data;
-        authority->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_free);
+        authority->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_leave);
         authority->shares = shares_new();
         authority->polkit = polkit_new(bus, on_polkit_changed, authority);
         return authority;
@@ -87,9 +101,11 @@ void authority_free(Authority *authority)
         if (!authority)
                 return;
 
-        /* Open questions end with the bus, which goes with the last message. */
+        /* Open questions, and the clients that they hold, end with the bus, which goes with the last message.
+         */
         g_hash_table_remove_all(authority->clients);
         polkit_free(authority->polkit);
+        account_close(&authority->total);
         g_hash_table_unref(authority->clients);
         shares_free(authority->shares);
         g_free(authority);
@@ -110,36 +126,28 @@ static void set_known(Client *client, const Credentials *credentials)
                 return;
 
         client->share = shares_get(client->authority->shares, client->credentials.uid);
-        backlog_join(client->backlog, client->share);
+        account_move(&client->account, share_account(client->share));
+        backlog_set_share(client->backlog, client->share);
 }
 
 static void on_credentials(const Credentials *credentials, void *data)
 {
-        Inquiry *inquiry = data;
-        Authority *authority = inquiry->authority;
-        Client *client = g_hash_table_lookup(authority->clients, inquiry->name);
+        Client *client = data;
 
-        /* One that left and came again under the same name has been asked about twice. */
-        if (client && !client->known && !authority->stopped) {
+        if (!client->gone && !client->authority->stopped) {
                 g_autoptr(GPtrArray) paths = backlog_paths(client->backlog);
 
-                client->asked = FALSE;
                 set_known(client, credentials);
                 client_retry(client, paths);
         }
 
-        g_free(inquiry->name);
-        g_free(inquiry);
+        client_unref(client);
 }
 
 static void ask_who_it_is(Client *client)
 {
-        Inquiry *inquiry = g_new0(Inquiry, 1);
-
-        inquiry->authority = client->authority;
-        inquiry->name = g_strdup(client->name);
         client->asked = TRUE;
-        credentials_get(client->authority->bus, client->name, on_credentials, inquiry);
+        credentials_get(client->authority->bus, client->name, on_credentials, client_ref(client));
 }
 
 AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, const Question *question,

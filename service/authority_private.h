@@ -12,14 +12,16 @@
 
 typedef struct Client {
         Authority *authority;
+        unsigned references; /* of the table of clients, and of each question about it that is under way */
         char *name;
+        gboolean gone;         /* from the bus: nothing is done for it any more, but its account stays */
         gboolean known, asked; /* who it is */
         Credentials credentials;
+        Account account;     /* a part of its user's */
         Share *share;        /* of its user, or NULL */
         GHashTable *answers; /* Answer by what was asked */
         Backlog *backlog;
         char *awaited; /* what was asked for the request that was last told to wait, or NULL */
-        unsigned asking;
 } Client;
 
 struct Authority {
@@ -31,10 +33,12 @@ struct Authority {
         GHashTable *clients; /* Client by name */
         Shares *shares;
         guint64 questions;
-        unsigned asking;
-        BacklogTotal kept;
+        Account total; /* of all clients */
         gboolean stopped;
 };
+
+Client *client_ref(Client *client);
+void client_unref(Client *client);
 
 /* Dispatches what may be decided now for the objects at those paths. */
 void client_retry(Client *client, const GPtrArray *paths);
@@ -55,6 +59,3 @@ void decisions_add_waiter(const Client *client, const char *path);
 
 /* Nothing that was said of it counts any more, nor what is about to be said. */
 void decisions_forget(Client *client);
-
-/* Counts questions of the caller that polkit has yet to answer: so many more, or less. */
-void decisions_count(Client *client, int more);

@@ -12,23 +12,28 @@
 #include <string.h>
 
 typedef struct Kept {
+        Backlog *backlog;
         sd_bus_message *message;
         size_t bytes;
 } Kept;
 
 struct Backlog {
-        BacklogTotal *total;
+        Account *account, *total;
         const Limits *limits;
-        Share *share;        /* of its user; NULL until that is known, and for who has none */
+        const Share *share;  /* of its user; NULL until that is known, and for who has none */
         GHashTable *by_path; /* GQueue of Kept */
-        unsigned calls;
-        size_t bytes;
 };
 
+/* Gives back what it took. */
 static void kept_free(void *data)
 {
         Kept *kept = data;
+        const Backlog *backlog = kept->backlog;
 
+        account_discharge(backlog->account, QUOTA_KEPT, 1);
+        account_discharge(backlog->account, QUOTA_KEPT_BYTES, kept->bytes);
+        account_discharge(backlog->total, QUOTA_KEPT, 1);
+        account_discharge(backlog->total, QUOTA_KEPT_BYTES, kept->bytes);
         sd_bus_message_unref(kept->message);
         g_free(kept);
 }
@@ -38,38 +43,24 @@ static void lane_free(void *data)
         g_queue_free_full(data, kept_free);
 }
 
-Backlog *backlog_new(BacklogTotal *total, const Limits *limits)
+Backlog *backlog_new(Account *account, Account *total, const Limits *limits)
 {
         Backlog *backlog = g_new0(Backlog, 1);
 
+        backlog->account = account;
         backlog->total = total;
         backlog->limits = limits;
         backlog->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
         return backlog;
 }
 
-static void account(Backlog *backlog, int calls, gssize bytes)
-{
-        backlog->calls += (unsigned)calls;
-        backlog->bytes += (size_t)bytes;
-        backlog->total->calls += (unsigned)calls;
-        backlog->total->bytes += (size_t)bytes;
-        if (backlog->share) {
-                backlog->share->kept += (unsigned)calls;
-                backlog->share->kept_bytes += (size_t)bytes;
-        }
-}
-
-void backlog_join(Backlog *backlog, Share *share)
+void backlog_set_share(Backlog *backlog, const Share *share)
 {
         backlog->share = share;
-        share->kept += backlog->calls;
-        share->kept_bytes += backlog->bytes;
 }
 
-static void drop_all(Backlog *backlog)
+void backlog_drop(Backlog *backlog)
 {
-        account(backlog, -(int)backlog->calls, -(gssize)backlog->bytes);
         g_hash_table_remove_all(backlog->by_path);
 }
 
@@ -78,7 +69,7 @@ void backlog_free(Backlog *backlog)
         if (!backlog)
                 return;
 
-        drop_all(backlog);
+        backlog_drop(backlog);
         g_hash_table_unref(backlog->by_path);
         g_free(backlog);
 }
@@ -166,9 +157,10 @@ static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
 {
         const Limits *limits = backlog->limits;
         const Share *share = backlog->share;
+        const guint64 *own = backlog->account->charged, *all = backlog->total->charged;
         /* Nobody knows yet whose they are: a caller is taken for all that its user has. */
-        unsigned user_calls = share ? share->kept : backlog->calls;
-        size_t user_bytes = share ? share->kept_bytes : backlog->bytes;
+        guint64 user_calls = share ? share_charged(share, QUOTA_KEPT) : own[QUOTA_KEPT];
+        guint64 user_bytes = share ? share_charged(share, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
 
         if (bytes > limits->request_bytes) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -176,9 +168,9 @@ static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
                 return FALSE;
         }
 
-        if (backlog->calls < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
-            backlog->total->calls < limits->calls_total && user_bytes + bytes <= share_bytes(limits) &&
-            backlog->total->bytes + bytes <= limits->pending_bytes)
+        if (own[QUOTA_KEPT] < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
+            all[QUOTA_KEPT] < limits->calls_total && user_bytes + bytes <= share_bytes(limits) &&
+            all[QUOTA_KEPT_BYTES] + bytes <= limits->pending_bytes)
                 return TRUE;
 
         g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -202,10 +194,14 @@ gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error)
         }
 
         kept = g_new0(Kept, 1);
+        kept->backlog = backlog;
         kept->message = sd_bus_message_ref(message);
         kept->bytes = bytes;
         g_queue_push_tail(lane, kept);
-        account(backlog, 1, (gssize)bytes);
+        account_charge(backlog->account, QUOTA_KEPT, 1);
+        account_charge(backlog->account, QUOTA_KEPT_BYTES, bytes);
+        account_charge(backlog->total, QUOTA_KEPT, 1);
+        account_charge(backlog->total, QUOTA_KEPT_BYTES, bytes);
         return TRUE;
 }
 
@@ -220,7 +216,6 @@ void backlog_retry(Backlog *backlog, const char *path, gboolean (*func)(sd_bus_m
                         return;
 
                 g_queue_pop_head(lane);
-                account(backlog, -1, -(gssize)kept->bytes);
                 kept_free(kept);
         }
 
@@ -249,5 +244,5 @@ void backlog_refuse(Backlog *backlog, const char *why)
                 for (GList *each = ((GQueue *)lane)->head; each; each = each->next)
                         sd_bus_reply_method_errorf(((Kept *)each->data)->message, SD_BUS_ERROR_FAILED, "%s",
                                                    why);
-        drop_all(backlog);
+        backlog_drop(backlog);
 }

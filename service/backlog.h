@@ -11,19 +11,17 @@
 
 typedef struct Backlog Backlog;
 
-/* What all callers together have waiting. */
-typedef struct BacklogTotal {
-        unsigned calls;
-        size_t bytes;
-} BacklogTotal;
+/* What waits is charged to @account, the caller's, and to @total, that of all callers. All pointers must
+ * outlive it. */
+Backlog *backlog_new(Account *account, Account *total, const Limits *limits);
 
-/* @total and @limits must outlive it. */
-Backlog *backlog_new(BacklogTotal *total, const Limits *limits);
+/* From now on no more waits than that user may have; @share must outlive it. */
+void backlog_set_share(Backlog *backlog, const Share *share);
 
-/* From now on what waits counts for that user, too; @share must outlive it. Once. */
-void backlog_join(Backlog *backlog, Share *share);
+/* Drops what waits, without an answer. */
+void backlog_drop(Backlog *backlog);
 
-/* Drops what waits, without an answer. NULL is fine. */
+/* The same, and frees it. NULL is fine. */
 void backlog_free(Backlog *backlog);
 
 /* Whether something waits for the object at @path. */

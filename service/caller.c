@@ -9,22 +9,22 @@
 struct Callers {
         const Limits *limits;
         GHashTable *by_name; /* of Caller, those with calls in flight */
-        unsigned calls;
-        size_t bytes;
+        Account total;
 };
 
 struct Caller {
         Callers *callers;
         char *name;
-        unsigned calls;
-        size_t bytes;
-        Share *share; /* NULL for none, or not yet */
+        Account account; /* a part of its user's */
+        Share *share;    /* NULL for none, or not yet */
 };
 
 static void caller_free(void *data)
 {
         Caller *caller = data;
 
+        account_move(&caller->account, NULL);
+        share_unref(caller->share);
         g_free(caller->name);
         g_free(caller);
 }
@@ -51,6 +51,7 @@ static gboolean within_limits(const Callers *callers, const Caller *caller, cons
                               GError **error)
 {
         const Limits *limits = callers->limits;
+        const guint64 *all = callers->total.charged;
         unsigned user_bytes = share_bytes(limits);
         unsigned user_calls = share_part(limits->calls_total);
         const char *problem = NULL;
@@ -58,15 +59,15 @@ static gboolean within_limits(const Callers *callers, const Caller *caller, cons
 
         if (bytes > limits->request_bytes)
                 problem = "bytes of arguments in one call", limit = limits->request_bytes;
-        else if (caller && caller->calls >= limits->calls_per_sender)
+        else if (caller && caller->account.charged[QUOTA_CALLS] >= limits->calls_per_sender)
                 problem = "calls in flight from one caller", limit = limits->calls_per_sender;
-        else if (share && share->calls >= user_calls)
+        else if (share && share_charged(share, QUOTA_CALLS) >= user_calls)
                 problem = "calls in flight from one user", limit = user_calls;
-        else if (share && share->bytes + bytes > user_bytes)
+        else if (share && share_charged(share, QUOTA_BYTES) + bytes > user_bytes)
                 problem = "bytes of arguments in flight from one user", limit = user_bytes;
-        else if (callers->calls >= limits->calls_total)
+        else if (all[QUOTA_CALLS] >= limits->calls_total)
                 problem = "calls in flight", limit = limits->calls_total;
-        else if (callers->bytes + bytes > limits->pending_bytes)
+        else if (all[QUOTA_BYTES] + bytes > limits->pending_bytes)
                 problem = "bytes of arguments in flight", limit = limits->pending_bytes;
 
         if (problem)
@@ -82,23 +83,8 @@ static void join_share(Caller *caller, Share *share)
         if (caller->share || !share)
                 return;
 
-        caller->share = share;
-        share->calls += caller->calls;
-        share->bytes += caller->bytes;
-}
-
-static void account(Caller *caller, int calls, gssize bytes)
-{
-        Callers *callers = caller->callers;
-
-        caller->calls += (unsigned)calls;
-        caller->bytes += (size_t)bytes;
-        callers->calls += (unsigned)calls;
-        callers->bytes += (size_t)bytes;
-        if (caller->share) {
-                caller->share->calls += (unsigned)calls;
-                caller->share->bytes += (size_t)bytes;
-        }
+        caller->share = share_ref(share);
+        account_move(&caller->account, share_account(share));
 }
 
 Caller *caller_enter(Callers *callers, const char *name, Share *share, size_t bytes, GError **error)
@@ -116,20 +102,33 @@ Caller *caller_enter(Callers *callers, const char *name, Share *share, size_t by
         }
 
         join_share(caller, share);
-        account(caller, 1, (gssize)bytes);
+        account_charge(&caller->account, QUOTA_CALLS, 1);
+        account_charge(&caller->account, QUOTA_BYTES, bytes);
+        account_charge(&callers->total, QUOTA_CALLS, 1);
+        account_charge(&callers->total, QUOTA_BYTES, bytes);
         return caller;
 }
 
 void caller_leave(Caller *caller, size_t bytes)
 {
-        account(caller, -1, -(gssize)bytes);
-        if (caller->calls == 0)
-                g_hash_table_remove(caller->callers->by_name, caller->name);
+        Callers *callers = caller->callers;
+
+        account_discharge(&caller->account, QUOTA_CALLS, 1);
+        account_discharge(&caller->account, QUOTA_BYTES, bytes);
+        account_discharge(&callers->total, QUOTA_CALLS, 1);
+        account_discharge(&callers->total, QUOTA_BYTES, bytes);
+        if (caller->account.charged[QUOTA_CALLS] == 0)
+                g_hash_table_remove(callers->by_name, caller->name);
 }
 
 const char *caller_name(const Caller *caller)
 {
         return caller->name;
+}
+
+Account *caller_account(Caller *caller)
+{
+        return &caller->account;
 }
 
 Share *caller_share(const Caller *caller)
@@ -144,5 +143,5 @@ gboolean callers_has(const Callers *callers, const char *name)
 
 unsigned callers_total(const Callers *callers)
 {
-        return callers->calls;
+        return (unsigned)callers->total.charged[QUOTA_CALLS];
 }

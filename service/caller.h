@@ -15,16 +15,18 @@ Callers *callers_new(const Limits *limits);
 void callers_free(Callers *callers);
 
 /* Takes account of one call of @bytes from the bus name @name. @share is that of its user; NULL for those who
- * have no bounds of their own, and while nobody knows whose name it is. It must outlive the call. NULL and
- * LIMITS_EXCEEDED when that is one too many, for the caller, its user or the service. Ended by
- * caller_leave().
+ * have no bounds of their own, and while nobody knows whose name it is; it is held. NULL and LIMITS_EXCEEDED
+ * when that is one too many, for the caller, its user or the service. Ended by caller_leave().
  */
 Caller *caller_enter(Callers *callers, const char *name, Share *share, size_t bytes, GError **error);
 void caller_leave(Caller *caller, size_t bytes);
 
 const char *caller_name(const Caller *caller);
 
-/* That of its user, or NULL. */
+/* To charge what one of its calls uses, until that has ended. Borrowed. */
+Account *caller_account(Caller *caller);
+
+/* That of its user, or NULL. Borrowed. */
 Share *caller_share(const Caller *caller);
 
 /* Whether @name has calls in flight. */

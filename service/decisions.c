@@ -31,8 +31,8 @@ typedef struct Answer {
 
 /* What was asked, until the answer is here. */
 typedef struct Pending {
-        Authority *authority;
-        char *client, *key;
+        Client *client; /* which holds the account that the question is charged to, gone or not */
+        char *key;
         guint64 number;
         gboolean interactive;
 } Pending;
@@ -48,14 +48,6 @@ static void answer_free(void *data)
 GHashTable *decisions_new(void)
 {
         return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
-}
-
-void decisions_count(Client *client, int more)
-{
-        client->asking += (unsigned)more;
-        client->authority->asking += (unsigned)more;
-        if (client->share)
-                client->share->asked += (unsigned)more;
 }
 
 void decisions_forget(Client *client)
@@ -74,23 +66,30 @@ void decisions_forget(Client *client)
         }
 }
 
-static void pending_free(Pending *pending)
-{
-        g_free(pending->client);
-        g_free(pending->key);
-        g_free(pending);
-}
-
 static Pending *pending_new(Client *client, const char *key, gboolean interactive)
 {
         Pending *pending = g_new0(Pending, 1);
 
-        pending->authority = client->authority;
-        pending->client = g_strdup(client->name);
+        pending->client = client_ref(client);
         pending->key = g_strdup(key);
         pending->number = ++client->authority->questions;
         pending->interactive = interactive;
+        account_charge(&client->account, QUOTA_ASKED, 1);
+        account_charge(&client->authority->total, QUOTA_ASKED, 1);
         return pending;
+}
+
+static void pending_discharge(const Pending *pending)
+{
+        account_discharge(&pending->client->account, QUOTA_ASKED, 1);
+        account_discharge(&pending->client->authority->total, QUOTA_ASKED, 1);
+}
+
+static void pending_free(Pending *pending)
+{
+        client_unref(pending->client);
+        g_free(pending->key);
+        g_free(pending);
 }
 
 static Decision decision_of(PolkitAnswer answer, const Client *client)
@@ -139,13 +138,12 @@ static void take_answer(Client *client, Answer *answer, PolkitAnswer said, const
 static void on_decided(PolkitAnswer said, void *data)
 {
         Pending *pending = data;
-        Authority *authority = pending->authority;
-        Client *client = g_hash_table_lookup(authority->clients, pending->client);
-        Answer *answer = client ? find_answer(client, pending) : NULL;
+        Client *client = pending->client;
+        Answer *answer = find_answer(client, pending);
 
-        if (client)
-                decisions_count(client, -1);
-        if (answer && !authority->stopped)
+        /* First: those that wait for it may have to ask another question. */
+        pending_discharge(pending);
+        if (answer && !client->gone && !client->authority->stopped)
                 take_answer(client, answer, said, pending);
 
         pending_free(pending);
@@ -172,7 +170,6 @@ static Answer *ask_polkit(Client *client, const char *key, const Question *quest
         answer->decision = DECISION_ASKED;
         answer->number = pending->number;
         g_hash_table_insert(client->answers, g_strdup(key), answer);
-        decisions_count(client, 1);
         if (!polkit_check(client->authority->polkit, &asked, interactive, on_decided, pending))
                 on_decided(POLKIT_FAILED, pending);
 
@@ -191,9 +188,9 @@ static gboolean may_ask(const Client *client)
 {
         const Authority *authority = client->authority;
 
-        return client->asking < authority->limits->calls_per_sender &&
-               client->share->asked < share_part(authority->limits->calls_total) &&
-               authority->asking < authority->limits->calls_total;
+        return client->account.charged[QUOTA_ASKED] < authority->limits->calls_per_sender &&
+               share_charged(client->share, QUOTA_ASKED) < share_part(authority->limits->calls_total) &&
+               authority->total.charged[QUOTA_ASKED] < authority->limits->calls_total;
 }
 
 static gboolean is_answered(const Client *client, const Question *question, gboolean interactive)

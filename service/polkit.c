@@ -142,14 +142,23 @@ static void user_settle(Sort *sort, User *user)
                 g_hash_table_remove(sort->users, GUINT_TO_POINTER(user->uid));
 }
 
+/* The check holds its user, whose questions are counted until the last of them is closed. */
+static void check_uncount(Check *check)
+{
+        if (check->sort->open == 0 || check->user->open == 0)
+                g_error("polkit has more to answer than it was asked");
+
+        check->sort->open--;
+        check->user->open--;
+}
+
 /* An answer is here, or none will come: the next one may be asked. */
 static void check_close(Check *check, PolkitAnswer answer)
 {
         Polkit *polkit = check->polkit;
         Sort *sort = check->sort;
 
-        sort->open--;
-        check->user->open--;
+        check_uncount(check);
         user_settle(sort, check->user);
         check_finish(check, answer);
         start_turns(polkit, sort);
@@ -245,8 +254,7 @@ static void on_destroy(void *userdata)
 {
         Check *check = userdata;
 
-        check->sort->open--;
-        check->user->open--;
+        check_uncount(check);
         check_finish(check, POLKIT_FAILED);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "account.h"
 #include "config.h"
 
 #include <glib.h>
@@ -14,22 +15,27 @@
 /* A user's part of a limit that all share. */
 #define SHARE_PART 4
 
-typedef struct Share {
-        unsigned calls;    /* that were accepted and have no reply yet */
-        size_t bytes;      /* of their arguments */
-        unsigned kept;     /* requests that wait for a decision */
-        size_t kept_bytes; /* of their arguments */
-        unsigned asked;    /* questions that polkit has yet to answer */
-        unsigned waits;    /* calls that wait for a state; they count among calls, too */
-} Share;
-
+typedef struct Share Share;
 typedef struct Shares Shares;
 
 Shares *shares_new(void);
+
+/* Shares that are held go with their last holder. NULL is fine. */
 void shares_free(Shares *shares);
 
-/* The share of that user, which stays until shares_free(). */
+/* A reference to the share of that user, which is there for as long as it is held. */
 Share *shares_get(Shares *shares, uid_t uid);
+Share *share_ref(Share *share);
+
+/* NULL is fine. */
+void share_unref(Share *share);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Share, share_unref)
+
+/* To charge, and to be the parent of what belongs to the user. Borrowed. */
+Account *share_account(Share *share);
+
+/* What the user has in use. */
+guint64 share_charged(const Share *share, Quota quota);
 
 /* One user's part of @limit, of which there is always something to have. */
 static inline unsigned share_part(unsigned limit)

@@ -38,8 +38,8 @@ struct Waits {
         void (*finish)(Call *call, void *data);
         void *data;
         GHashTable *by_leaf; /* GPtrArray of Wait */
+        Account total;       /* those of this connection */
         gboolean blind;
-        unsigned size;
 };
 
 Waits *waits_new(const Mirror *mirror, void (*finish)(Call *call, void *data), void *data)
@@ -64,15 +64,6 @@ void waits_free(Waits *waits)
         g_free(waits);
 }
 
-static void count(Waits *waits, const Call *call, int more)
-{
-        Share *share = caller_share(call->caller);
-
-        waits->size += (unsigned)more;
-        if (share)
-                share->waits += (unsigned)more;
-}
-
 /* Frees the wait and returns its call. */
 static Call *wait_end(Wait *wait)
 {
@@ -83,7 +74,10 @@ static Call *wait_end(Wait *wait)
         g_ptr_array_remove_fast(others, wait);
         if (others->len == 0)
                 g_hash_table_remove(waits->by_leaf, wait->leaf);
-        count(waits, call, -1);
+        /* The call has its caller until it ends, and its caller what was charged, whatever became of the
+         * caller's name and user meanwhile. */
+        account_discharge(caller_account(call->caller), QUOTA_WAITS, 1);
+        account_discharge(&waits->total, QUOTA_WAITS, 1);
 
         g_clear_handle_id(&wait->timer, g_source_remove);
         g_clear_handle_id(&wait->settle_timer, g_source_remove);
@@ -211,7 +205,7 @@ static gboolean has_room(const Waits *waits, const Call *call, GError **error)
         unsigned all = MAX(call->limits->calls_total / WAITS_PART, 1);
         const Share *share = caller_share(call->caller);
 
-        if (waits->size < all && (!share || share->waits < share_part(all)))
+        if (waits_size(waits) < all && (!share || share_charged(share, QUOTA_WAITS) < share_part(all)))
                 return TRUE;
 
         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -233,7 +227,8 @@ static Wait *wait_new(Waits *waits, Call *call, const char *leaf)
         wait->waits = waits;
         wait->call = call;
         wait->leaf = g_strdup(leaf);
-        count(waits, call, 1);
+        account_charge(caller_account(call->caller), QUOTA_WAITS, 1);
+        account_charge(&waits->total, QUOTA_WAITS, 1);
         return wait;
 }
 
@@ -328,5 +323,5 @@ void waits_drop(Waits *waits, const char *caller, void (*drop)(Call *call, void 
 
 unsigned waits_size(const Waits *waits)
 {
-        return waits->size;
+        return (unsigned)waits->total.charged[QUOTA_WAITS];
 }

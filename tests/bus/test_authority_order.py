@@ -6,10 +6,10 @@ import signal
 import time
 
 import pytest
-from jeepney import Endianness
+from jeepney import DBusAddress, Endianness, HeaderFields, new_signal
 
 from support import guarded as guards
-from support.client import DOMAIN, PROPERTIES, body_of, field
+from support.client import DOMAIN, PROPERTIES, SERVICE, body_of, field
 from support.guarded import ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, LIMIT, MANAGE, RULES, Agent
 from support.guarded import allow, guarded, send, set_autostart
 from support.process import PATIENCE, wait_until
@@ -144,6 +144,27 @@ def test_calls_of_who_left_while_waiting_are_dropped(world):
     serial = set_autostart(stays, "/org/libvirt/Test/network/_dd8fe884_6c02_601e_7551_cca97df1c5df")
     stays.take_reply(serial, LONG)
     assert world.root.get(GUEST, DOMAIN, "Autostart")[1] is before
+
+
+def test_a_departure_that_is_not_true(world):
+    """A caller says that it has left, as if it were the bus, while polkit is asked about it, and goes on calling:
+    whatever comes of its own calls, others are served as before."""
+    liar = world.client("outsider")
+    assert liar.connect("ListDomains", "u", 0)
+    said = new_signal(DBusAddress("/org/freedesktop/DBus", interface="org.freedesktop.DBus"), "NameOwnerChanged",
+                      "sss", (liar.unique_name, liar.unique_name, ""))
+    said.header.fields[HeaderFields.destination] = SERVICE
+    with paused(world):
+        set_autostart(liar)
+        liar.send_bytes(liar.serialise(said)[1])
+        again = get(liar)
+        liar.call(*PEER)
+    body_of(liar.take_reply(again, LONG))
+    for who in ("member", "limited"):
+        other = world.client(who)
+        assert other.connect("ListDomains", "u", 0)
+    member = world.client("member")
+    assert body_of(member.take_reply(set_autostart(member), LONG)) == ()
 
 
 def test_different_objects_do_not_wait_for_each_other():

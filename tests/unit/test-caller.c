@@ -58,15 +58,11 @@ static void test_bytes(void)
 static const Limits shared_limits = {
         .calls_per_sender = 100, .calls_total = 12, .request_bytes = 10, .pending_bytes = 400};
 
-static Share *new_share(void)
-{
-        return g_new0(Share, 1);
-}
-
 static void test_one_user(void)
 {
         Callers *callers = callers_new(&shared_limits);
-        g_autofree Share *one = new_share(), *other = new_share();
+        Shares *shares = shares_new();
+        Share *one = shares_get(shares, 1000), *other = shares_get(shares, 1001);
         g_autoptr(GError) calls = NULL;
         Caller *first = caller_enter(callers, ":1.1", one, 0, NULL);
 
@@ -85,19 +81,27 @@ static void test_one_user(void)
         caller_leave(first, 0);
         g_assert_nonnull(caller_enter(callers, ":1.4", one, 0, NULL));
         callers_free(callers);
+        g_assert_cmpuint(share_charged(one, QUOTA_CALLS), ==, 0);
+        share_unref(one);
+        share_unref(other);
+        shares_free(shares);
 }
 
 static void test_bytes_of_one_user(void)
 {
         Callers *callers = callers_new(&shared_limits);
-        g_autofree Share *share = new_share();
+        Shares *shares = shares_new();
+        Share *share = shares_get(shares, 1000);
         g_autoptr(GError) error = NULL;
 
-        share->bytes = 91;
+        account_charge(share_account(share), QUOTA_BYTES, 91);
         g_assert_null(caller_enter(callers, ":1.1", share, 10, &error));
         g_assert_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED);
         g_assert_nonnull(caller_enter(callers, ":1.1", share, 9, NULL));
         callers_free(callers);
+        account_discharge(share_account(share), QUOTA_BYTES, 91);
+        share_unref(share);
+        shares_free(shares);
 }
 
 /* Even where that is more than the part. */
@@ -106,29 +110,35 @@ static void test_one_user_may_make_one_call(void)
         const Limits narrow = {
                 .calls_per_sender = 1, .calls_total = 1, .request_bytes = 100, .pending_bytes = 100};
         Callers *callers = callers_new(&narrow);
-        g_autofree Share *share = new_share();
+        Shares *shares = shares_new();
+        Share *share = shares_get(shares, 1000);
 
         g_assert_nonnull(caller_enter(callers, ":1.1", share, 100, NULL));
         callers_free(callers);
+        share_unref(share);
+        shares_free(shares);
 }
 
 /* What was accepted before counts for its user as well. */
 static void test_known_late(void)
 {
         Callers *callers = callers_new(&shared_limits);
-        g_autofree Share *share = new_share();
+        Shares *shares = shares_new();
+        Share *share = shares_get(shares, 1000);
         Caller *caller = caller_enter(callers, ":1.1", NULL, 5, NULL);
 
         g_assert_null(caller_share(caller));
         g_assert_true(caller_enter(callers, ":1.1", share, 7, NULL) == caller);
         g_assert_true(caller_share(caller) == share);
-        g_assert_cmpuint(share->calls, ==, 2);
-        g_assert_cmpuint(share->bytes, ==, 12);
+        g_assert_cmpuint(share_charged(share, QUOTA_CALLS), ==, 2);
+        g_assert_cmpuint(share_charged(share, QUOTA_BYTES), ==, 12);
         caller_leave(caller, 5);
         caller_leave(caller, 7);
-        g_assert_cmpuint(share->calls, ==, 0);
-        g_assert_cmpuint(share->bytes, ==, 0);
+        g_assert_cmpuint(share_charged(share, QUOTA_CALLS), ==, 0);
+        g_assert_cmpuint(share_charged(share, QUOTA_BYTES), ==, 0);
         callers_free(callers);
+        share_unref(share);
+        shares_free(shares);
 }
 
 static void test_forgotten(void)

@@ -296,6 +296,29 @@ static void test_drop(void)
         g_assert_cmpuint(dropped, ==, 50);
 }
 
+/* Its user is known after a wait began: the wait is that user's from then on, and is given back once. */
+static void test_known_late(void)
+{
+        Shares *shares = shares_new();
+        g_autoptr(Share) share = shares_get(shares, 1000);
+        Caller *caller;
+
+        set_up();
+        begin(":1.1", "paused", 0, settle_for(0));
+        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 0);
+        caller = caller_enter(callers, ":1.1", share, 0, NULL);
+        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 1);
+        begin(":1.1", "paused", 0, settle_for(0));
+        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 2);
+        waits_drop(waits, ":1.1", on_dropped, NULL);
+        g_assert_cmpuint(dropped, ==, 2);
+        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 0);
+        caller_leave(caller, 0);
+        g_assert_cmpuint(share_charged(share, QUOTA_CALLS), ==, 0);
+        tear_down();
+        shares_free(shares);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -309,5 +332,6 @@ int main(int argc, char **argv)
         g_test_add_func("/waits/disturbed", test_disturbed);
         g_test_add_func("/waits/stale", test_stale);
         g_test_add_func("/waits/drop", test_drop);
+        g_test_add_func("/waits/known-late", test_known_late);
         return g_test_run();
 }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "account.h"
+
+static void check(const Account *account, guint64 calls, guint64 bytes)
+{
+        g_assert_cmpuint(account->charged[QUOTA_CALLS], ==, calls);
+        g_assert_cmpuint(account->charged[QUOTA_BYTES], ==, bytes);
+}
+
+static void test_parents(void)
+{
+        Account all = {}, user = {.parent = &all}, caller = {.parent = &user};
+
+        account_charge(&caller, QUOTA_CALLS, 1);
+        account_charge(&caller, QUOTA_BYTES, 70);
+        account_charge(&user, QUOTA_BYTES, 5);
+        check(&caller, 1, 70);
+        check(&user, 1, 75);
+        check(&all, 1, 75);
+        account_discharge(&caller, QUOTA_BYTES, 70);
+        account_discharge(&user, QUOTA_BYTES, 5);
+        account_discharge(&caller, QUOTA_CALLS, 1);
+        check(&caller, 0, 0);
+        check(&user, 0, 0);
+        check(&all, 0, 0);
+        account_close(&all);
+}
+
+/* What is charged goes along, and is given back where it is then. */
+static void test_move(void)
+{
+        Account one = {}, other = {}, caller = {.parent = &one};
+
+        account_charge(&caller, QUOTA_CALLS, 2);
+        account_charge(&one, QUOTA_CALLS, 1);
+        account_move(&caller, &other);
+        check(&one, 1, 0);
+        check(&other, 2, 0);
+        account_charge(&caller, QUOTA_CALLS, 1);
+        account_discharge(&caller, QUOTA_CALLS, 3);
+        check(&other, 0, 0);
+        account_move(&caller, NULL);
+        account_charge(&caller, QUOTA_CALLS, 1);
+        check(&other, 0, 0);
+        account_move(&caller, &one);
+        check(&one, 2, 0);
+        account_move(&caller, &one);
+        check(&one, 2, 0);
+}
+
+/* Runs the test of that name, which ends its process, with these words. */
+static void check_ends(const char *test, const char *words)
+{
+        g_test_trap_subprocess(test, 0, 0);
+        g_test_trap_assert_failed();
+        g_test_trap_assert_stderr(words);
+}
+
+static void below_zero(void)
+{
+        Account user = {}, caller = {.parent = &user};
+
+        account_charge(&caller, QUOTA_CALLS, 1);
+        account_discharge(&caller, QUOTA_CALLS, 2);
+}
+
+static void parent_below_zero(void)
+{
+        Account user = {}, caller = {};
+
+        account_charge(&caller, QUOTA_CALLS, 1);
+        caller.parent = &user;
+        account_discharge(&caller, QUOTA_CALLS, 1);
+}
+
+static void above_all(void)
+{
+        Account caller = {};
+
+        account_charge(&caller, QUOTA_BYTES, G_MAXUINT64);
+        account_charge(&caller, QUOTA_BYTES, 1);
+}
+
+static void close_early(void)
+{
+        Account caller = {};
+
+        account_charge(&caller, QUOTA_WAITS, 1);
+        account_close(&caller);
+}
+
+/* There is no way to a number that is none. */
+static void test_never_wrong(void)
+{
+        check_ends("/account/subprocess/below-zero", "*2 is to be given back*which has 1*");
+        check_ends("/account/subprocess/parent-below-zero", "*1 is to be given back*which has 0*");
+        check_ends("/account/subprocess/above-all", "*overflows*");
+        check_ends("/account/subprocess/close-early", "*1 is still charged*");
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/account/parents", test_parents);
+        g_test_add_func("/account/move", test_move);
+        g_test_add_func("/account/never-wrong", test_never_wrong);
+        g_test_add_func("/account/subprocess/below-zero", below_zero);
+        g_test_add_func("/account/subprocess/parent-below-zero", parent_below_zero);
+        g_test_add_func("/account/subprocess/above-all", above_all);
+        g_test_add_func("/account/subprocess/close-early", close_early);
+        return g_test_run();
+}

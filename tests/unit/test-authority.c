@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The authority among a bus driver and a polkit that are the test's: they answer when it says so, and callers
+ * leave, or are said to leave, at any moment. What is charged is given back, once. */
+
+#include "authority_private.h"
+
+#include "codec-bus.h"
+
+#define PATHS 2
+
+static const Limits limits = {
+        .calls_per_sender = 100, .calls_total = 400, .request_bytes = 1 << 10, .pending_bytes = 1 << 20};
+
+/* A question that is open. */
+typedef struct Open {
+        CredentialsFunc *known; /* of the bus driver, or */
+        PolkitFunc *decided;    /* of polkit */
+        char *sender;
+        void *data;
+} Open;
+
+static GQueue drivers = G_QUEUE_INIT, polkits = G_QUEUE_INIT; /* of Open */
+static void (*polkit_changed)(void *data);
+static void *polkit_data;
+
+static Authority *authority;
+static unsigned sent, passed, refused;
+
+static Open *open_new(GQueue *queue, const char *sender, void *data)
+{
+        Open *one = g_new0(Open, 1);
+
+        one->sender = g_strdup(sender);
+        one->data = data;
+        g_queue_push_tail(queue, one);
+        return one;
+}
+
+static void open_free(Open *one)
+{
+        g_free(one->sender);
+        g_free(one);
+}
+
+/* Instead of the service's own. */
+void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *data)
+{
+        open_new(&drivers, sender, data)->known = done;
+}
+
+gboolean credentials_in_group(const Credentials *credentials)
+{
+        return credentials->uid == 1000;
+}
+
+Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
+{
+        polkit_changed = changed;
+        polkit_data = data;
+        return NULL;
+}
+
+gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean interactive, PolkitFunc *done,
+                      void *data)
+{
+        open_new(&polkits, question->sender, data)->decided = done;
+        return TRUE;
+}
+
+static void answer_driver(uid_t uid)
+{
+        const Credentials credentials = {.uid = uid};
+        Open *one = g_queue_pop_head(&drivers);
+
+        if (!one)
+                return;
+
+        one->known(uid == (uid_t)-1 ? NULL : &credentials, one->data);
+        open_free(one);
+}
+
+static void answer_polkit(PolkitAnswer answer)
+{
+        Open *one = g_queue_pop_head(&polkits);
+
+        if (!one)
+                return;
+
+        one->decided(answer, one->data);
+        open_free(one);
+}
+
+/* Half of the questions end at once, as those that polkit was not asked yet. */
+void polkit_forget(Polkit *polkit, const char *sender)
+{
+        for (GList *each = polkits.head, *next; each; each = next) {
+                Open *one = each->data;
+
+                next = each->next ? each->next->next : NULL;
+                if (strcmp(one->sender, sender) != 0)
+                        continue;
+
+                g_queue_delete_link(&polkits, each);
+                one->decided(POLKIT_FAILED, one->data);
+                open_free(one);
+        }
+}
+
+/* As the end of the bus. */
+void polkit_free(Polkit *polkit)
+{
+        while (polkits.length > 0)
+                answer_polkit(POLKIT_FAILED);
+        while (drivers.length > 0)
+                answer_driver((uid_t)-1);
+}
+
+static gboolean question_of(sd_bus_message *message, Question *question, void *data)
+{
+        *question = (Question){ACCESS_MANAGE, "Test", "", "", sd_bus_message_get_member(message)};
+        return TRUE;
+}
+
+/* FALSE when it has to wait. */
+static gboolean try(sd_bus_message *message, void *data)
+{
+        g_autoptr(GError) error = NULL;
+        Question question;
+
+        question_of(message, &question, NULL);
+        switch (authority_ask(authority, message, &question, &error)) {
+        case AUTHORITY_YES:
+        case AUTHORITY_MONITOR:
+                passed++;
+                return TRUE;
+        case AUTHORITY_NO:
+                g_assert_nonnull(error);
+                refused++;
+                return TRUE;
+        case AUTHORITY_LATER:
+                break;
+        }
+
+        return FALSE;
+}
+
+static void on_rules(void *data)
+{
+}
+
+static const AuthorityOwner owner = {.retry = try, .question = question_of, .changed = on_rules};
+
+/* A request of that name about one of the paths, which takes a right of its own. */
+static void request(const char *sender, unsigned path)
+{
+        g_autofree char *object = g_strdup_printf("/a/%u", path % PATHS);
+        g_autofree char *member = g_strdup_printf("M%u", path);
+        g_autoptr(sd_bus_message) message = NULL;
+
+        sent++;
+        g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", object, "a.b", member), >=,
+                        0);
+        g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
+        message_finish(message);
+        if (authority_is_ahead(authority, message) || !try(message, NULL))
+                g_assert_true(authority_keep(authority, message, NULL));
+}
+
+static void set_up(void)
+{
+        bus_open();
+        sent = passed = refused = 0;
+        authority = authority_new(NULL, &limits, &owner, NULL);
+}
+
+static void check_nothing(const Account *account)
+{
+        for (Quota quota = 0; quota < N_QUOTAS; quota++)
+                g_assert_cmpuint(account->charged[quota], ==, 0);
+}
+
+static guint64 asked_of(uid_t uid)
+{
+        g_autoptr(Share) share = shares_get(authority->shares, uid);
+
+        return share_charged(share, QUOTA_ASKED);
+}
+
+/* All is answered: nothing is charged, and whoever is there now is served. */
+static void check_end(void)
+{
+        while (drivers.length + polkits.length > 0) {
+                answer_driver(1000);
+                answer_polkit(POLKIT_YES);
+        }
+        check_nothing(&authority->total);
+        g_assert_cmpuint(asked_of(1000), ==, 0);
+        g_assert_cmpuint(passed + refused, <=, sent);
+
+        passed = 0;
+        request(":1.9", 7);
+        answer_driver(1000);
+        answer_polkit(POLKIT_YES);
+        g_assert_cmpuint(passed, ==, 1);
+}
+
+static void tear_down(void)
+{
+        authority_free(authority);
+        bus_close();
+}
+
+/* One step: what happens next in the world. */
+static void step(char what)
+{
+        switch (what) {
+        case 'd':
+                answer_driver(1000);
+                break;
+        case 'D':
+                answer_driver((uid_t)-1);
+                break;
+        case 'y':
+                answer_polkit(POLKIT_YES);
+                break;
+        case 'n':
+                answer_polkit(POLKIT_NO);
+                break;
+        case 'f':
+                answer_polkit(POLKIT_FAILED);
+                break;
+        case 'c':
+                polkit_changed(polkit_data);
+                break;
+        case 'l':
+                authority_forget(authority, ":1.1");
+                break;
+        case 'L':
+                authority_forget(authority, ":1.2");
+                break;
+        case '5' ... '9':
+                request(":1.2", (unsigned)(what - '5'));
+                break;
+        default:
+                request(":1.1", (unsigned)(what - '0'));
+        }
+}
+
+static void run(const char *script)
+{
+        set_up();
+        for (; *script; script++)
+                step(*script);
+        check_end();
+        tear_down();
+}
+
+/* Everything that is asked, with a departure told before and after each step, and a second one, too: callers
+ * that have left go on sending, where that was not true. */
+static void test_departures(void)
+{
+        static const char script[] = "01d23ny5d0y6cy1f7yy";
+        const size_t n = strlen(script);
+
+        for (size_t first = 0; first <= n; first++)
+                for (size_t second = first; second <= n; second++) {
+                        g_autofree char *one =
+                                g_strdup_printf("%.*sl%.*sl%s", (int)first, script, (int)(second - first),
+                                                script + first, script + second);
+
+                        run(one);
+                }
+}
+
+/* The service ends with some of it open. */
+static void test_the_end(void)
+{
+        static const char script[] = "01d23n5d0l6c1L7y";
+
+        for (size_t n = 0; n <= strlen(script); n++)
+                for (unsigned stopped = 0; stopped < 2; stopped++) {
+                        set_up();
+                        for (size_t i = 0; i < n; i++)
+                                step(script[i]);
+                        if (stopped)
+                                authority_stop(authority);
+                        tear_down();
+                }
+}
+
+static void test_any_order(void)
+{
+        static const char steps[] = "01234567dDynfclL01234567dynlL";
+
+        for (unsigned i = 0; i < 2000; i++) {
+                char script[41] = "";
+
+                for (size_t n = 0; n < sizeof script - 1; n++)
+                        script[n] = steps[g_test_rand_int_range(0, sizeof steps - 1)];
+                run(script);
+        }
+}
+
+/* Call, "I am gone", call: the question that is open counts for its user until it is answered, once. */
+static void test_forged(void)
+{
+        set_up();
+        request(":1.1", 0);
+        answer_driver(1000);
+        g_assert_cmpuint(asked_of(1000), ==, 1);
+        request(":1.1", 1);
+        g_assert_cmpuint(asked_of(1000), ==, 2);
+        authority_forget(authority, ":1.1");
+        g_assert_cmpuint(authority->total.charged[QUOTA_KEPT], ==, 0);
+        g_assert_cmpuint(asked_of(1000), ==, 1);
+        request(":1.1", 2);
+        answer_driver(1000);
+        g_assert_cmpuint(asked_of(1000), ==, 2);
+        answer_polkit(POLKIT_YES);
+        g_assert_cmpuint(passed, ==, 0);
+        g_assert_cmpuint(asked_of(1000), ==, 1);
+        answer_polkit(POLKIT_YES);
+        g_assert_cmpuint(passed, ==, 1);
+        check_end();
+        tear_down();
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/authority/forged", test_forged);
+        g_test_add_func("/authority/departures", test_departures);
+        g_test_add_func("/authority/any-order", test_any_order);
+        g_test_add_func("/authority/the-end", test_the_end);
+        return g_test_run();
+}
