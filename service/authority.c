@@ -80,6 +80,7 @@ Authority *authority_new(Bus *bus, const Limits *limits, const AuthorityOwner *o
         authority->owner = owner;
         authority->data = data;
         authority->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_leave);
+        authority->userdb = userdb_new();
         authority->shares = shares_new();
         authority->polkit = polkit_new(bus, on_polkit_changed, authority);
         return authority;
@@ -105,6 +106,7 @@ void authority_free(Authority *authority)
          */
         g_hash_table_remove_all(authority->clients);
         polkit_free(authority->polkit);
+        userdb_free(authority->userdb);
         account_close(&authority->total);
         g_hash_table_unref(authority->clients);
         shares_free(authority->shares);

@@ -4,6 +4,7 @@
 #include "authority.h"
 #include "backlog.h"
 #include "polkit.h"
+#include "userdb.h"
 
 #include <glib.h>
 
@@ -30,6 +31,7 @@ struct Authority {
         const AuthorityOwner *owner;
         void *data;
         Polkit *polkit;
+        Userdb *userdb;
         GHashTable *clients; /* Client by name */
         Shares *shares;
         guint64 questions;

@@ -47,6 +47,9 @@ static const LimitRow limit_rows[] = {
         LIMIT("events-kept", events_kept, 4096, 0, 1 << 20),
         /* Four times what that many events of the usual size take. */
         LIMIT("events-bytes", events_bytes, 1 << 23, 1 << 10, 1 << 30),
+        /* How long a right goes on that ended without polkit's word, as that of one who has left a group. For
+         * a caller that does a lot it is one question in thousands. */
+        LIMIT("decision-age", decision_age, 60, 0, 86400),
         /* Each takes two or three of the 5,000 clients that libvirtd serves, and a picture of all guests. */
         LIMIT("views", views, 32, 1, 1024),
         /* Time for a program that opens a connection to the bus for each call. */

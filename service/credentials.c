@@ -6,27 +6,23 @@
 
 #include "codec.h"
 
-#include <grp.h>
-
 typedef struct Request {
         CredentialsFunc *done;
         void *data;
         gboolean answered;
 } Request;
 
-/* It is looked up each time: it may be made after the service was started. */
-gboolean credentials_in_group(const Credentials *credentials)
+gboolean credentials_have_group(const Credentials *credentials, gid_t group)
 {
-        const struct group *libvirt = getgrnam("libvirt");
         const guint32 *ids;
         gsize n = 0;
 
-        if (!libvirt || !credentials->groups)
+        if (!credentials->groups)
                 return FALSE;
 
         ids = g_variant_get_fixed_array(credentials->groups, &n, sizeof *ids);
         for (gsize i = 0; i < n; i++)
-                if (ids[i] == libvirt->gr_gid)
+                if (ids[i] == group)
                         return TRUE;
 
         return FALSE;

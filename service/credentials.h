@@ -14,9 +14,8 @@ typedef struct Credentials {
         GVariant *groups; /* au, all that it has; NULL when the bus does not tell */
 } Credentials;
 
-/* Whether it is in the group that may open libvirt's sockets. May look into a directory service, if the group
- * is in none of the host's files. */
-gboolean credentials_in_group(const Credentials *credentials);
+/* Whether the connection began with that group. */
+gboolean credentials_have_group(const Credentials *credentials, gid_t group);
 
 /* @credentials is NULL when the bus does not tell; what it holds is borrowed. */
 typedef void CredentialsFunc(const Credentials *credentials, void *data);

@@ -3,7 +3,9 @@
 /* What polkit said of callers, and what it is being asked.
  *
  * A decision is kept until its caller leaves or polkit says that something changed; what somebody has typed a
- * password for counts once, unless polkit itself remembers it. */
+ * password for counts once, unless polkit itself remembers it. But polkit does not say that a user has left a
+ * group. So a decision to manage is asked for again when it is old, and without polkit one to monitor as
+ * well: there the group is all that decides. */
 
 #include "authority_private.h"
 
@@ -24,6 +26,7 @@ typedef enum Decision {
 
 typedef struct Answer {
         Decision decision;
+        gint64 good_until;  /* on the monotonic clock, us; once it is decided */
         guint64 number;     /* of the question */
         gboolean stale;     /* polkit changed since it was asked */
         GPtrArray *waiters; /* paths of the lanes whose first message waits for it, or NULL */
@@ -34,6 +37,7 @@ typedef struct Pending {
         Client *client; /* which holds the account that the question is charged to, gone or not */
         char *key;
         guint64 number;
+        Access access;
         gboolean interactive;
 } Pending;
 
@@ -66,13 +70,14 @@ void decisions_forget(Client *client)
         }
 }
 
-static Pending *pending_new(Client *client, const char *key, gboolean interactive)
+static Pending *pending_new(Client *client, const char *key, Access access, gboolean interactive)
 {
         Pending *pending = g_new0(Pending, 1);
 
         pending->client = client_ref(client);
         pending->key = g_strdup(key);
         pending->number = ++client->authority->questions;
+        pending->access = access;
         pending->interactive = interactive;
         account_charge(&client->account, QUOTA_ASKED, 1);
         account_charge(&client->authority->total, QUOTA_ASKED, 1);
@@ -92,7 +97,7 @@ static void pending_free(Pending *pending)
         g_free(pending);
 }
 
-static Decision decision_of(PolkitAnswer answer, const Client *client)
+static Decision decision_of(PolkitAnswer answer)
 {
         switch (answer) {
         case POLKIT_YES:
@@ -101,10 +106,8 @@ static Decision decision_of(PolkitAnswer answer, const Client *client)
                 return DECISION_YES_ONCE;
         case POLKIT_CHALLENGE:
                 return DECISION_CHALLENGE;
-        case POLKIT_ABSENT:
-                /* The door of libvirt's sockets where there is no polkit. */
-                return credentials_in_group(&client->credentials) ? DECISION_YES : DECISION_NO;
         case POLKIT_NO:
+        case POLKIT_ABSENT:
         case POLKIT_FAILED:
                 break;
         }
@@ -120,33 +123,77 @@ static Answer *find_answer(const Client *client, const Pending *pending)
         return answer && answer->number == pending->number ? answer : NULL;
 }
 
+static gint64 good_until(const Pending *pending, PolkitAnswer said)
+{
+        unsigned age = pending->client->authority->limits->decision_age;
+
+        if (age == 0 || (pending->access != ACCESS_MANAGE && said != POLKIT_ABSENT))
+                return G_MAXINT64;
+
+        return g_get_monotonic_time() + age * G_TIME_SPAN_SECOND;
+}
+
 /* Whoever waits for it has it now; whether the next one has it, too, depends: a failure to ask is no answer
  * to the next question, nor is that somebody did not want to type. */
-static void take_answer(Client *client, Answer *answer, PolkitAnswer said, const Pending *pending)
+static void take_answer(Answer *answer, PolkitAnswer said, Decision decision, const Pending *pending)
 {
         g_autoptr(GPtrArray) waiters = g_steal_pointer(&answer->waiters);
+        Client *client = pending->client;
         gboolean keep =
                 said != POLKIT_FAILED && !answer->stale && (!pending->interactive || said == POLKIT_YES);
 
-        answer->decision = decision_of(said, client);
+        answer->decision = decision;
+        answer->good_until = good_until(pending, said);
         if (waiters)
                 client_retry(client, waiters);
         if (!keep && find_answer(client, pending))
                 g_hash_table_remove(client->answers, pending->key);
 }
 
-static void on_decided(PolkitAnswer said, void *data)
+/* The answer that is still wanted, or NULL. */
+static Answer *wanted_answer(const Pending *pending)
 {
-        Pending *pending = data;
-        Client *client = pending->client;
-        Answer *answer = find_answer(client, pending);
+        const Client *client = pending->client;
+
+        return client->gone || client->authority->stopped ? NULL : find_answer(client, pending);
+}
+
+static void finish(Pending *pending, PolkitAnswer said, Decision decision)
+{
+        Answer *answer = wanted_answer(pending);
 
         /* First: those that wait for it may have to ask another question. */
         pending_discharge(pending);
-        if (answer && !client->gone && !client->authority->stopped)
-                take_answer(client, answer, said, pending);
+        if (answer)
+                take_answer(answer, said, decision, pending);
 
         pending_free(pending);
+}
+
+/* The door of libvirt's sockets where there is no polkit: the group. The connection began with it, and the
+ * user is in it now. */
+static void on_user(const UserEntry *entry, void *data)
+{
+        Pending *pending = data;
+        const Answer *answer = wanted_answer(pending);
+        gboolean in_group =
+                entry->member && credentials_have_group(&pending->client->credentials, entry->group);
+
+        /* There is a polkit after all, which may say no. */
+        if (answer && answer->stale)
+                in_group = FALSE;
+        finish(pending, POLKIT_ABSENT, in_group ? DECISION_YES : DECISION_NO);
+}
+
+static void on_decided(PolkitAnswer said, void *data)
+{
+        Pending *pending = data;
+        const Client *client = pending->client;
+
+        if (said == POLKIT_ABSENT && wanted_answer(pending))
+                userdb_ask(client->authority->userdb, client->credentials.uid, on_user, pending);
+        else
+                finish(pending, said, decision_of(said));
 }
 
 /* NULL when nobody can be asked. */
@@ -161,7 +208,7 @@ static Answer *ask_polkit(Client *client, const char *key, const Question *quest
                 .uuid = question->uuid,
                 .member = question->member,
         };
-        Pending *pending = pending_new(client, key, interactive);
+        Pending *pending = pending_new(client, key, question->access, interactive);
         Answer *answer = g_new0(Answer, 1);
 
         if (g_hash_table_size(client->answers) >= REMEMBERED)
@@ -193,17 +240,30 @@ static gboolean may_ask(const Client *client)
                authority->total.charged[QUOTA_ASKED] < authority->limits->calls_total;
 }
 
+/* The answer, decided or not; NULL when there is none, or it is so old that it is asked for again. Nothing
+ * waits for one that is decided. */
+static Answer *recent_answer(const Client *client, const char *key)
+{
+        Answer *answer = g_hash_table_lookup(client->answers, key);
+
+        if (!answer || answer->decision == DECISION_ASKED || g_get_monotonic_time() < answer->good_until)
+                return answer;
+
+        g_hash_table_remove(client->answers, key);
+        return NULL;
+}
+
 static gboolean is_answered(const Client *client, const Question *question, gboolean interactive)
 {
         g_autofree char *key = make_key(question, interactive);
 
-        return g_hash_table_contains(client->answers, key);
+        return recent_answer(client, key) != NULL;
 }
 
 static Decision decide(Client *client, const Question *question, gboolean interactive)
 {
         g_autofree char *key = make_key(question, interactive);
-        Answer *answer = g_hash_table_lookup(client->answers, key);
+        Answer *answer = recent_answer(client, key);
         Decision decision;
 
         if (!answer && !may_ask(client))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support import guarded as guards
-from support.client import DOMAIN, body_of, field
+from support.client import DOMAIN, PROPERTIES, body_of, field
 from support.guarded import DENIED, GUEST, INTERACTIVE, MANAGE, MONITOR, RULES, Agent, allow, guarded, send
 from support.guarded import set_autostart
 from support.polkit import NAME
@@ -133,6 +133,96 @@ def test_to_monitor_is_one_question_for_all(world):
         assert member.connect("ListNetworks", "u", 0)
     finally:
         world.polkit.resume()
+
+
+# Rights that end
+
+
+# Seconds.
+AGE = 1
+OLD = f"[limits]\ndecision-age={AGE}\n"
+
+
+def test_who_leaves_the_group_manages_no_more():
+    """On a connection that is open: polkit knows, but does not say so. What everybody may goes on."""
+    with guarded(config=OLD) as one:
+        member, same = one.client("member"), one.client("member")
+        assert outcome(member) is None and outcome(same) is None
+        one.people.dismiss("member")
+        wait_until(lambda: outcome(member) == INTERACTIVE, LONG, "the right is gone")
+        assert member.domain(GUEST, "GetState", "u", 0)
+        wait_until(lambda: outcome(same) == INTERACTIVE, LONG, "it is gone on all of its connections")
+        assert outcome(one.root) is None
+
+
+def test_who_leaves_the_group_without_polkit():
+    """There the group is all that decides: of both rights."""
+    with guarded(polkit=False, config=OLD) as one:
+        member = one.client("member")
+        assert outcome(member) is None
+        assert member.domain(GUEST, "GetState", "u", 0)
+        one.people.dismiss("member")
+        wait_until(lambda: outcome(member) == DENIED, LONG, "the right is gone")
+        wait_until(lambda: may_not_look(member), LONG, "the other right, too")
+        fresh = one.client("member")
+        assert outcome(fresh) == DENIED
+
+
+def may_not_look(client):
+    reply = client.exchange(GUEST, DOMAIN, "GetState", "u", (0,))
+    return field(reply, "error_name") == DENIED
+
+
+def test_the_group_has_to_be_that_of_the_connection():
+    """Without polkit, the connection has to have it, and its user: who was dismissed and connects with the
+    groups of before is refused, and so is a process of a member that gave the group up."""
+    with guarded(polkit=False) as one:
+        gid = str(one.people.number("libvirt"))
+        for groups, expected in (gid, None), (str(one.people.ids["member"]), DENIED):
+            assert connects(one, groups) == expected
+        one.people.dismiss("member")
+        assert connects(one, gid) == DENIED
+
+
+def connects(world, groups):
+    """The outcome for a member's process with these groups."""
+    client = world.people.client("member", world.bus.address, groups=groups)
+    try:
+        return outcome(client)
+    finally:
+        client.close()
+
+
+def test_what_waits_for_an_old_decision_stays_in_order():
+    """The decision that it had is too old: the first is asked about again, and the others wait behind it, the one
+    to monitor as well, which is known."""
+    with guarded(config=OLD) as one:
+        member = one.client("member")
+        for last in (True, False):
+            wait_until(lambda last=last: in_order(one, member, last), LONG, "the decision is old", every=AGE / 5)
+
+
+def in_order(world, client, last):
+    """Three calls about one object while polkit does not answer, which is then to be answered in their order;
+    whether the first of them had to wait for it."""
+    world.polkit.pause()
+    try:
+        serials = [set_autostart(client, value=not last), set_autostart(client, value=last),
+                   send(client, GUEST, PROPERTIES, "Get", "ss", (DOMAIN, "Autostart"))]
+        waits = is_silent(client)
+    finally:
+        world.polkit.resume()
+    replies = client.collect(serials, LONG)
+    assert [body_of(replies[serial]) for serial in serials] == [(), (), (("b", last),)]
+    return waits
+
+
+def is_silent(client):
+    try:
+        client.receive(0.3 * PATIENCE)
+    except TimeoutError:
+        return True
+    return False
 
 
 # Somebody types

@@ -83,10 +83,26 @@ class People:
         (self.root / "passwd").write_text("\n".join(users) + "\n", encoding="utf-8")
         (self.root / "group").write_text("\n".join(groups) + "\n", encoding="utf-8")
 
-    def wrap(self, argv, who="root"):
-        """The command line that runs argv among the people, as one of them, or as root."""
+    def number(self, group):
+        lines = (self.root / "group").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split(":")[2]) for line in lines if line.startswith(f"{group}:"))
+
+    def dismiss(self, who, group="libvirt"):
+        """Takes somebody out of a group; processes that are there keep it."""
+        file = self.root / "group"
+        lines = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, password, number, inside = line.split(":")
+            inside = [one for one in inside.split(",") if (name, one) != (group, who)]
+            lines.append(":".join((name, password, number, ",".join(inside))))
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def wrap(self, argv, who="root", groups=None):
+        """The command line that runs argv among the people, as one of them, or as root; with those groups, as
+        "1,2", instead of the person's own."""
         assert who == "root" or who in self.ids, who
-        person = ["setpriv", "--reuid", who, "--regid", who, "--init-groups"] if who in self.ids else []
+        others = ["--groups", groups] if groups else ["--init-groups"]
+        person = ["setpriv", "--reuid", who, "--regid", who, *others] if who in self.ids else []
         return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--", *person, *argv]
 
     def run(self, argv, who="root", **options):
@@ -94,9 +110,9 @@ class People:
         return subprocess.run(self.wrap(argv, who), capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               timeout=60 * PATIENCE, check=False, **options)
 
-    def client(self, who, address, destination=SERVICE):
+    def client(self, who, address, destination=SERVICE, groups=None):
         """A Client of that person. Close it before the people go."""
-        return PersonalClient(self, who, address, destination)
+        return PersonalClient(self, who, address, destination, groups)
 
     def stop(self):
         if self.holder:
@@ -108,9 +124,10 @@ class People:
 class PersonalClient(Client):
     """A Client whose bus takes it for somebody else's process: `process`."""
 
-    def __init__(self, people, who, address, destination=SERVICE):
+    def __init__(self, people, who, address, destination=SERVICE, groups=None):
         self.people = people
         self.who = who
+        self.groups = groups
         self.process = None
         self.lifeline = None
         super().__init__(address, destination)
@@ -118,7 +135,7 @@ class PersonalClient(Client):
     def open(self, address):
         self.lifeline, theirs = socket.socketpair()
         argv = [sys.executable, str(pathlib.Path(__file__).with_name("person.py")), address]
-        self.process = subprocess.Popen(self.people.wrap(argv, self.who), stdin=theirs)
+        self.process = subprocess.Popen(self.people.wrap(argv, self.who, self.groups), stdin=theirs)
         theirs.close()
         connection = self.take()
         if not connection:

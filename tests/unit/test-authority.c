@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The authority among a bus driver and a polkit that are the test's: they answer when it says so, and callers
- * leave, or are said to leave, at any moment. What is charged is given back, once. */
+/* The authority among a bus driver, a polkit and a user database that are the test's: they answer when it
+ * says so, and callers leave, or are said to leave, at any moment. What is charged is given back, once. */
 
 #include "authority_private.h"
 
@@ -9,23 +9,26 @@
 
 #define PATHS 2
 
-static const Limits limits = {
+static Limits limits = {
         .calls_per_sender = 100, .calls_total = 400, .request_bytes = 1 << 10, .pending_bytes = 1 << 20};
 
 /* A question that is open. */
 typedef struct Open {
         CredentialsFunc *known; /* of the bus driver, or */
-        PolkitFunc *decided;    /* of polkit */
+        PolkitFunc *decided;    /* of polkit, or */
+        UserdbFunc *found;      /* of the user database */
         char *sender;
+        uid_t uid;
         void *data;
 } Open;
 
-static GQueue drivers = G_QUEUE_INIT, polkits = G_QUEUE_INIT; /* of Open */
+static GQueue drivers = G_QUEUE_INIT, polkits = G_QUEUE_INIT, users = G_QUEUE_INIT; /* of Open */
 static void (*polkit_changed)(void *data);
 static void *polkit_data;
 
 static Authority *authority;
 static unsigned sent, passed, refused;
+static uid_t asked_for; /* by the question that polkit answered last */
 
 static Open *open_new(GQueue *queue, const char *sender, void *data)
 {
@@ -49,9 +52,42 @@ void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *
         open_new(&drivers, sender, data)->known = done;
 }
 
-gboolean credentials_in_group(const Credentials *credentials)
+gboolean credentials_have_group(const Credentials *credentials, gid_t group)
 {
-        return credentials->uid == 1000;
+        return TRUE;
+}
+
+Userdb *userdb_new(void)
+{
+        return (Userdb *)&users;
+}
+
+void userdb_ask(Userdb *userdb, uid_t uid, UserdbFunc *done, void *data)
+{
+        Open *one = open_new(&users, NULL, data);
+
+        one->found = done;
+        one->uid = uid;
+}
+
+/* There are few users, and those who are members are so while @member. */
+static void answer_users(gboolean member)
+{
+        Open *one = g_queue_pop_head(&users);
+        UserEntry entry;
+
+        if (!one)
+                return;
+
+        entry = (UserEntry){.known = one->uid < 2000, .member = member};
+        one->found(&entry, one->data);
+        open_free(one);
+}
+
+void userdb_free(Userdb *userdb)
+{
+        while (users.length > 0)
+                answer_users(FALSE);
 }
 
 Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
@@ -64,7 +100,10 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
 gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean interactive, PolkitFunc *done,
                       void *data)
 {
-        open_new(&polkits, question->sender, data)->decided = done;
+        Open *one = open_new(&polkits, question->sender, data);
+
+        one->decided = done;
+        one->uid = question->uid;
         return TRUE;
 }
 
@@ -87,6 +126,7 @@ static void answer_polkit(PolkitAnswer answer)
         if (!one)
                 return;
 
+        asked_for = one->uid;
         one->decided(answer, one->data);
         open_free(one);
 }
@@ -151,8 +191,9 @@ static void on_rules(void *data)
 
 static const AuthorityOwner owner = {.retry = try, .question = question_of, .changed = on_rules};
 
-/* A request of that name about one of the paths, which takes a right of its own. */
-static void request(const char *sender, unsigned path)
+/* A request of that name about one of the paths, which takes a right of its own. FALSE where there is no room
+ * for it. */
+static gboolean try_request(const char *sender, unsigned path)
 {
         g_autofree char *object = g_strdup_printf("/a/%u", path % PATHS);
         g_autofree char *member = g_strdup_printf("M%u", path);
@@ -163,13 +204,21 @@ static void request(const char *sender, unsigned path)
                         0);
         g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
         message_finish(message);
-        if (authority_is_ahead(authority, message) || !try(message, NULL))
-                g_assert_true(authority_keep(authority, message, NULL));
+        if (!authority_is_ahead(authority, message) && try(message, NULL))
+                return TRUE;
+
+        return authority_keep(authority, message, NULL);
+}
+
+static void request(const char *sender, unsigned path)
+{
+        g_assert_true(try_request(sender, path));
 }
 
 static void set_up(void)
 {
         bus_open();
+        limits.decision_age = 0;
         sent = passed = refused = 0;
         authority = authority_new(NULL, &limits, &owner, NULL);
 }
@@ -190,9 +239,10 @@ static guint64 asked_of(uid_t uid)
 /* All is answered: nothing is charged, and whoever is there now is served. */
 static void check_end(void)
 {
-        while (drivers.length + polkits.length > 0) {
+        while (drivers.length + polkits.length + users.length > 0) {
                 answer_driver(1000);
                 answer_polkit(POLKIT_YES);
+                answer_users(TRUE);
         }
         check_nothing(&authority->total);
         g_assert_cmpuint(asked_of(1000), ==, 0);
@@ -230,6 +280,15 @@ static void step(char what)
         case 'f':
                 answer_polkit(POLKIT_FAILED);
                 break;
+        case 'a':
+                answer_polkit(POLKIT_ABSENT);
+                break;
+        case 'u':
+                answer_users(TRUE);
+                break;
+        case 'U':
+                answer_users(FALSE);
+                break;
         case 'c':
                 polkit_changed(polkit_data);
                 break;
@@ -260,7 +319,7 @@ static void run(const char *script)
  * that have left go on sending, where that was not true. */
 static void test_departures(void)
 {
-        static const char script[] = "01d23ny5d0y6cy1f7yy";
+        static const char script[] = "01d2u3nay5d0uyU6cy1f7ayuy";
         const size_t n = strlen(script);
 
         for (size_t first = 0; first <= n; first++)
@@ -276,7 +335,7 @@ static void test_departures(void)
 /* The service ends with some of it open. */
 static void test_the_end(void)
 {
-        static const char script[] = "01d23n5d0l6c1L7y";
+        static const char script[] = "01d2u3na5d0l6c1L7ay";
 
         for (size_t n = 0; n <= strlen(script); n++)
                 for (unsigned stopped = 0; stopped < 2; stopped++) {
@@ -291,7 +350,7 @@ static void test_the_end(void)
 
 static void test_any_order(void)
 {
-        static const char steps[] = "01234567dDynfclL01234567dynlL";
+        static const char steps[] = "01234567dDynfaauuUclL01234567dynlL";
 
         for (unsigned i = 0; i < 2000; i++) {
                 char script[41] = "";
@@ -326,6 +385,71 @@ static void test_forged(void)
         tear_down();
 }
 
+/* A caller of that user that has one question at polkit. */
+static void begin(const char *sender, uid_t uid)
+{
+        request(sender, 0);
+        answer_driver(uid);
+}
+
+/* Two questions about the same: the second is asked when the first answer is old, and what was sent meanwhile
+ * waits its turn. */
+static void test_old_decisions(void)
+{
+        set_up();
+        limits.decision_age = 1;
+        begin(":1.1", 1000);
+        answer_polkit(POLKIT_YES);
+        g_assert_cmpuint(passed, ==, 1);
+        while (polkits.length == 0) {
+                g_usleep(10000);
+                request(":1.1", 0);
+        }
+        passed = 0;
+        /* To the same object; the second of these would be allowed at once. */
+        request(":1.1", 2);
+        request(":1.1", 0);
+        g_assert_cmpuint(passed, ==, 0);
+        g_assert_cmpuint(authority->total.charged[QUOTA_KEPT], ==, 3);
+        answer_polkit(POLKIT_NO);
+        g_assert_cmpuint(refused, ==, 1);
+        g_assert_cmpuint(passed, ==, 0);
+        answer_polkit(POLKIT_YES);
+        g_assert_cmpuint(passed, ==, 1);
+        g_assert_cmpuint(refused, ==, 2);
+        check_end();
+        tear_down();
+}
+
+/* Where polkit is not, the user database of that moment decides. */
+static void test_without_polkit(void)
+{
+        set_up();
+        limits.decision_age = 1;
+        begin(":1.1", 1000);
+        answer_polkit(POLKIT_ABSENT);
+        g_assert_cmpuint(passed + refused, ==, 0);
+        answer_users(TRUE);
+        g_assert_cmpuint(passed, ==, 1);
+        while (polkits.length == 0) {
+                g_usleep(10000);
+                request(":1.1", 0);
+        }
+        answer_polkit(POLKIT_ABSENT);
+        g_assert_cmpuint(refused, ==, 0);
+        answer_users(FALSE);
+        g_assert_cmpuint(refused, ==, 1);
+        /* One has come meanwhile, and may say no. */
+        request(":1.2", 0);
+        answer_driver(1000);
+        answer_polkit(POLKIT_ABSENT);
+        polkit_changed(polkit_data);
+        answer_users(TRUE);
+        g_assert_cmpuint(refused, ==, 2);
+        check_end();
+        tear_down();
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -333,5 +457,7 @@ int main(int argc, char **argv)
         g_test_add_func("/authority/departures", test_departures);
         g_test_add_func("/authority/any-order", test_any_order);
         g_test_add_func("/authority/the-end", test_the_end);
+        g_test_add_func("/authority/old-decisions", test_old_decisions);
+        g_test_add_func("/authority/without-polkit", test_without_polkit);
         return g_test_run();
 }
