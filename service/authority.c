@@ -81,7 +81,7 @@ Authority *authority_new(Bus *bus, const Limits *limits, const AuthorityOwner *o
         authority->data = data;
         authority->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_leave);
         authority->userdb = userdb_new();
-        authority->shares = shares_new();
+        authority->shares = shares_new(authority->userdb);
         authority->polkit = polkit_new(bus, on_polkit_changed, authority);
         return authority;
 }

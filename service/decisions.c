@@ -201,7 +201,7 @@ static Answer *ask_polkit(Client *client, const char *key, const Question *quest
 {
         const PolkitQuestion asked = {
                 .sender = client->name,
-                .uid = client->credentials.uid,
+                .uid = share_user(client->share),
                 .action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR,
                 .connection = question->connection,
                 .domain = question->domain,

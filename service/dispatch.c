@@ -351,8 +351,9 @@ static gboolean take_view(Request *request, Object *object, GError **error)
         if (!dispatcher->views || (object->connection && !connection_is_forwarded(object->connection)))
                 return TRUE;
 
-        request->connections = views_enter(dispatcher->views, sender,
-                                           authority_credentials(dispatcher->authority, sender), error);
+        request->connections =
+                views_enter(dispatcher->views, sender, authority_credentials(dispatcher->authority, sender),
+                            authority_share(dispatcher->authority, sender), error);
         if (!request->connections)
                 return FALSE;
 

@@ -28,7 +28,7 @@ typedef enum PolkitAnswer {
 /* Who is asked about, and for what. The last four are what rules may look at with action.lookup(). */
 typedef struct PolkitQuestion {
         const char *sender; /* a bus name */
-        uid_t uid;          /* of its owner */
+        uid_t uid;          /* of its owner, whose turns it takes; one for all users that are not known */
         const char *action;
         const char *connection, *domain, *uuid, *member;
 } PolkitQuestion;

@@ -3,6 +3,7 @@
 
 #include "account.h"
 #include "config.h"
+#include "userdb.h"
 
 #include <glib.h>
 #include <sys/types.h>
@@ -10,7 +11,11 @@
 /* What the programs of one user have at once, over all their connections to the bus. Main thread.
  *
  * A user has at most a part of what everybody together may have, so that none can keep the others out. Root
- * and the service's own account have no such bounds: they are trusted with the service itself. */
+ * and the service's own account have no such bounds: they are trusted with the service itself.
+ *
+ * Users that the system does not know are one: a user may have 65,536 numbers of that sort, in namespaces of
+ * users, and is not to have as many shares. Until the user database has said that there is such a user, one
+ * counts among them. */
 
 /* A user's part of a limit that all share. */
 #define SHARE_PART 4
@@ -18,7 +23,8 @@
 typedef struct Share Share;
 typedef struct Shares Shares;
 
-Shares *shares_new(void);
+/* Without @userdb all users are known. It must outlive its answers. */
+Shares *shares_new(Userdb *userdb);
 
 /* Shares that are held go with their last holder. NULL is fine. */
 void shares_free(Shares *shares);
@@ -34,8 +40,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Share, share_unref)
 /* To charge, and to be the parent of what belongs to the user. Borrowed. */
 Account *share_account(Share *share);
 
-/* What the user has in use. */
+/* What the user has in use; one that is not known has what all of them have. */
 guint64 share_charged(const Share *share, Quota quota);
+
+/* Whether those are to have one part between them: the same user, or two that are not known. NULL is none of
+ * either. */
+gboolean share_is_one(const Share *a, const Share *b);
+
+/* A number for that: the user's, or (uid_t)-1 for all that are not known. */
+uid_t share_user(const Share *share);
 
 /* One user's part of @limit, of which there is always something to have. */
 static inline unsigned share_part(unsigned limit)

@@ -11,7 +11,6 @@
 #include "connection.h"
 #include "error.h"
 #include "identity.h"
-#include "share.h"
 
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 typedef struct View {
         struct Views *views;
         Identity *identity;
+        Share *share;            /* of its user, or NULL */
         char *epoch_name;        /* another view of the same caller has another */
         Epoch epoch;             /* of its events */
         Bus *bus;                /* that reaches @names alone */
@@ -65,12 +65,13 @@ static void add_connection(View *view, const ConnectionConfig *config)
         g_hash_table_insert(view->connections, (void *)connection_name(connection), connection);
 }
 
-static View *view_new(Views *views, Identity *identity)
+static View *view_new(Views *views, Identity *identity, Share *share)
 {
         View *view = g_new0(View, 1);
 
         view->views = views;
         view->identity = identity;
+        view->share = share ? share_ref(share) : NULL;
         view->epoch_name = g_uuid_string_random();
         view->epoch = (Epoch){view->epoch_name, views->numbers};
         view->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -96,6 +97,7 @@ static void view_free(void *data)
         g_hash_table_unref(view->names);
         g_free(view->epoch_name);
         g_free(view->identity);
+        share_unref(view->share);
         g_free(view);
 }
 
@@ -174,9 +176,15 @@ Views *views_new(const Config *config, Bus *bus, Numbers *numbers, GHashTable *c
         return views;
 }
 
+/* Whether it counts for the user of that identity. */
+static gboolean is_of(const View *view, const Identity *identity, const Share *share)
+{
+        return view->identity->uid == identity->uid || share_is_one(view->share, share);
+}
+
 /* How many views there are, of that user or, for NULL, of all; @idle is the one that was idle for longest, or
  * NULL. */
-static unsigned count(const Views *views, const uid_t *uid, View **idle)
+static unsigned count(const Views *views, const Identity *identity, const Share *share, View **idle)
 {
         GHashTableIter iter;
         gpointer each;
@@ -187,7 +195,7 @@ static unsigned count(const Views *views, const uid_t *uid, View **idle)
         while (g_hash_table_iter_next(&iter, NULL, &each)) {
                 View *view = each;
 
-                if (uid && view->identity->uid != *uid)
+                if (identity && !is_of(view, identity, share))
                         continue;
 
                 n++;
@@ -198,17 +206,18 @@ static unsigned count(const Views *views, const uid_t *uid, View **idle)
         return n;
 }
 
-static gboolean make_room_within(Views *views, const uid_t *uid, unsigned max, GError **error)
+static gboolean make_room_within(Views *views, const Identity *identity, const Share *share, unsigned max,
+                                 GError **error)
 {
         View *idle;
 
-        if (count(views, uid, &idle) < max)
+        if (count(views, identity, share, &idle) < max)
                 return TRUE;
 
         if (!idle) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
                             "at most %u processes%s are forwarded to libvirt at once", max,
-                            uid ? " of one user" : "");
+                            identity ? " of one user" : "");
                 return FALSE;
         }
 
@@ -216,12 +225,12 @@ static gboolean make_room_within(Views *views, const uid_t *uid, unsigned max, G
         return TRUE;
 }
 
-static gboolean make_room(Views *views, uid_t uid, GError **error)
+static gboolean make_room(Views *views, const Identity *identity, const Share *share, GError **error)
 {
         unsigned max = views->config->limits.views, closing = 0;
 
         for (guint i = 0; i < views->closing->len; i++)
-                closing += ((const View *)g_ptr_array_index(views->closing, i))->identity->uid == uid;
+                closing += (guint)is_of(g_ptr_array_index(views->closing, i), identity, share);
         /* Where libvirt does not let go, this is as far as it goes. */
         if (closing >= max) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -229,12 +238,12 @@ static gboolean make_room(Views *views, uid_t uid, GError **error)
                 return FALSE;
         }
 
-        return make_room_within(views, &uid, share_part(max), error) &&
-               make_room_within(views, NULL, max, error);
+        return make_room_within(views, identity, share, share_part(max), error) &&
+               make_room_within(views, NULL, NULL, max, error);
 }
 
 /* The view of that caller, who has none under this name. */
-static View *find_or_open(Views *views, const Credentials *credentials, GError **error)
+static View *find_or_open(Views *views, const Credentials *credentials, Share *share, GError **error)
 {
         g_autofree Identity *identity = identity_new(credentials, error);
         View *view;
@@ -246,17 +255,19 @@ static View *find_or_open(Views *views, const Credentials *credentials, GError *
         if (view)
                 return view;
 
-        return make_room(views, identity->uid, error) ? view_new(views, g_steal_pointer(&identity)) : NULL;
+        return make_room(views, identity, share, error) ? view_new(views, g_steal_pointer(&identity), share)
+                                                        : NULL;
 }
 
-GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, GError **error)
+GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, Share *share,
+                        GError **error)
 {
         View *view = g_hash_table_lookup(views->by_name, sender);
 
         if (!view) {
                 char *name;
 
-                view = find_or_open(views, credentials, error);
+                view = find_or_open(views, credentials, share, error);
                 if (!view)
                         return NULL;
 

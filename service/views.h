@@ -5,6 +5,7 @@
 #include "config.h"
 #include "credentials.h"
 #include "numbers.h"
+#include "share.h"
 
 #include <glib.h>
 
@@ -25,9 +26,10 @@ Views *views_new(const Config *config, Bus *bus, Numbers *numbers, GHashTable *c
                  const ConnectionOwner *owner, void *data);
 
 /* What the owner of the name @sender sees, name to Connection; it stays until that name leaves the bus and
- * its calls are answered. NULL and an error when the caller cannot be told from others, or there are too
- * many. */
-GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, GError **error);
+ * its calls are answered. @share is that of its user, or NULL, and is held. NULL and an error when the caller
+ * cannot be told from others, or there are too many. */
+GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, Share *share,
+                        GError **error);
 
 /* The owner of that name has left the bus: what it has waiting is dropped, and it is told nothing more. */
 void views_drop_caller(Views *views, const char *name);

@@ -8,11 +8,14 @@ import time
 import pytest
 from jeepney import DBusAddress, Endianness, HeaderFields, new_signal
 
+from support import bus as buses
 from support import guarded as guards
+from support import people as others
+from support import polkit as authority
 from support.client import DOMAIN, PROPERTIES, SERVICE, body_of, field
 from support.guarded import ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, LIMIT, MANAGE, RULES, Agent
 from support.guarded import allow, guarded, send, set_autostart
-from support.process import PATIENCE, wait_until
+from support.process import PATIENCE, own_directory, wait_until
 from support.service import wait_connected
 
 TEST = "/org/libvirt/Test"
@@ -25,6 +28,8 @@ AT_ONCE = 100
 POLKIT_WITHIN = 10
 # A quarter of the default of pending-bytes, in calls of a million.
 KEPT = 16
+# A uid that is nobody's.
+STRANGER = 70001
 
 pytestmark = pytest.mark.skipif(bool(guards.missing()), reason=f"{guards.missing()} is not there")
 
@@ -271,6 +276,43 @@ def test_waits_of_one_user_are_limited():
         wait_until(lambda: counted() == 12, LONG, lambda: f"12 wait, not {counted()}")
         send(again, *wait)
         wait_until(lambda: counted() == 13, LONG, lambda: f"13 wait, not {counted()}")
+
+
+@contextlib.contextmanager
+def on_a_broker(**options):
+    """A Guarded of its own, on a bus that lets everybody in."""
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(own_directory())
+        people = others.People(home)
+        stack.callback(people.stop)
+        bus = buses.Broker(home)
+        stack.callback(bus.stop)
+        polkit = authority.Polkit(bus, people, RULES)
+        stack.callback(polkit.stop)
+        polkit.start()
+        yield stack.enter_context(guards.serving(guards.Guarded(home, people, bus, polkit), **options))
+
+
+@pytest.mark.skipif("dbus-broker" not in buses.kinds(), reason="dbus-broker is not there")
+def test_users_that_nobody_knows_share_one_share():
+    """Of such numbers one user may have thousands, in namespaces of users. (dbus-daemon does not let them in.)"""
+    with on_a_broker(config="[limits]\ncalls-total=64\n") as one:
+        strangers = [one.client(STRANGER + index) for index in range(3)]
+        wait = GUEST, "org.guestbus.Domain1", "WaitForState", "asua{sv}", (["crashed"], 0, {})
+        counted = lambda: one.root.get(TEST, "org.guestbus.Connection1", "Counters")[1]["waits"]
+        for index in range(4):
+            send(strangers[index % 2], *wait)
+        wait_until(lambda: counted() == 4, LONG, lambda: f"4 wait, not {counted()}")
+        for stranger in strangers:
+            assert stranger.error(*wait).name == LIMIT
+        known = one.client("limited")
+        # Until the user database has said so, it may be one of them.
+        known.get(GUEST, DOMAIN, "Active")
+        wait_until(lambda: send(known, *wait) and counted() >= 8, LONG, lambda: f"8 wait, not {counted()}")
+        strangers[0].close()
+        wait_until(lambda: counted() == 6, LONG, lambda: f"6 wait, not {counted()}")
+        send(strangers[2], *wait)
+        wait_until(lambda: counted() == 7, LONG, lambda: f"7 wait, not {counted()}")
 
 
 def test_one_call_that_is_too_large(world):

@@ -262,7 +262,8 @@ gboolean connection_is_forwarded(const Connection *connection)
         return FALSE;
 }
 
-GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, GError **error)
+GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, Share *share,
+                        GError **error)
 {
         g_assert_not_reached();
 }

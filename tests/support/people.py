@@ -98,11 +98,11 @@ class People:
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def wrap(self, argv, who="root", groups=None):
-        """The command line that runs argv among the people, as one of them, or as root; with those groups, as
-        "1,2", instead of the person's own."""
-        assert who == "root" or who in self.ids, who
-        others = ["--groups", groups] if groups else ["--init-groups"]
-        person = ["setpriv", "--reuid", who, "--regid", who, *others] if who in self.ids else []
+        """The command line that runs argv among the people, as one of them, as root, or as a number that is
+        nobody's; with those groups, as "1,2", instead of the person's own."""
+        assert who == "root" or who in self.ids or isinstance(who, int), who
+        others = ["--groups", groups] if groups else ["--init-groups" if who in self.ids else "--clear-groups"]
+        person = [] if who == "root" else ["setpriv", "--reuid", str(who), "--regid", str(who), *others]
         return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--", *person, *argv]
 
     def run(self, argv, who="root", **options):

@@ -427,6 +427,7 @@ static void test_without_polkit(void)
         set_up();
         limits.decision_age = 1;
         begin(":1.1", 1000);
+        answer_users(TRUE); /* for the share */
         answer_polkit(POLKIT_ABSENT);
         g_assert_cmpuint(passed + refused, ==, 0);
         answer_users(TRUE);
@@ -450,6 +451,56 @@ static void test_without_polkit(void)
         tear_down();
 }
 
+/* Users that the system does not know have one share, and take one turn at polkit; until it has said that it
+ * knows one, that one is among them. */
+static void test_strangers(void)
+{
+        set_up();
+        begin(":1.1", 2000);
+        begin(":1.2", 2001);
+        begin(":1.3", 1000);
+        for (uid_t uid = 2000; uid <= 2001; uid++)
+                g_assert_cmpuint(asked_of(uid), ==, 3);
+        for (unsigned i = 0; i < 3; i++)
+                answer_users(TRUE);
+        for (uid_t uid = 2000; uid <= 2001; uid++)
+                g_assert_cmpuint(asked_of(uid), ==, 2);
+        g_assert_cmpuint(asked_of(1000), ==, 1);
+        request(":1.3", 1);
+        g_assert_cmpuint(asked_of(1000), ==, 2);
+        request(":1.1", 1);
+        g_assert_cmpuint(asked_of(2001), ==, 3);
+        for (unsigned i = 0; i < 2; i++) {
+                answer_polkit(POLKIT_YES);
+                g_assert_cmpuint(asked_for, ==, (uid_t)-1);
+        }
+        while (polkits.length > 0)
+                answer_polkit(POLKIT_YES);
+        check_end();
+        tear_down();
+}
+
+/* 4 users, of whom the system knows none, have together what one has. */
+static void test_strangers_have_one_part(void)
+{
+        static const char *const senders[] = {":1.1", ":1.2", ":1.3", ":1.4"};
+        unsigned part = share_part(limits.calls_total);
+
+        set_up();
+        for (unsigned i = 0; i < 4; i++) {
+                begin(senders[i], 2000 + i);
+                answer_users(TRUE);
+        }
+        /* Each of another right, so that it is asked about. */
+        for (unsigned i = 4; i < part; i++)
+                request(senders[i % 4], 2 + i * 2);
+        g_assert_cmpuint(authority->total.charged[QUOTA_ASKED], ==, part);
+        for (unsigned i = 0; i < 4; i++)
+                g_assert_false(try_request(senders[i], 1000 + i * 2));
+        check_end();
+        tear_down();
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -459,5 +510,7 @@ int main(int argc, char **argv)
         g_test_add_func("/authority/the-end", test_the_end);
         g_test_add_func("/authority/old-decisions", test_old_decisions);
         g_test_add_func("/authority/without-polkit", test_without_polkit);
+        g_test_add_func("/authority/strangers", test_strangers);
+        g_test_add_func("/authority/strangers-have-one-part", test_strangers_have_one_part);
         return g_test_run();
 }

@@ -61,7 +61,7 @@ static const Limits shared_limits = {
 static void test_one_user(void)
 {
         Callers *callers = callers_new(&shared_limits);
-        Shares *shares = shares_new();
+        Shares *shares = shares_new(NULL);
         Share *one = shares_get(shares, 1000), *other = shares_get(shares, 1001);
         g_autoptr(GError) calls = NULL;
         Caller *first = caller_enter(callers, ":1.1", one, 0, NULL);
@@ -90,7 +90,7 @@ static void test_one_user(void)
 static void test_bytes_of_one_user(void)
 {
         Callers *callers = callers_new(&shared_limits);
-        Shares *shares = shares_new();
+        Shares *shares = shares_new(NULL);
         Share *share = shares_get(shares, 1000);
         g_autoptr(GError) error = NULL;
 
@@ -110,7 +110,7 @@ static void test_one_user_may_make_one_call(void)
         const Limits narrow = {
                 .calls_per_sender = 1, .calls_total = 1, .request_bytes = 100, .pending_bytes = 100};
         Callers *callers = callers_new(&narrow);
-        Shares *shares = shares_new();
+        Shares *shares = shares_new(NULL);
         Share *share = shares_get(shares, 1000);
 
         g_assert_nonnull(caller_enter(callers, ":1.1", share, 100, NULL));
@@ -123,7 +123,7 @@ static void test_one_user_may_make_one_call(void)
 static void test_known_late(void)
 {
         Callers *callers = callers_new(&shared_limits);
-        Shares *shares = shares_new();
+        Shares *shares = shares_new(NULL);
         Share *share = shares_get(shares, 1000);
         Caller *caller = caller_enter(callers, ":1.1", NULL, 5, NULL);
 

@@ -299,7 +299,7 @@ static void test_drop(void)
 /* Its user is known after a wait began: the wait is that user's from then on, and is given back once. */
 static void test_known_late(void)
 {
-        Shares *shares = shares_new();
+        Shares *shares = shares_new(NULL);
         g_autoptr(Share) share = shares_get(shares, 1000);
         Caller *caller;
 
