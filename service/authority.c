@@ -7,6 +7,8 @@
 
 #include "authority_private.h"
 
+#include "process.h"
+
 #include <unistd.h>
 
 Client *client_ref(Client *client)
@@ -51,6 +53,7 @@ static Client *client_get(Authority *authority, const char *name)
         client = g_new0(Client, 1);
         client->authority = authority;
         client->references = 1;
+        client->heard = process_now();
         client->name = g_strdup(name);
         client->answers = decisions_new();
         client->backlog = backlog_new(&client->account, &authority->total, authority->limits);
@@ -122,6 +125,7 @@ static void set_known(Client *client, const Credentials *credentials)
 {
         client->known = TRUE;
         client->credentials = credentials ? *credentials : (Credentials){.uid = (uid_t)-1};
+        client->credentials.connected = client->heard;
         if (client->credentials.groups)
                 g_variant_ref(client->credentials.groups);
         if (passes(client))

@@ -15,6 +15,7 @@ typedef struct Client {
         Authority *authority;
         unsigned references; /* of the table of clients, and of each question about it that is under way */
         char *name;
+        guint64 heard;         /* of it, when (process.h): its connection was made before */
         gboolean gone;         /* from the bus: nothing is done for it any more, but its account stays */
         gboolean known, asked; /* who it is */
         Credentials credentials;

@@ -5,6 +5,9 @@
 #include "credentials.h"
 
 #include "codec.h"
+#include "process.h"
+
+#include <unistd.h>
 
 typedef struct Request {
         CredentialsFunc *done;
@@ -28,29 +31,60 @@ gboolean credentials_have_group(const Credentials *credentials, gid_t group)
         return FALSE;
 }
 
+/* The process by its handle, which newer buses give, else by its number. */
+static void read_process(GVariant *dictionary, GUnixFDList *fds, Credentials *credentials)
+{
+        gint32 index;
+        guint32 pid;
+        int fd;
+
+        if (!g_variant_lookup(dictionary, "ProcessFD", "h", &index)) {
+                if (g_variant_lookup(dictionary, "ProcessID", "u", &pid))
+                        credentials->pid = (pid_t)pid;
+                return;
+        }
+
+        /* Where that process has ended there is none, whoever has its number now. */
+        fd = fds ? g_unix_fd_list_get(fds, index, NULL) : -1;
+        if (fd < 0)
+                return;
+
+        credentials->pid = process_of_fd(fd, &credentials->started);
+        /* It is one that cannot be seen. */
+        if (credentials->started == 0)
+                credentials->pid = 0;
+        close(fd);
+}
+
+gboolean credentials_parse(GVariant *dictionary, GUnixFDList *fds, Credentials *credentials)
+{
+        guint32 uid;
+
+        *credentials = (Credentials){};
+        if (!g_variant_lookup(dictionary, "UnixUserID", "u", &uid))
+                return FALSE;
+
+        credentials->uid = uid;
+        credentials->groups = g_variant_lookup_value(dictionary, "UnixGroupIDs", G_VARIANT_TYPE("au"));
+        read_process(dictionary, fds, credentials);
+        return TRUE;
+}
+
 static gboolean read_credentials(sd_bus_message *reply, Credentials *credentials)
 {
         g_autoptr(GVariant) body = NULL, dictionary = NULL;
-        g_autoptr(GUnixFDList) unwanted = NULL;
-        guint32 uid, pid;
+        g_autoptr(GUnixFDList) fds = NULL;
 
         if (sd_bus_message_is_method_error(reply, NULL))
                 return FALSE;
 
-        body = codec_read(reply, "a{sv}", &unwanted, NULL);
+        body = codec_read(reply, "a{sv}", &fds, NULL);
         if (!body)
                 return FALSE;
 
         g_variant_ref_sink(body);
         dictionary = g_variant_get_child_value(body, 0);
-        if (!g_variant_lookup(dictionary, "UnixUserID", "u", &uid))
-                return FALSE;
-
-        credentials->groups = g_variant_lookup_value(dictionary, "UnixGroupIDs", G_VARIANT_TYPE("au"));
-        credentials->uid = uid;
-        if (g_variant_lookup(dictionary, "ProcessID", "u", &pid))
-                credentials->pid = (pid_t)pid;
-        return TRUE;
+        return credentials_parse(dictionary, fds, credentials);
 }
 
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)

@@ -7,42 +7,40 @@
 #include "identity.h"
 
 #include "error.h"
+#include "process.h"
 
-#include <string.h>
-
-/* Of the fields in /proc/PID/stat, counted behind the name. */
-#define STAT_START 20
-
-/* 0 when there is no such process, or it cannot be seen. */
-static guint64 start_of(pid_t pid)
+/* Whether the process that has the number now, and began then, is the one that made the connection. */
+static gboolean check_process(const Credentials *credentials, guint64 started, GError **error)
 {
-        g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
-        g_autofree char *text = NULL;
-        g_auto(GStrv) fields = NULL;
-        const char *name_end;
+        const char *problem = NULL;
 
-        if (!g_file_get_contents(path, &text, NULL, NULL))
-                return 0;
+        if (started == 0)
+                problem = "the caller's process is not visible";
+        else if (credentials->started != 0 && credentials->started != started)
+                problem = "the caller's process has ended, and another one has its number";
+        /* Here the bus has told no more than a number. Who waits for one to be used again finds processes of
+         * the same user alone, and of these none that was not there when the service heard of the connection.
+         */
+        else if (credentials->started == 0 && !process_is_of(credentials->pid, credentials->uid))
+                problem = "the caller's process is another user's";
+        else if (credentials->started == 0 && credentials->connected != 0 && started > credentials->connected)
+                problem = "the caller's process began after its connection to the bus";
+        else if (process_started(credentials->pid) != started)
+                problem = "the caller's process has ended";
 
-        /* The name may hold anything, a parenthesis too. */
-        name_end = strrchr(text, ')');
-        if (!name_end)
-                return 0;
-
-        fields = g_strsplit(name_end, " ", STAT_START + 2);
-        return g_strv_length(fields) > STAT_START ? g_ascii_strtoull(fields[STAT_START], NULL, 10) : 0;
+        if (problem)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+                            "libvirt cannot be told who calls: %s", problem);
+        return !problem;
 }
 
 Identity *identity_new(const Credentials *credentials, GError **error)
 {
-        guint64 started = credentials && credentials->pid > 0 ? start_of(credentials->pid) : 0;
+        guint64 started = credentials && credentials->pid > 0 ? process_started(credentials->pid) : 0;
         Identity *identity;
 
-        if (started == 0) {
-                g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
-                                    "libvirt cannot be told who calls: the caller's process is not visible");
+        if (!check_process(credentials, started, error))
                 return NULL;
-        }
 
         identity = g_new0(Identity, 1);
         identity->uid = credentials->uid;

@@ -13,11 +13,11 @@
 typedef struct Identity {
         uid_t uid;
         pid_t pid;
-        guint64 started; /* when, in the unit of /proc: another process of that number has another time */
+        guint64 started; /* when (process.h): another process of that number has another time */
 } Identity;
 
-/* Free with g_free(). NULL and an error when the bus did not tell the process, or it is no more. Reads /proc.
- * Main thread. */
+/* Free with g_free(). NULL and an error when the bus did not tell the process, it is no more, or another one
+ * has its number. Reads /proc. Main thread. */
 Identity *identity_new(const Credentials *credentials, GError **error);
 
 /* As GHashFunc and GEqualFunc. */

@@ -2,15 +2,27 @@
 """Callers that are forwarded to libvirt, on each kind of bus: signals have one receiver, or few. Any libvirtd
 takes the identity of a caller; what one that asks polkit makes of it is in host/test_identity.py."""
 
+import contextlib
+import os
+import pathlib
+import subprocess
+import time
+
 import pytest
 
+from support.client import CONNECT
+from support.guarded import DENIED
 from support.listener import CONNECTION, MANAGER, ROOT
 from support.native import GUEST, TEST
-from support.process import PATIENCE, wait_until
+from support.people import PersonalClient
+from support.process import PATIENCE, end, wait_until
 from support.service import wait_connected
 
 WITHIN = 20 * PATIENCE
 FORWARD = "[identity]\nforward=Test\n[limits]\nview-idle=1\n"
+
+
+LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
 
 
 @pytest.fixture
@@ -100,3 +112,63 @@ def test_a_driver_in_this_process(one_bus, run_service):
     assert service.process.returncode > 0
     assert "callers cannot be forwarded to Test: libvirt runs the driver" in service.stderr()
     service.process = None
+
+
+class Alone:
+    """The people of a PersonalClient that is a process of the user who runs the tests."""
+
+    @staticmethod
+    def wrap(argv, *_):
+        return argv
+
+
+def may_choose_numbers():
+    """Whether a process can be started with the number of one that has ended, and as another user."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        LAST_PID.write_text(LAST_PID.read_text(encoding="ascii"), encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def process_of(number, user):
+    """A process with that number, which no other has, of that user."""
+    command = ["setpriv", "--reuid", str(user), "--clear-groups", "sleep", "infinity"]
+
+    def try_one():
+        LAST_PID.write_text(str(number - 1), encoding="ascii")
+        process = subprocess.Popen(command)
+        if process.pid == number:
+            return process
+        end(process)
+        return None
+    process = wait_until(try_one, WITHIN, f"a process {number}")
+    status = pathlib.Path(f"/proc/{number}/status")
+    try:
+        wait_until(lambda: f"Uid:\t{user}\t" in status.read_text(encoding="ascii"), WITHIN, f"it is {user}'s")
+        yield
+    finally:
+        end(process)
+
+
+@pytest.mark.skipif(not may_choose_numbers(), reason="processes cannot be given numbers")
+@pytest.mark.parametrize("user, said", [(0, "began after its connection"), (65534, "another user's")])
+def test_a_number_that_is_used_again(bus, libvirtd, run_service, user, said):
+    """The connection of a process that has ended, in the hands of another one, while a third has got its number:
+    that one is not who calls."""
+    run_service(bus, {"Test": libvirtd.test_uri, "Other": "test:///default"}, config=FORWARD)
+    client = PersonalClient(Alone, "me", bus.address)
+    try:
+        # From then on the service knows the connection.
+        assert wait_until(lambda: client.connect("ListDomains", "u", 0, name="Other"), WITHIN, "it is served")
+        client.leave()
+        # Starts are told in ticks of the clock, of 10 ms.
+        time.sleep(0.05)
+        with process_of(client.process.pid, user):
+            error = client.error(TEST, CONNECT, "ListDomains", "u", (0,))
+        assert error.name == DENIED and said in error.message
+    finally:
+        client.close()
