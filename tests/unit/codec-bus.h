@@ -15,7 +15,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
 static sd_bus *test_bus;
 static int test_peer = -1;
 
-static inline void bus_open(void)
+static inline void test_bus_open(void)
 {
         static const char replies[] = "DATA\r\nOK 00112233445566778899aabbccddeeff\r\nAGREE_UNIX_FD\r\n";
         int sockets[2];
@@ -30,7 +30,7 @@ static inline void bus_open(void)
         g_assert_cmpint(write(test_peer, replies, strlen(replies)), ==, strlen(replies));
 }
 
-static inline void bus_close(void)
+static inline void test_bus_close(void)
 {
         sd_bus_close(test_bus);
         g_clear_pointer(&test_bus, sd_bus_unref);

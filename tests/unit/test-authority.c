@@ -217,7 +217,7 @@ static void request(const char *sender, unsigned path)
 
 static void set_up(void)
 {
-        bus_open();
+        test_bus_open();
         limits.decision_age = 0;
         sent = passed = refused = 0;
         authority = authority_new(NULL, &limits, &owner, NULL);
@@ -258,7 +258,7 @@ static void check_end(void)
 static void tear_down(void)
 {
         authority_free(authority);
-        bus_close();
+        test_bus_close();
 }
 
 /* One step: what happens next in the world. */

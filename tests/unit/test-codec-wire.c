@@ -354,9 +354,9 @@ int main(int argc, char **argv)
         g_test_add_func("/codec-wire/changed", test_changed);
         g_test_add_func("/codec-wire/many-values", test_many_values);
 
-        bus_open();
+        test_bus_open();
         result = g_test_run();
-        bus_close();
+        test_bus_close();
 
         return result;
 }

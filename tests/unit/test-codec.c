@@ -491,9 +491,9 @@ int main(int argc, char **argv)
         g_test_add_func("/codec/bad-handle", test_bad_handle);
         g_test_add_func("/codec/random", test_random);
 
-        bus_open();
+        test_bus_open();
         result = g_test_run();
-        bus_close();
+        test_bus_close();
 
         return result;
 }
