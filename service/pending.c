@@ -207,6 +207,21 @@ static gboolean is_stop_late(const Pending *pending)
         return FALSE;
 }
 
+/* Something else has happened: what was told in libvirt's place may happen again, and is told then. But a
+ * start is told when it is complete, after all that it consists of. */
+static void forget_late(Pending *pending, const Event *event)
+{
+        unsigned stay = 0;
+
+        for (unsigned i = 0; i < pending->n_late; i++)
+                if (is_definition(event->lifecycle) ? !is_definition(pending->late[i])
+                                                    : is_definition(pending->late[i]) ||
+                                                              (pending->late[i] == VIR_DOMAIN_EVENT_STARTED &&
+                                                               event->lifecycle != stopped_event(pending)))
+                        pending->late[stay++] = pending->late[i];
+        pending->n_late = stay;
+}
+
 gboolean pending_is_late(Pending *pending, const Event *event)
 {
         gboolean expired = g_get_monotonic_time() > pending->late_until;
@@ -219,13 +234,15 @@ gboolean pending_is_late(Pending *pending, const Event *event)
                 return TRUE;
         }
 
+        if (expired)
+                pending->n_late = 0;
         /* What comes before a stop that was told happened before it: a guest shut down first, or was paused.
          */
-        if (!expired && is_stop_late(pending) && !is_definition(event->lifecycle) &&
+        if (is_stop_late(pending) && !is_definition(event->lifecycle) &&
             event->lifecycle != VIR_DOMAIN_EVENT_STARTED)
                 return TRUE;
 
-        pending->n_late = 0;
+        forget_late(pending, event);
         return FALSE;
 }
 

@@ -61,6 +61,15 @@ static void test_late(void)
         g_assert_true(is_late(VIR_DOMAIN_EVENT_STOPPED, 0));
         g_assert_false(is_late(VIR_DOMAIN_EVENT_SUSPENDED, 0));
 
+        /* A start is told when it is complete; what came of it then is not what was told before. */
+        expect(VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_SUSPENDED);
+        g_assert_false(is_late(VIR_DOMAIN_EVENT_RESUMED, 0));
+        g_assert_true(is_late(VIR_DOMAIN_EVENT_STARTED, 0));
+        g_assert_false(is_late(VIR_DOMAIN_EVENT_SUSPENDED, 0));
+        expect(VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_SUSPENDED);
+        g_assert_false(is_late(VIR_DOMAIN_EVENT_STOPPED, 0));
+        g_assert_false(is_late(VIR_DOMAIN_EVENT_STARTED, 0));
+
         /* Something else has happened: a stop that comes after it is another one. */
         expect(VIR_DOMAIN_EVENT_STOPPED, -1);
         g_assert_false(is_late(VIR_DOMAIN_EVENT_STARTED, 0));
