@@ -6,9 +6,9 @@
 #include "codec.h"
 #include "error.h"
 #include "handler.h"
+#include "paths.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 Call *call_new(sd_bus_message *message, CallType type, const char *path, const Limits *limits)
@@ -125,20 +125,17 @@ static GVariant *list_children(Call *call, GError **error)
 {
         const Kind *kind = call->kind;
         void **objects = NULL;
+        g_auto(GStrv) paths = NULL;
         GVariantBuilder leaves;
         int n = kind->list(call->conn, 0, &objects);
 
         if (n < 0)
                 return call_failed(error);
 
+        paths = paths_of_list(call->connection_path, kind, 0, objects, n);
         g_variant_builder_init(&leaves, G_VARIANT_TYPE_STRING_ARRAY);
-        for (int i = 0; i < n && objects[i]; i++) {
-                g_autofree char *path = kind->path(call->connection_path, objects[i]);
-
-                g_variant_builder_add(&leaves, "s", strrchr(path, '/') + 1);
-                kind->free(objects[i]);
-        }
-        free(objects);
+        for (char **path = paths; *path; path++)
+                g_variant_builder_add(&leaves, "s", strrchr(*path, '/') + 1);
 
         return g_variant_builder_end(&leaves);
 }

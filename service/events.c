@@ -8,6 +8,7 @@
 #include "error.h"
 #include "event_rows.h"
 #include "path.h"
+#include "paths.h"
 #include "text.h"
 
 #include <libvirt/virterror.h>
@@ -43,9 +44,14 @@ static char *identify(const EventBinding *binding, void *object, char *uuid)
 static void tell(const EventBinding *binding, void *object, const char *signal_path, GVariant *arguments,
                  Event *event)
 {
+        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        g_autoptr(GVariant) details = event->details;
         const Events *events = binding->events;
         const Kind *kind = binding->row->family->kind;
         g_autofree char *name = NULL;
+
+        if (!paths_check(event->path))
+                return;
 
         events->owner->signal(signal_path, binding->row->interface, binding->signal, arguments, events->data);
 
@@ -54,7 +60,6 @@ static void tell(const EventBinding *binding, void *object, const char *signal_p
         event->kind = kind;
         event->word = binding->row->kind;
         events->owner->event(event, events->data);
-        g_variant_unref(event->details);
 }
 
 void event_emit(const EventBinding *binding, void *object, GVariant *arguments)

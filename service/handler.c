@@ -6,10 +6,10 @@
 
 #include "call.h"
 #include "error.h"
+#include "paths.h"
 #include "text.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 GVariant *call_args(const Call *call)
@@ -122,40 +122,36 @@ GVariant *call_reply_uint32(int value, GError **error)
         return value >= 0 ? g_variant_new_uint32((guint32)value) : call_failed(error);
 }
 
-static GVariant *object_path(const Call *call, const Kind *kind, void *object)
-{
-        g_autofree char *path = kind->path(call->connection_path, object);
-
-        return g_variant_new_object_path(path);
-}
-
 GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError **error)
 {
-        GVariant *path;
+        g_autofree char *path = NULL;
 
         if (!object)
                 return call_failed(error);
 
         if (kind->uuid && kind->uuid(object, call->touched) == 0)
                 call->touched_kind = kind;
-        path = object_path(call, kind, object);
+        path = paths_of_object(call->connection_path, kind, object, error);
         kind->free(object);
-        return path;
+        return path ? g_variant_new_object_path(path) : NULL;
+}
+
+/* All methods that return lists take libvirt's flags last. */
+static unsigned list_flags(const Call *call)
+{
+        g_autoptr(GVariant) flags =
+                g_variant_get_child_value(call->args, g_variant_n_children(call->args) - 1);
+
+        return g_variant_get_uint32(flags);
 }
 
 GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GError **error)
 {
-        GVariantBuilder paths;
+        g_auto(GStrv) paths = NULL;
 
         if (n < 0)
                 return call_failed(error);
 
-        g_variant_builder_init(&paths, G_VARIANT_TYPE_OBJECT_PATH_ARRAY);
-        for (int i = 0; i < n && list[i]; i++) {
-                g_variant_builder_add_value(&paths, object_path(call, kind, list[i]));
-                kind->free(list[i]);
-        }
-        free(list);
-
-        return g_variant_builder_end(&paths);
+        paths = paths_of_list(call->connection_path, kind, list_flags(call), list, n);
+        return g_variant_new_objv((const char *const *)paths, -1);
 }

@@ -61,8 +61,10 @@ GVariant *call_reply_boolean(int value, GError **error);
 GVariant *call_reply_int32(int value, GError **error);
 GVariant *call_reply_uint32(int value, GError **error);
 
-/* The path of @object, which is freed; NULL means failure. */
+/* The path of @object, which is freed; NULL means failure. An error when sd-bus does not take the path. */
 GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError **error);
 
-/* The paths of @n objects, which are freed, and @list with them; a negative @n means failure. */
+/* The paths of the @n objects that libvirt listed for the last argument, its flags; the objects are freed,
+ * and
+ * @list with them. A negative @n means failure. An object whose path sd-bus does not take is left out. */
 GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GError **error);

@@ -91,25 +91,6 @@ DEFINE_BY_UUID(secret, Secret, "secret", virConnectListAllSecrets, .native = &in
 DEFINE_BY_UUID(storage_pool, StoragePool, "storagepool", virConnectListAllStoragePools,
                .name = storage_pool_name, .native = &interface_storage_pool1)
 
-/* Host interfaces go by their MAC, as clients know them; one that has none, by its name. */
-static void *interface_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
-{
-        void *interface = virInterfaceLookupByMACString(conn, key);
-
-        return interface ? interface : virInterfaceLookupByName(conn, key);
-}
-
-static char *interface_path(const char *connection_path, void *object)
-{
-        const char *mac = virInterfaceGetMACString(object);
-
-        return path_name(connection_path, "interface", mac && *mac ? mac : virInterfaceGetName(object));
-}
-
-DEFINE_FREE(interface, Interface)
-DEFINE_LIST(interface, Interface, virConnectListAllInterfaces)
-DEFINE_KIND(interface, "interface", path_unescape, .native = NULL)
-
 static void *node_device_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
 {
         return virNodeDeviceLookupByName(conn, key);

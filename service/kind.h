@@ -22,8 +22,11 @@ struct Kind {
         /* The object with that key, or NULL and libvirt's error. A snapshot's domain comes with it, either
          * way, for the caller to free. Asks libvirt. */
         void *(*lookup)(virConnectPtr conn, const char *key, virDomainPtr *domain);
-        /* The path of @object below @connection_path, newly allocated. */
+        /* The path of @object below @connection_path, newly allocated. Of an interface's libvirt is asked. */
         char *(*path)(const char *connection_path, void *object);
+        /* The same for the @n objects that list() gave for @flags, into @paths; NULL where the paths of a
+         * list are those that path() gives one by one. */
+        void (*paths)(const char *connection_path, void **objects, int n, unsigned flags, char **paths);
         void (*free)(void *object);
         /* The object's UUID and its name, where the kind has such; else NULL. */
         int (*uuid)(void *object, char *uuid);

@@ -5,6 +5,7 @@
 #include "path.h"
 
 #include <string.h>
+#include <systemd/sd-bus.h>
 
 #define UUID_STRING_LENGTH (VIR_UUID_STRING_BUFLEN - 1)
 
@@ -152,6 +153,11 @@ char *path_unescape(const char *leaf)
         }
 
         return g_string_free(g_steal_pointer(&name), FALSE);
+}
+
+gboolean path_fits(const char *path)
+{
+        return sd_bus_object_path_is_valid(path) > 0;
 }
 
 gboolean path_split(const char *path, PathParts *parts)

@@ -36,6 +36,10 @@ char *path_escape(const char *name);
  * Free with g_free(). @leaf may be NULL. */
 char *path_unescape(const char *leaf);
 
+/* Whether sd-bus takes @path in a message: not one of more than 64 KiB. D-Bus has no such limit, and
+ * libvirt's names, of which three bytes of a path are made each, may be longer. */
+gboolean path_fits(const char *path);
+
 /* A path in pieces; those that it does not have are NULL. */
 typedef struct {
         char *buffer; /* what the others point into */

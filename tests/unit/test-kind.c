@@ -84,6 +84,22 @@ static void test_name_keys(void)
         }
 }
 
+/* A name that looks like a MAC has a form of its own, in which its last digit is escaped, and a key of its
+ * own:
+ * "=" stands before it, and doubled for what begins with one. */
+static void test_interface_keys(void)
+{
+        check_key(&kind_interface, "52_3a54_3a00_3aaa_3abb_3acc", "52:54:00:aa:bb:cc");
+        check_key(&kind_interface, "52_3a54_3a00_3aaa_3abb_3ac_63", "=52:54:00:aa:bb:cc");
+        check_key(&kind_interface, "_352_3a54_3a00_3aaa_3abb_3acc", "52:54:00:aa:bb:cc");
+        check_key(&kind_interface, "eth_30", "eth0");
+        check_key(&kind_interface, "eth0_3a_31", "eth0:1");
+        check_key(&kind_interface, "_3d52_3a5_34", "==52:54");
+        check_key(&kind_interface, "_3d", "==");
+        check_key(&kind_interface, "_3a_61", "=:a");
+        check_key(&kind_interface, "a_3a", "a:");
+}
+
 static void test_snapshot_keys(void)
 {
         static const char *const malformed[] = {"",          "x",        "_x",        LEAF,
@@ -188,6 +204,51 @@ static void test_objects(void)
         g_assert_cmpint(check_all(&kind_storage_pool), ==, 1);
 }
 
+static void add_interface(const char *name, const char *mac)
+{
+        g_autofree char *xml = g_strdup_printf("<interface type='ethernet' name='%s'><start mode='none'/>"
+                                               "<mac address='%s'/></interface>",
+                                               name, mac);
+        virInterfacePtr interface = virInterfaceDefineXML(conn, xml, 0);
+
+        g_assert_nonnull(interface);
+        virInterfaceFree(interface);
+}
+
+/* The paths of the list are those that its members have by themselves, each another. */
+static void check_interface_paths(unsigned flags, int expected)
+{
+        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        void **list = NULL;
+        int n = kind_interface.list(conn, flags, &list);
+        g_autofree char **paths = g_new0(char *, n);
+
+        g_assert_cmpint(n, ==, expected);
+        kind_interface.paths(CONNECTION, list, n, flags, paths);
+        for (int i = 0; i < n; i++) {
+                g_autofree char *alone = kind_interface.path(CONNECTION, list[i]);
+
+                g_assert_cmpstr(paths[i], ==, alone);
+                g_assert_true(g_hash_table_add(seen, paths[i]));
+                kind_interface.free(list[i]);
+        }
+        free(list);
+}
+
+static void test_interfaces(void)
+{
+        add_interface("br0", "52:54:00:aa:bb:cc");
+        add_interface("eno1", "52:54:00:AA:bb:cc");
+        add_interface("52:54:00:aa:bb:cc", "52:54:00:aa:bb:cc");
+        add_interface("aa:bb:cc:dd:ee:ff", "52:54:00:aa:bb:cc");
+        add_interface("alone", "52:54:00:00:00:01");
+        /* The test driver's own runs, and the others do not. */
+        g_assert_cmpint(check_all(&kind_interface), ==, 6);
+        check_interface_paths(0, 6);
+        check_interface_paths(VIR_CONNECT_LIST_INTERFACES_ACTIVE, 1);
+        check_interface_paths(VIR_CONNECT_LIST_INTERFACES_INACTIVE, 5);
+}
+
 static void test_volumes(void)
 {
         int before = check_all(&kind_storage_vol);
@@ -253,9 +314,11 @@ int main(int argc, char **argv)
         g_test_add_func("/kind/find", test_find);
         g_test_add_func("/kind/uuid-keys", test_uuid_keys);
         g_test_add_func("/kind/name-keys", test_name_keys);
+        g_test_add_func("/kind/interface-keys", test_interface_keys);
         g_test_add_func("/kind/snapshot-keys", test_snapshot_keys);
         g_test_add_func("/kind/lengths", test_lengths);
         g_test_add_func("/kind/objects", test_objects);
+        g_test_add_func("/kind/interfaces", test_interfaces);
         g_test_add_func("/kind/volumes", test_volumes);
         g_test_add_func("/kind/snapshots", test_snapshots);
         g_test_add_func("/kind/snapshot-of-nothing", test_snapshot_of_nothing);

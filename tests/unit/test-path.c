@@ -204,6 +204,19 @@ static void test_split_lengths(void)
         g_assert_cmpuint(good, ==, 1 + strlen("QEMU") + strlen("domain") + strlen(LEAF));
 }
 
+/* The library's own limit, which its messages are checked against: 64 KiB, the slashes included. */
+static void test_fits(void)
+{
+        g_autofree char *leaf = g_strnfill(64 * 1024 - strlen("/org/libvirt/T/storagevol/"), 'x');
+        g_autofree char *most = path_name("/org/libvirt/T", "storagevol", leaf);
+        g_autofree char *more = g_strconcat(most, "x", NULL);
+
+        g_assert_cmpuint(strlen(most), ==, 64 * 1024);
+        g_assert_true(path_fits("/org/libvirt/QEMU/domain/" LEAF));
+        g_assert_true(path_fits(most));
+        g_assert_false(path_fits(more));
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -214,6 +227,7 @@ int main(int argc, char **argv)
         g_test_add_func("/path/escape", test_escape);
         g_test_add_func("/path/escape-bytes", test_escape_bytes);
         g_test_add_func("/path/unescape", test_unescape);
+        g_test_add_func("/path/fits", test_fits);
         g_test_add_func("/path/split", test_split);
         g_test_add_func("/path/split-lengths", test_split_lengths);
 
