@@ -111,9 +111,11 @@ static gboolean set_param(virTypedParameterPtr param, const char *name, GVariant
                 param->value.s = g_variant_dup_string(value, NULL);
                 return TRUE;
         default:
-                call_invalid(error,
-                             "parameter \"%s\" has the type \"%s\", but must be one of i, u, x, t, d, b, s",
-                             name, g_variant_get_type_string(value));
+                call_invalid(
+                        error,
+                        "parameter \"%s\" has the type \"%s\", but must be one of i, u, x, t, d, b, s, or, "
+                        "with all values of one that may come several times, as",
+                        name, g_variant_get_type_string(value));
                 return FALSE;
         }
 }
@@ -131,10 +133,65 @@ static GVariant *unwrap(GVariant *value)
         return value;
 }
 
+/* Entry @i of a dictionary; @name stays the dictionary's. */
+static GVariant *get_entry(GVariant *dictionary, gsize i, const char **name)
+{
+        GVariant *value;
+
+        g_variant_get_child(dictionary, i, "{&sv}", name, &value);
+        return unwrap(value);
+}
+
+/* A parameter that may come several times comes as a key that does, or as one key with all its values, as
+ * most languages have dictionaries in which a key is there once. In libvirt these are texts (migrate_disks,
+ * compression); which they are it knows itself, and refuses others. */
+static gboolean is_multiple(GVariant *value)
+{
+        return g_variant_is_of_type(value, G_VARIANT_TYPE_STRING_ARRAY);
+}
+
+static gsize count_params(GVariant *dictionary)
+{
+        gsize n = 0;
+
+        for (gsize i = 0; i < g_variant_n_children(dictionary); i++) {
+                const char *name;
+                g_autoptr(GVariant) value = get_entry(dictionary, i, &name);
+
+                n += is_multiple(value) ? g_variant_n_children(value) : 1;
+        }
+
+        return n;
+}
+
+static gboolean add_param(Params *params, const char *name, GVariant *value, GError **error)
+{
+        if (!set_param(&params->params[params->n], name, value, error))
+                return FALSE;
+
+        params->n++;
+        return TRUE;
+}
+
+static gboolean add_entry(Params *params, const char *name, GVariant *value, GError **error)
+{
+        if (!is_multiple(value))
+                return add_param(params, name, value, error);
+
+        for (gsize i = 0; i < g_variant_n_children(value); i++) {
+                g_autoptr(GVariant) one = g_variant_get_child_value(value, i);
+
+                if (!add_param(params, name, one, error))
+                        return FALSE;
+        }
+
+        return TRUE;
+}
+
 gboolean call_params(const Call *call, size_t index, Params *params, GError **error)
 {
         g_autoptr(GVariant) dictionary = g_variant_get_child_value(call_args(call), index);
-        gsize n = g_variant_n_children(dictionary);
+        gsize n = count_params(dictionary);
 
         if (n > PARAMS_MAX) {
                 call_invalid(error, "%" G_GSIZE_FORMAT " parameters are more than the %d that libvirt takes",
@@ -143,15 +200,12 @@ gboolean call_params(const Call *call, size_t index, Params *params, GError **er
         }
 
         params->params = g_new0(virTypedParameter, n);
-        for (gsize i = 0; i < n; i++) {
-                g_autoptr(GVariant) value = NULL;
+        for (gsize i = 0; i < g_variant_n_children(dictionary); i++) {
                 const char *name;
+                g_autoptr(GVariant) value = get_entry(dictionary, i, &name);
 
-                g_variant_get_child(dictionary, i, "{&sv}", &name, &value);
-                value = unwrap(value);
-                if (!set_param(&params->params[i], name, value, error))
+                if (!add_entry(params, name, value, error))
                         return FALSE;
-                params->n++;
         }
 
         return TRUE;

@@ -27,7 +27,7 @@ typedef struct Files { /* "ah": descriptors, which stay the message's */
         unsigned n;
 } Files;
 
-typedef struct Params { /* "a{sv}" */
+typedef struct Params { /* "a{sv}"; an "as" in it is as many parameters of that name */
         virTypedParameterPtr params;
         int n;
 } Params;

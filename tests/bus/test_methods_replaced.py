@@ -103,6 +103,15 @@ int virDomainGetSchedulerParametersFlags(virDomainPtr domain, virTypedParameterP
         return record("%s %s %d %u", __func__, DOMAIN, room, flags);
 }
 
+static int record_params(virTypedParameterPtr params, int n);
+
+int virDomainMigrateToURI3(virDomainPtr domain, const char *uri, virTypedParameterPtr params, unsigned n,
+                           unsigned flags)
+{
+        record("%s %s %s %u %u", __func__, DOMAIN, text(uri), n, flags);
+        return record_params(params, (int)n);
+}
+
 int virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned flags)
 {
         return record("%s %s %u", __func__, DOMAIN, flags);
@@ -140,9 +149,8 @@ int virNodeDeviceReset(virNodeDevicePtr device)
         return record("%s %s", __func__, DEVICE);
 }
 
-int virNodeSetMemoryParameters(virConnectPtr conn, virTypedParameterPtr params, int n, unsigned flags)
+static int record_params(virTypedParameterPtr params, int n)
 {
-        record("%s %s %d %u", __func__, virConnectGetType(conn), n, flags);
         for (int i = 0; i < n; i++)
                 switch (params[i].type) {
                 case VIR_TYPED_PARAM_INT:
@@ -169,6 +177,12 @@ int virNodeSetMemoryParameters(virConnectPtr conn, virTypedParameterPtr params, 
                 }
 
         return 0;
+}
+
+int virNodeSetMemoryParameters(virConnectPtr conn, virTypedParameterPtr params, int n, unsigned flags)
+{
+        record("%s %s %d %u", __func__, virConnectGetType(conn), n, flags);
+        return record_params(params, n);
 }
 """
 
@@ -299,3 +313,27 @@ def test_parameters_of_the_host(recorded):
                      "e double 0.5", "f boolean 1", "g string 'gäst'"]
     assert recorded.made(TEST, CONNECT, "NodeSetMemoryParameters", {}, 0) == (
         None, ["virNodeSetMemoryParameters TEST 0 0"])
+
+
+@pytest.mark.parametrize("values, given", [
+    ({"migrate_disks": ("as", ["vda", "vdb", ""])}, ["migrate_disks 'vda'", "migrate_disks 'vdb'", "migrate_disks ''"]),
+    ([("migrate_disks", ("s", "vda")), ("uri", ("s", "u")), ("migrate_disks", ("s", "vdb"))],
+     ["migrate_disks 'vda'", "uri 'u'", "migrate_disks 'vdb'"]),
+    ([("compression", ("as", ["mt", "xbzrle"])), ("migrate_disks", ("s", "vda")),
+      ("compression", ("v", ("as", ["zstd"])))],
+     ["compression 'mt'", "compression 'xbzrle'", "migrate_disks 'vda'", "compression 'zstd'"]),
+    ({"migrate_disks": ("as", [])}, [])], ids=["array", "keys", "both", "none"])
+def test_a_parameter_that_comes_several_times(recorded, values, given):
+    """As one key with all values, and as a key that comes as often: libvirt is given as many parameters."""
+    recorded.client.call(GUEST, DOMAIN, "MigrateToURI3", "sa{sv}u", ("qemu://host/system", values, FLAGS))
+    first, *lines = recorded.calls()
+    assert first == f"virDomainMigrateToURI3 test 'qemu://host/system' {len(given)} {FLAGS}"
+    assert lines == [one.replace(" ", " string ", 1) for one in given]
+
+
+@pytest.mark.parametrize("value", [("ai", [1]), ("av", [("s", "vda")]), ("aas", [["vda"]])], ids=str)
+def test_no_other_array_is_a_parameter(recorded, value):
+    error = recorded.client.error(GUEST, DOMAIN, "MigrateToURI3", "sa{sv}u", ("u", {"migrate_disks": value}, 0))
+    assert error.name == "org.freedesktop.DBus.Error.InvalidArgs"
+    assert "migrate_disks" in error.message and "come several times, as" in error.message
+    assert recorded.calls() == []

@@ -89,6 +89,27 @@ static void test_param_order(void)
         g_assert_cmpint(params.params[2].value.i, ==, 3);
 }
 
+/* What may come several times: as a key that does, or as one with all values. */
+static void test_param_multiple(void)
+{
+        static const char *const names[] = {"disks", "n", "disks", "disks", "disks", "compression"};
+        static const char *const values[] = {"vda", NULL, "", "vdb", "vdc", "xbzrle"};
+        g_auto(Params) params = {};
+
+        read_params("({'disks': <'vda'>, 'n': <7>, 'disks': <['', 'vdb']>, 'none': <@as []>,"
+                    " 'disks': <<<['vdc']>>>, 'compression': <['xbzrle']>},)",
+                    &params);
+
+        g_assert_cmpint(params.n, ==, G_N_ELEMENTS(names));
+        for (int i = 0; i < params.n; i++) {
+                g_assert_cmpstr(params.params[i].field, ==, names[i]);
+                g_assert_cmpint(params.params[i].type, ==,
+                                values[i] ? VIR_TYPED_PARAM_STRING : VIR_TYPED_PARAM_INT);
+                if (values[i])
+                        g_assert_cmpstr(params.params[i].value.s, ==, values[i]);
+        }
+}
+
 static void test_param_none(void)
 {
         g_auto(Params) params = {};
@@ -136,7 +157,7 @@ static void test_param_wrong_types(void)
         } wrong[] = {
                 {"byte 1", "\"y\""},         {"int16 1", "\"n\""},       {"uint16 1", "\"q\""},
                 {"objectpath '/'", "\"o\""}, {"signature 's'", "\"g\""}, {"handle 0", "\"h\""},
-                {"['a']", "\"as\""},         {"(1, 2)", "\"(ii)\""},     {"@a{sv} {}", "\"a{sv}\""},
+                {"[1]", "\"ai\""},           {"(1, 2)", "\"(ii)\""},     {"@a{sv} {}", "\"a{sv}\""},
                 {"<byte 1>", "\"y\""},
         };
 
@@ -336,6 +357,7 @@ int main(int argc, char **argv)
 
         g_test_add_func("/args/params/types", test_param_types);
         g_test_add_func("/args/params/order", test_param_order);
+        g_test_add_func("/args/params/multiple", test_param_multiple);
         g_test_add_func("/args/params/none", test_param_none);
         g_test_add_func("/args/params/nested", test_param_nested);
         g_test_add_func("/args/params/round-trip", test_param_round_trip);
