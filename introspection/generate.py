@@ -101,6 +101,10 @@ class Member:
         secure = [(i, int(annotation(a, 'org.guestbus.SecureFlags'), 0)) for i, a in enumerate(ins)
                   if annotation(a, 'org.guestbus.SecureFlags')]
         self.secure = secure[0] if secure else None
+        # libvirt-dbus names arguments that are XML documents after that, all but one.
+        documents = [i for i, a in enumerate(ins) if a.get('type') == 's' and
+                     ('xml' in a.get('name').lower() or a.get('name') == 'srcSpec')]
+        self.document = documents[0] if documents else None
         # Which of the arguments stand for NULL when they are empty.
         self.nullable = [annotation(a, 'org.guestbus.EmptyIsNull') == 'true' for a in ins]
         self.args = [(a.get('name'), annotation(a, 'org.guestbus.Names')) for a in args]
@@ -281,6 +285,8 @@ def row(member):
         fields.append('.tuple = true')
     if member.secure:
         fields.append('.secure_argument = {}, .secure_flags = {}'.format(*member.secure))
+    if member.kind == 'method' and member.document is not None:
+        fields.append(f'.document = {member.document + 1}')
     if member.changes:
         fields.append('.changes = true')
     return '        { ' + ', '.join(fields) + ' },'

@@ -6,6 +6,7 @@
 
 #include "backlog.h"
 
+#include "codec.h"
 #include "error.h"
 
 #include <errno.h>
@@ -79,21 +80,33 @@ gboolean backlog_has(const Backlog *backlog, const char *path)
         return g_hash_table_contains(backlog->by_path, path);
 }
 
-static int count_elements(sd_bus_message *message, size_t most, size_t *bytes);
+/* What was seen of a message's arguments. */
+typedef struct Count {
+        size_t bytes, most;
+        unsigned values;
+} Count;
+
+/* So many values are read of no request. */
+static gboolean is_too_much(const Count *count)
+{
+        return count->bytes > count->most || count->values > CODEC_VALUES_MAX;
+}
+
+static int count_elements(sd_bus_message *message, Count *count);
 
 /* Numbers lie there in one piece. Not those of the other byte order, which sd-bus does not give at once. */
-static int count_array(sd_bus_message *message, char type, size_t *bytes)
+static int count_array(sd_bus_message *message, char type, Count *count)
 {
         const void *elements;
         size_t size = 0;
         int r = sd_bus_message_read_array(message, type, &elements, &size);
 
-        *bytes += size;
+        count->bytes += size;
         return r;
 }
 
 /* Goes past one argument. Returns a negative errno for what is none. */
-static int count_element(sd_bus_message *message, char type, const char *contents, size_t most, size_t *bytes)
+static int count_element(sd_bus_message *message, char type, const char *contents, Count *count)
 {
         union {
                 guint64 number;
@@ -101,8 +114,9 @@ static int count_element(sd_bus_message *message, char type, const char *content
         } value;
         int r;
 
+        count->values++;
         if (type == 'a' && strlen(contents) == 1 && strchr("ynqiuxtd", *contents)) {
-                r = count_array(message, *contents, bytes);
+                r = count_array(message, *contents, count);
                 if (r != -EOPNOTSUPP)
                         return r;
         }
@@ -110,47 +124,47 @@ static int count_element(sd_bus_message *message, char type, const char *content
         if (contents) {
                 r = sd_bus_message_enter_container(message, type, contents);
                 if (r >= 0)
-                        r = count_elements(message, most, bytes);
-                return r < 0 || *bytes > most ? r : sd_bus_message_exit_container(message);
+                        r = count_elements(message, count);
+                return r < 0 || is_too_much(count) ? r : sd_bus_message_exit_container(message);
         }
 
         r = sd_bus_message_read_basic(message, type, &value);
-        *bytes += sizeof value;
+        count->bytes += sizeof value;
         if (r >= 0 && strchr("sog", type))
-                *bytes += strlen(value.string);
+                count->bytes += strlen(value.string);
         return r;
 }
 
-static int count_elements(sd_bus_message *message, size_t most, size_t *bytes)
+static int count_elements(sd_bus_message *message, Count *count)
 {
         const char *contents;
         char type;
         int r = 0;
 
-        while (r >= 0 && *bytes <= most) {
+        while (r >= 0 && !is_too_much(count)) {
                 r = sd_bus_message_peek_type(message, &type, &contents);
                 if (r <= 0)
                         return r;
 
-                r = count_element(message, type, contents, most, bytes);
+                r = count_element(message, type, contents, count);
         }
 
         return r;
 }
 
-/* About what the arguments take; no more is looked at once it is more than @most. Of what cannot be read
- * nobody knows how long it is. */
+/* About what the arguments take; no more is looked at once it is more than @most, or of too many values. Of
+ * what cannot be read nobody knows how long it is. */
 static size_t count_bytes(sd_bus_message *message, size_t most)
 {
-        size_t bytes = 0;
+        Count count = {.most = most};
         int r;
 
         /* Something may have been read to find out which right the request takes. */
         r = sd_bus_message_rewind(message, TRUE);
         if (r >= 0)
-                r = count_elements(message, most, &bytes);
+                r = count_elements(message, &count);
         sd_bus_message_rewind(message, TRUE);
-        return r < 0 ? most + 1 : bytes;
+        return r < 0 || is_too_much(&count) ? most + 1 : count.bytes;
 }
 
 static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)

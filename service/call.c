@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "codec.h"
+#include "document.h"
 #include "error.h"
 #include "handler.h"
 #include "paths.h"
@@ -140,12 +141,27 @@ static GVariant *list_children(Call *call, GError **error)
         return g_variant_builder_end(&leaves);
 }
 
+/* Whether libvirt can be given the document that is one of the arguments. */
+static gboolean has_good_document(const Call *call, GError **error)
+{
+        const char *text;
+
+        if (call->member->document == 0)
+                return TRUE;
+
+        g_variant_get_child(call->args, call->member->document - 1, "&s", &text);
+        return document_check(text, error);
+}
+
 static GVariant *serve(Call *call, GError **error)
 {
         const Member *member = call->member;
 
         switch (call->type) {
         case CALL_METHOD:
+                if (!has_good_document(call, error))
+                        return NULL;
+
                 return check_type(member->name, member->out_type, member->handler(call, error), error);
         case CALL_GET:
                 return get_property(call, member, error);

@@ -28,9 +28,11 @@ static const LimitRow limit_rows[] = {
         LIMIT("calls-per-sender", calls_per_sender, 4096, 1, 1 << 20),
         /* Four such pages; at some 2 KiB a call this bounds the memory of a queue that libvirt holds up. */
         LIMIT("calls-total", calls_total, 16384, 1, 1 << 22),
-        /* The largest descriptions seen are some 100 KiB. libvirt's own limit for a string is 4 MiB, but it
-         * quotes malformed XML in its error, and drops the client when that outgrows a message. */
-        LIMIT("request-bytes", request_bytes, 1 << 20, 1 << 10, 1 << 24),
+        /* libvirt takes texts of up to 4 MiB (REMOTE_STRING_MAX), and calls of a manager have up to three of
+         * them. One user's part of pending-bytes, so one large call keeps no more than many small ones. */
+        LIMIT("request-bytes", request_bytes, 1 << 24, 1 << 10, 1 << 24),
+        /* What only looks has no documents to send: names, flags, and the CPU models of other hosts. */
+        LIMIT("monitor-request-bytes", monitor_request_bytes, 1 << 20, 1 << 10, 1 << 24),
         LIMIT("pending-bytes", pending_bytes, 1 << 26, 1 << 10, 1 << 30),
         /* A reply over 32 MiB makes the system bus disconnect the whole service; half of that leaves room for
          * what the wire format adds. */

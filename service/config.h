@@ -8,18 +8,19 @@
 
 /* Everything that a client can make grow has one of these. The reasons for the defaults stand in config.c. */
 typedef struct Limits {
-        unsigned workers;            /* libvirt calls at once, per connection */
-        unsigned calls_per_sender;   /* calls in flight, per bus name */
-        unsigned calls_total;        /* calls in flight, all callers together */
-        unsigned request_bytes;      /* arguments of one call */
-        unsigned pending_bytes;      /* arguments of all calls in flight */
-        unsigned reply_bytes;        /* one reply or signal */
-        unsigned error_bytes;        /* the message of an error reply */
-        unsigned output_bytes;       /* messages that the bus has not read; 0: any */
-        unsigned bus_timeout;        /* s that it may read nothing while some wait; 0: for ever */
-        unsigned open_timeout;       /* s that calls wait for a connection that is being opened */
-        unsigned events_kept;        /* events that GetEvents can still tell, per connection */
-        unsigned events_bytes;       /* the same, in bytes */
+        unsigned workers;               /* libvirt calls at once, per connection */
+        unsigned calls_per_sender;      /* calls in flight, per bus name */
+        unsigned calls_total;           /* calls in flight, all callers together */
+        unsigned request_bytes;         /* arguments of one call */
+        unsigned monitor_request_bytes; /* the same of a caller that may only monitor */
+        unsigned pending_bytes;         /* arguments of all calls in flight */
+        unsigned reply_bytes;           /* one reply or signal */
+        unsigned error_bytes;           /* the message of an error reply */
+        unsigned output_bytes;          /* messages that the bus has not read; 0: any */
+        unsigned bus_timeout;           /* s that it may read nothing while some wait; 0: for ever */
+        unsigned open_timeout;          /* s that calls wait for a connection that is being opened */
+        unsigned events_kept;           /* events that GetEvents can still tell, per connection */
+        unsigned events_bytes;          /* the same, in bytes */
         unsigned decision_age;       /* s that a decision to manage is good for; 0: until something changes */
         unsigned views;              /* callers at once that are forwarded to libvirt */
         unsigned view_idle;          /* s that what was opened for a caller outlives its last bus name */

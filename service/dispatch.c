@@ -159,6 +159,28 @@ static gboolean may_read_secrets(const Request *request, const Member *member, G
         return !request->verdict->later;
 }
 
+/* Large requests are for managers: libvirt takes as much from them. FALSE without an error when it is not
+ * decided yet whether the caller is one. */
+static gboolean may_be_large(const Request *request, GVariant *arguments, GError **error)
+{
+        const Limits *limits = request->dispatcher->limits;
+        unsigned most = MIN(limits->monitor_request_bytes, limits->request_bytes);
+
+        if (!request->verdict->reader || g_variant_get_size(arguments) <= most)
+                return TRUE;
+
+        if (ask(request, ACCESS_MANAGE, NULL))
+                return TRUE;
+
+        if (!request->verdict->later)
+                g_set_error(
+                        error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                        "at most %u bytes of arguments in one call are accepted from a caller that may only "
+                        "monitor",
+                        most);
+        return FALSE;
+}
+
 static gboolean dispatch_method(const Request *request, GError **error)
 {
         const Interface *interface;
@@ -174,7 +196,8 @@ static gboolean dispatch_method(const Request *request, GError **error)
                 return FALSE;
 
         arguments = read_arguments(request->message, member->in_signature, &fds, error);
-        if (!arguments || !may_read_secrets(request, member, arguments))
+        if (!arguments || !may_read_secrets(request, member, arguments) ||
+            !may_be_large(request, arguments, error))
                 return FALSE;
 
         call = make_call(request, CALL_METHOD, interface, member, arguments, error);

@@ -45,6 +45,7 @@ typedef struct Member {
         Access access;            /* of a method, of reading a property; writing one is always manage */
         unsigned secure_argument; /* with one of secure_flags in the argument of that number, */
         unsigned secure_flags;    /* a method of monitor is manage all the same */
+        unsigned document;        /* 1 + the number of the argument that is an XML document; 0: none is */
         bool changes;             /* the reply waits until the mirror shows the change */
         Handler *handler;
         Handler *setter;

@@ -319,7 +319,7 @@ def test_one_call_that_is_too_large(world):
     """It is not even kept."""
     outsider = world.client("outsider")
     with paused(world):
-        error = outsider.error(TEST, "org.libvirt.Connect", "DomainDefineXML", "s", ("x" * 2000000,))
+        error = outsider.error(TEST, "org.libvirt.Connect", "DomainDefineXML", "s", ("x" * (17 << 20),))
     assert error.name == LIMIT
 
 

@@ -20,6 +20,7 @@ static const Limits limits = {
         .calls_per_sender = 6,
         .calls_total = 10,
         .request_bytes = 1 << 11,
+        .monitor_request_bytes = 1 << 10,
         .pending_bytes = 1 << 12,
         .reply_bytes = 1 << 14,
         .error_bytes = 128,
