@@ -4,10 +4,18 @@
 
 #include "config.h"
 
+#include "config_file.h"
 #include "uri.h"
 
+#include <errno.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <unistd.h>
+
+#define CONFIG_FILE "guestbusd.conf"
+
+/* Of the 64 KiB that sd-bus takes of a path, hardly anything. */
+#define CONNECTION_NAME_MAX 255
 
 typedef struct LimitRow {
         const char *key;
@@ -96,35 +104,42 @@ void config_free(Config *config)
 
         g_ptr_array_unref(config->connections);
         g_strfreev(config->forward);
+        g_free(config->forward_file);
         g_free(config);
 }
 
-gboolean config_set_limit(Config *config, const char *name, guint64 value, GError **error)
+static const LimitRow *find_limit(const char *name, GError **error)
 {
         g_autoptr(GString) known = g_string_new(NULL);
 
         for (size_t i = 0; i < G_N_ELEMENTS(limit_rows); i++) {
-                const LimitRow *row = &limit_rows[i];
+                if (strcmp(limit_rows[i].key, name) == 0)
+                        return &limit_rows[i];
 
-                if (strcmp(row->key, name) != 0) {
-                        g_string_append_printf(known, "%s%s", known->len > 0 ? ", " : "", row->key);
-                        continue;
-                }
-
-                if (value < row->min || value > row->max) {
-                        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                    "limit %s is %" G_GUINT64_FORMAT ", but must be from %u to %u", name,
-                                    value, row->min, row->max);
-                        return FALSE;
-                }
-
-                *limit_field(config, row) = (unsigned)value;
-                return TRUE;
+                g_string_append_printf(known, "%s%s", known->len > 0 ? ", " : "", limit_rows[i].key);
         }
 
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "unknown limit \"%s\"; there are: %s",
                     name, known->str);
-        return FALSE;
+        return NULL;
+}
+
+gboolean config_set_limit(Config *config, const char *name, guint64 value, GError **error)
+{
+        const LimitRow *row = find_limit(name, error);
+
+        if (!row)
+                return FALSE;
+
+        if (value < row->min || value > row->max) {
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                            "limit %s is %" G_GUINT64_FORMAT ", but must be from %u to %u", name, value,
+                            row->min, row->max);
+                return FALSE;
+        }
+
+        *limit_field(config, row) = (unsigned)value;
+        return TRUE;
 }
 
 static gboolean is_path_element(const char *name)
@@ -144,11 +159,8 @@ static ConnectionConfig *find_connection(const Config *config, const char *name)
         return NULL;
 }
 
-gboolean config_add_connection(Config *config, const char *name, const char *uri, GError **error)
+static gboolean check_name(const char *name, GError **error)
 {
-        g_autofree char *scheme = g_uri_parse_scheme(uri);
-        ConnectionConfig *connection;
-
         if (!is_path_element(name)) {
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                             "connection name \"%s\" must consist of letters, digits and \"_\", as it becomes "
@@ -157,24 +169,60 @@ gboolean config_add_connection(Config *config, const char *name, const char *uri
                 return FALSE;
         }
 
+        if (strlen(name) > CONNECTION_NAME_MAX) {
+                g_set_error(
+                        error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "a connection name of %zu bytes is too long: at most %d leave room for the names of "
+                        "objects in a path",
+                        strlen(name), CONNECTION_NAME_MAX);
+                return FALSE;
+        }
+
+        return TRUE;
+}
+
+/* Adds a connection, or gives that of the same name another URI. */
+static gboolean put_connection(Config *config, const char *name, const char *uri, GError **error)
+{
+        g_autofree char *scheme = g_uri_parse_scheme(uri);
+        ConnectionConfig *connection = find_connection(config, name);
+
+        if (!check_name(name, error))
+                return FALSE;
+
         if (!scheme) {
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                             "\"%s\" of connection %s is not a libvirt URI such as qemu:///system", uri, name);
                 return FALSE;
         }
 
-        connection = find_connection(config, name);
-        if (connection) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                            "connection %s is given twice, as %s and as %s", name, connection->uri, uri);
-                return FALSE;
+        if (!connection) {
+                connection = g_new0(ConnectionConfig, 1);
+                connection->name = g_strdup(name);
+                g_ptr_array_add(config->connections, connection);
         }
 
-        connection = g_new0(ConnectionConfig, 1);
-        connection->name = g_strdup(name);
+        g_free(connection->uri);
         connection->uri = g_strdup(uri);
-        g_ptr_array_add(config->connections, connection);
         return TRUE;
+}
+
+gboolean config_add_connection(Config *config, const char *name, const char *uri, GError **error)
+{
+        const ConnectionConfig *connection = find_connection(config, name);
+
+        if (!connection)
+                return put_connection(config, name, uri, error);
+
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "connection %s is given twice, as %s and as %s", name, connection->uri, uri);
+        return FALSE;
+}
+
+void config_clear_connections(Config *config)
+{
+        g_ptr_array_set_size(config->connections, 0);
+        config->connections_given = TRUE;
 }
 
 gboolean config_add_connection_option(Config *config, const char *option, GError **error)
@@ -192,11 +240,16 @@ gboolean config_add_connection_option(Config *config, const char *option, GError
         return config_add_connection(config, name, equals + 1, error);
 }
 
+typedef struct Loading {
+        Config *config;
+        const char *path;
+} Loading;
+
 /* GLib gives a string and an error for a value with an escape that there is not. */
-static char *get_value(GKeyFile *file, const char *group, const char *key, GError **error)
+static char *get_value(const ConfigLine *line, GError **error)
 {
         g_autoptr(GError) problem = NULL;
-        g_autofree char *value = g_key_file_get_string(file, group, key, &problem);
+        g_autofree char *value = g_key_file_get_string(line->file, line->group, line->key, &problem);
 
         if (!problem)
                 return g_steal_pointer(&value);
@@ -205,101 +258,168 @@ static char *get_value(GKeyFile *file, const char *group, const char *key, GErro
         return NULL;
 }
 
-static gboolean load_connections(Config *config, GKeyFile *file, GError **error)
+static gboolean leave_out(Config *config, const char *name, GError **error)
 {
-        g_auto(GStrv) names = g_key_file_get_keys(file, "connections", NULL, error);
-
-        if (!names)
-                return FALSE;
-
-        g_ptr_array_set_size(config->connections, 0);
-        for (char **name = names; *name; name++) {
-                g_autofree char *uri = get_value(file, "connections", *name, error);
-
-                if (!uri || !config_add_connection(config, *name, uri, error))
-                        return FALSE;
-        }
-
-        return TRUE;
-}
-
-static gboolean load_limits(Config *config, GKeyFile *file, GError **error)
-{
-        g_auto(GStrv) names = g_key_file_get_keys(file, "limits", NULL, error);
-
-        if (!names)
-                return FALSE;
-
-        for (char **name = names; *name; name++) {
-                g_autofree char *text = get_value(file, "limits", *name, error);
-                guint64 value;
-
-                if (!text || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &value, error)) {
-                        g_prefix_error(error, "limit %s: ", *name);
-                        return FALSE;
-                }
-
-                if (!config_set_limit(config, *name, value, error))
-                        return FALSE;
-        }
-
-        return TRUE;
-}
-
-static gboolean load_identity(Config *config, GKeyFile *file, GError **error)
-{
-        g_auto(GStrv) keys = g_key_file_get_keys(file, "identity", NULL, error);
-
-        if (!keys)
-                return FALSE;
-
-        for (char **key = keys; *key; key++) {
-                if (strcmp(*key, "forward") != 0) {
-                        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                    "unknown key \"%s\" in [identity]; there is forward", *key);
-                        return FALSE;
-                }
-
-                g_strfreev(config->forward);
-                config->forward = g_key_file_get_string_list(file, "identity", *key, NULL, error);
-                if (!config->forward)
-                        return FALSE;
-        }
-
-        return TRUE;
-}
-
-static gboolean load_group(Config *config, GKeyFile *file, const char *group, GError **error)
-{
-        if (strcmp(group, "connections") == 0)
-                return load_connections(config, file, error);
-        if (strcmp(group, "identity") == 0)
-                return load_identity(config, file, error);
-        if (strcmp(group, "limits") == 0)
-                return load_limits(config, file, error);
+        if (g_ptr_array_remove(config->connections, find_connection(config, name)))
+                return TRUE;
 
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                    "unknown group [%s]; there are [connections], [identity] and [limits]", group);
+                    "no file before this one has a connection of that name to leave out; a connection is a "
+                    "libvirt "
+                    "URI such as qemu:///system");
+        return FALSE;
+}
+
+/* The first file that has the group replaces the built-in list. Later ones add to that, by name. */
+static gboolean load_connection(Config *config, const ConfigLine *line, GError **error)
+{
+        g_autofree char *uri = NULL;
+
+        if (!line->key) {
+                if (!config->connections_given)
+                        config_clear_connections(config);
+                return TRUE;
+        }
+
+        uri = get_value(line, error);
+        if (!uri)
+                return FALSE;
+
+        return *uri ? put_connection(config, line->key, uri, error) : leave_out(config, line->key, error);
+}
+
+static gboolean load_limit(Config *config, const ConfigLine *line, GError **error)
+{
+        const LimitRow *row;
+        g_autofree char *text = NULL;
+        guint64 value;
+
+        if (!line->key)
+                return TRUE;
+
+        row = find_limit(line->key, error);
+        text = row ? get_value(line, error) : NULL;
+        if (!text)
+                return FALSE;
+
+        if (g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &value, NULL))
+                return config_set_limit(config, line->key, value, error);
+
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "limit %s is \"%s\", but must be a number from %u to %u", row->key, text, row->min,
+                    row->max);
+        return FALSE;
+}
+
+static gboolean load_identity(const Loading *loading, const ConfigLine *line, GError **error)
+{
+        Config *config = loading->config;
+
+        if (!line->key)
+                return TRUE;
+
+        if (strcmp(line->key, "forward") != 0) {
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                            "unknown key \"%s\" in [identity]; there is forward", line->key);
+                return FALSE;
+        }
+
+        g_strfreev(config->forward);
+        g_free(config->forward_file);
+        config->forward_file = g_strdup(loading->path);
+        config->forward = g_key_file_get_string_list(line->file, line->group, line->key, NULL, error);
+        return config->forward != NULL;
+}
+
+static gboolean load_line(const ConfigLine *line, void *data, GError **error)
+{
+        const Loading *loading = data;
+
+        if (strcmp(line->group, "connections") == 0)
+                return load_connection(loading->config, line, error);
+        if (strcmp(line->group, "identity") == 0)
+                return load_identity(loading, line, error);
+        if (strcmp(line->group, "limits") == 0)
+                return load_limit(loading->config, line, error);
+
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "unknown group [%s]; there are [connections], [identity] and [limits]", line->group);
         return FALSE;
 }
 
 gboolean config_load(Config *config, const char *path, GError **error)
 {
-        g_autoptr(GKeyFile) file = g_key_file_new();
-        g_auto(GStrv) groups = NULL;
+        Loading loading = {config, path};
 
-        if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, error)) {
-                g_prefix_error(error, "failed to read configuration %s: ", path);
+        if (!config_file_read(path, load_line, &loading, error))
                 return FALSE;
+
+        g_info("read configuration %s", path);
+        return TRUE;
+}
+
+char *config_directory(BusKind kind)
+{
+        const char *other = g_getenv("GUESTBUS_CONFIG_DIR");
+
+        if (other)
+                return *other ? g_strdup(other) : NULL;
+
+        return kind == BUS_SYSTEM ? g_build_filename(GUESTBUS_SYSCONFDIR, "guestbus", NULL)
+                                  : g_build_filename(g_get_user_config_dir(), "guestbus", NULL);
+}
+
+/* What is not there is no error, and neither is a directory on the way to it that is not there. */
+static gboolean is_absent(const GError *error)
+{
+        return g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) ||
+               g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The files of @directory that count, by name. Editors leave others there. NULL and an error when it cannot
+ * be read. */
+static GPtrArray *list_files(const char *directory, GError **error)
+{
+        g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GError) problem = NULL;
+        g_autoptr(GDir) dir = g_dir_open(directory, 0, &problem);
+        const char *name;
+
+        if (!dir && !is_absent(problem)) {
+                g_propagate_prefixed_error(error, g_steal_pointer(&problem),
+                                           "failed to read configuration %s: ", directory);
+                return NULL;
         }
 
-        groups = g_key_file_get_groups(file, NULL);
-        for (char **group = groups; *group; group++) {
-                if (!load_group(config, file, *group, error)) {
-                        g_prefix_error(error, "failed to read configuration %s: ", path);
+        while (dir && (name = g_dir_read_name(dir)))
+                if (name[0] != '.' && g_str_has_suffix(name, ".conf"))
+                        g_ptr_array_add(paths, g_build_filename(directory, name, NULL));
+
+        g_ptr_array_sort(paths, compare_names);
+        return g_steal_pointer(&paths);
+}
+
+gboolean config_load_directory(Config *config, const char *directory, GError **error)
+{
+        g_autofree char *main_file = g_build_filename(directory, CONFIG_FILE, NULL);
+        g_autofree char *more = g_build_filename(directory, CONFIG_FILE ".d", NULL);
+        g_autoptr(GPtrArray) paths = list_files(more, error);
+
+        if (!paths)
+                return FALSE;
+
+        /* Any other reason for which it cannot be reached is config_load()'s to say. */
+        if (access(main_file, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+                g_ptr_array_insert(paths, 0, g_steal_pointer(&main_file));
+
+        for (guint i = 0; i < paths->len; i++)
+                if (!config_load(config, g_ptr_array_index(paths, i), error))
                         return FALSE;
-                }
-        }
 
         return TRUE;
 }
@@ -316,28 +436,37 @@ static gboolean is_in_process(const char *uri)
         return g_strv_contains(always, scheme) || (g_strv_contains(locally, scheme) && uri_is_local(parsed));
 }
 
+static gboolean forward_to(Config *config, const char *name, GError **error)
+{
+        ConnectionConfig *connection = find_connection(config, name);
+
+        if (!connection) {
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                            "callers cannot be forwarded to %s: there is no such connection", name);
+                return FALSE;
+        }
+
+        if (is_in_process(connection->uri)) {
+                g_set_error(
+                        error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                        "callers cannot be forwarded to %s: libvirt runs the driver of %s in this process, "
+                        "and only a daemon of libvirt's asks who the caller is",
+                        name, connection->uri);
+                return FALSE;
+        }
+
+        connection->forward = TRUE;
+        return TRUE;
+}
+
 gboolean config_complete(Config *config, GError **error)
 {
-        for (char **name = config->forward; name && *name; name++) {
-                ConnectionConfig *connection = find_connection(config, *name);
-
-                if (!connection) {
-                        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                    "callers cannot be forwarded to %s: there is no such connection", *name);
+        for (char **name = config->forward; name && *name; name++)
+                if (!forward_to(config, *name, error)) {
+                        g_prefix_error(error, "failed to read configuration %s: [identity] forward: ",
+                                       config->forward_file);
                         return FALSE;
                 }
-
-                if (is_in_process(connection->uri)) {
-                        g_set_error(
-                                error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                "callers cannot be forwarded to %s: libvirt runs the driver of %s in this "
-                                "process, and only a daemon of libvirt's asks who the caller is",
-                                *name, connection->uri);
-                        return FALSE;
-                }
-
-                connection->forward = TRUE;
-        }
 
         return TRUE;
 }

@@ -36,8 +36,11 @@ typedef struct ConnectionConfig {
 } ConnectionConfig;
 
 typedef struct Config {
-        GPtrArray *connections; /* of ConnectionConfig */
-        char **forward;         /* the names of those to forward callers to, or NULL; see config_complete() */
+        GPtrArray *connections;     /* of ConnectionConfig */
+        gboolean connections_given; /* by a file or an option: there is no built-in list, also where it is
+                                       empty */
+        char **forward;     /* the names of those to forward callers to, or NULL; see config_complete() */
+        char *forward_file; /* which says so */
         Limits limits;
 } Config;
 
@@ -51,9 +54,22 @@ Config *config_new(void);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
-/* Reads @path: group [connections] of NAME=URI, which replaces the list where it is there, group [identity]
- * and group [limits]. What it does not know is an error that names it. */
+/* Reads @path: group [connections] of NAME=URI, [identity] and [limits]. Keys win over those of files that
+ * were read before. The first file with [connections] replaces the list that is there, also with none; in
+ * later ones NAME= takes a connection away. What it does not know is an error that says where that stands and
+ * what would be right. */
 gboolean config_load(Config *config, const char *path, GError **error);
+
+/* Reads guestbusd.conf in @directory, and then what ends in .conf in guestbusd.conf.d there, by name, as far
+ * as they are there. */
+gboolean config_load_directory(Config *config, const char *directory, GError **error);
+
+/* Where those of a service on that kind of bus are: the host's or the user's, or what GUESTBUS_CONFIG_DIR
+ * says. NULL when that is empty: none are read. Free with g_free(). */
+char *config_directory(BusKind kind);
+
+/* Leaves no connection, and none of the built-in list to be added. */
+void config_clear_connections(Config *config);
 
 /* Adds a connection. An error when @name is no element of an object path, @uri is no URI, or the name is
  * taken. */

@@ -27,7 +27,7 @@ typedef struct Event {
 
 /* What is told of an event, on the main thread, in libvirt's order. */
 typedef struct EventsOwner {
-        /* A signal of org.libvirt, on the object or on the connection's. @arguments is floating. */
+        /* A signal of org.libvirt, on the object or on the connection's. @arguments stays the caller's. */
         void (*signal)(const char *path, const Interface *interface, const Member *signal,
                        GVariant *arguments, void *data);
         /* The same, as the service itself tells it; after signal(). */

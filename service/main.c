@@ -22,7 +22,7 @@
 #define THREADS_UNSET G_MININT
 
 typedef struct Options {
-        gboolean system, session, replace, verbose, version;
+        gboolean system, session, replace, verbose, version, check;
         char *address, *config;
         char **connect;
         int threads;
@@ -50,6 +50,8 @@ static gboolean options_parse(Options *options, int argc, char **argv, GError **
                  "Connect to URI as /org/libvirt/NAME; repeatable, replaces the default list", "NAME=URI"},
                 {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "Read this configuration file",
                  "FILE"},
+                {"check", 0, 0, G_OPTION_ARG_NONE, &options->check,
+                 "Say whether options and configuration make sense, and exit", NULL},
                 {"replace", 0, 0, G_OPTION_ARG_NONE, &options->replace,
                  "Take the place of a running instance", NULL},
                 {"threads", 't', 0, G_OPTION_ARG_INT, &options->threads,
@@ -110,18 +112,29 @@ static gboolean apply_threads(Config *config, int threads, GError **error)
         return config_set_limit(config, "workers", MIN(threads, 5), error);
 }
 
+static gboolean load_files(Config *config, const Options *options, BusKind bus, GError **error)
+{
+        g_autofree char *directory = NULL;
+
+        if (options->config)
+                return config_load(config, options->config, error);
+
+        directory = config_directory(bus);
+        return !directory || config_load_directory(config, directory, error);
+}
+
 static gboolean load_config(Config *config, const Options *options, BusKind bus, GError **error)
 {
-        if (options->config && !config_load(config, options->config, error))
+        if (!load_files(config, options, bus, error))
                 return FALSE;
 
         if (options->connect)
-                g_ptr_array_set_size(config->connections, 0);
+                config_clear_connections(config);
         for (char **each = options->connect; each && *each; each++)
                 if (!config_add_connection_option(config, *each, error))
                         return FALSE;
 
-        if (config->connections->len == 0)
+        if (!config->connections_given)
                 config_add_default_connections(config, bus);
 
         return config_complete(config, error) && apply_threads(config, options->threads, error);
@@ -184,6 +197,18 @@ static gboolean run(const Options *options, BusKind bus, const Config *config, G
         return service_run(config, &service, error);
 }
 
+/* For programs that install a file: neither a bus nor libvirt is needed. */
+static int check(Config *config, const Options *options, BusKind bus)
+{
+        g_autoptr(GError) error = NULL;
+
+        if (load_config(config, options, bus, &error))
+                return EXIT_SUCCESS;
+
+        fprintf(stderr, "guestbusd: %s\n", error->message);
+        return EX_CONFIG;
+}
+
 /* Without a word, root means the system. */
 static BusKind bus_kind(const Options *options)
 {
@@ -206,6 +231,9 @@ int main(int argc, char **argv)
                 print_version();
                 return EXIT_SUCCESS;
         }
+
+        if (options.check)
+                return check(config, &options, bus_kind(&options));
 
         logging_init(options.verbose ? LOG_DEBUG : LOG_NOTICE);
         /* A peer that closes its end is an error of that write, not of the process. */

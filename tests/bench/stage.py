@@ -130,6 +130,7 @@ class Stage:
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.home),
+            "GUESTBUS_CONFIG_DIR": "",
             "BENCH_STILL_MS": str(still_ms),  # see client.h
         }
 

@@ -47,6 +47,16 @@ static void check_limits(const Config *config)
         g_assert_true(limits->error_bytes >= 64 && limits->keepalive_count >= 1);
 }
 
+/* Line by line a file means what it means to GLib as a whole: what is taken GLib takes, too. */
+static void check_whole(const Input *input)
+{
+        g_autoptr(GKeyFile) file = g_key_file_new();
+        g_autoptr(GError) error = NULL;
+
+        g_key_file_load_from_data(file, (const char *)input->data, input->left, G_KEY_FILE_NONE, &error);
+        g_assert_no_error(error);
+}
+
 static void check_option(const Input *input)
 {
         g_autofree char *line = g_strndup((const char *)input->data, input->left);
@@ -71,6 +81,8 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         g_assert_true(config_load(config, path, &error) == (error == NULL));
         close(fd);
         g_assert_true(!error || strstr(error->message, path));
+        if (!error && input.left > 0)
+                check_whole(&input);
         check_connections(config);
         check_limits(config);
         check_option(&input);

@@ -23,6 +23,7 @@ TEST = "/org/libvirt/Test"
 STATE = "/var/lib/guestbus"
 UNIT = "etc/systemd/system/multi-user.target.wants/guestbusd.service"
 POLICY = "usr/share/dbus-1/system.d/org.libvirt.conf"
+CONFIGURATION = "etc/guestbus/guestbusd.conf"
 RESTRICTION = "usr/share/doc/guestbus/org.libvirt-restricted.conf.example"
 DEPENDANT = f"""Package: dependant
 Version: 1
@@ -130,6 +131,17 @@ def test_lintian(built):
                 changes.name], built) == ""
 
 
+def check_configuration(machine):
+    """It is the host's, is read, and says nothing as it comes."""
+    assert f"/{CONFIGURATION}" in machine.run("dpkg-query", "--show", "--showformat=${Conffiles}", "guestbus")
+    assert machine.run("guestbusd", "--system", "--check") == ""
+    text = machine.outside(CONFIGURATION).read_text(encoding="utf-8")
+    machine.outside(CONFIGURATION).write_text(f"{text}[limits]\nworkers=9\n", encoding="utf-8")
+    status, words = machine.attempt("guestbusd", "--system", "--check")
+    machine.outside(CONFIGURATION).write_text(text, encoding="utf-8")
+    assert status == os.EX_CONFIG and f"/{CONFIGURATION}: line" in words
+
+
 def test_life(machine, package):
     """Installed, it is there when its name is called; purged, it leaves nothing."""
     if machine.installed(THEIRS):
@@ -147,6 +159,7 @@ def test_life(machine, package):
     assert machine.outside(POLICY).is_file()
     assert machine.outside(RESTRICTION).is_file(), "the manual names it"
     assert machine.outside(UNIT).is_symlink(), "not started at boot"
+    check_configuration(machine)
     assert machine.changes() != before
     machine.run(autopkgtest)
 
