@@ -17,6 +17,9 @@
 #define BATCH    64
 #define BATCH_US (5 * G_TIME_SPAN_MILLISECOND)
 
+/* The name of the driver, which the bus lets no client own, and no client's message come from. */
+#define DRIVER "org.freedesktop.DBus"
+
 /* What the owner of a name gets to show that it is there. */
 #define OWNER_ANSWERS_US (1 * G_TIME_SPAN_SECOND)
 
@@ -145,12 +148,20 @@ static GSourceFuncs bus_source_funcs = {
         .dispatch = bus_source_dispatch,
 };
 
+/* Before anything else has the message. The bus delivers a signal that names us as its destination whatever
+ * we asked for, and sd-bus finds a match for it; only the driver has something to tell us alone. */
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_message_is_signal(message, NULL, NULL) > 0 && sd_bus_message_get_destination(message) &&
+               !bus_is_driver(message);
+}
+
 static int on_name_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Bus *bus = userdata;
         const char *name;
 
-        if (sd_bus_message_read(message, "s", &name) < 0)
+        if (!bus_is_driver(message) || sd_bus_message_read(message, "s", &name) < 0)
                 return 0;
 
         if (name[0] == ':')
@@ -164,7 +175,7 @@ static int on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *e
         Bus *bus = userdata;
         const char *name;
 
-        if (sd_bus_message_read(message, "s", &name) >= 0)
+        if (bus_is_driver(message) && sd_bus_message_read(message, "s", &name) >= 0)
                 bus->owner->name_lost(name, bus->data);
 
         return 0;
@@ -210,6 +221,8 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         bus->data = data;
 
         r = bus_connect(bus, kind, address);
+        if (r >= 0)
+                r = sd_bus_add_filter(bus->bus, NULL, on_message, bus);
         if (r >= 0)
                 r = sd_bus_add_match(bus->bus, NULL, MATCH_GONE, on_name_owner_changed, bus);
         if (r >= 0)
@@ -336,6 +349,11 @@ const char *bus_sender(sd_bus_message *message)
         const char *sender = sd_bus_message_get_sender(message);
 
         return sender ? sender : "";
+}
+
+gboolean bus_is_driver(sd_bus_message *message)
+{
+        return g_str_equal(bus_sender(message), DRIVER);
 }
 
 sd_bus *bus_handle(const Bus *bus)

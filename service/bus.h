@@ -63,6 +63,10 @@ void bus_sent(Bus *bus, size_t size);
 /* The name of who sent @message; "" where the bus says none. Borrowed. */
 const char *bus_sender(sd_bus_message *message);
 
+/* Whether the bus driver itself sent @message, which alone knows of names and their owners; or sd-bus in its
+ * place, as the reply to a call that got none. */
+gboolean bus_is_driver(sd_bus_message *message);
+
 /* sd-bus's own, for calls to others on the bus. Borrowed. */
 sd_bus *bus_handle(const Bus *bus);
 

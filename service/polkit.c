@@ -2,6 +2,10 @@
 
 /* org.freedesktop.PolicyKit1.Authority, without its library: three calls and a signal.
  *
+ * The signal and the answers are believed only from the connection that owns polkit's name, as the bus driver
+ * tells it: sd-bus takes any unique name for the sender that a match rule names, and any reply with the right
+ * number for that to its question.
+ *
  * The bus allows a connection 128 open calls and refuses more, which would refuse callers that polkit knows
  * nothing bad of. So questions take turns, by user: whoever asks a lot, or never types the password, holds up
  * nobody else. */
@@ -53,9 +57,11 @@ struct Polkit {
         void (*changed)(void *data);
         void *data;
         sd_bus_slot *slots[2];
-        Sort sorts[2];       /* by whether they are interactive */
-        GHashTable *checks;  /* all of them: a set */
-        guint64 cancel_next; /* makes names by which polkit knows questions */
+        sd_bus_slot *owner_asked; /* while the driver is asked for the owner, or NULL */
+        char *owner;              /* the unique name of polkit itself; NULL while there is none */
+        Sort sorts[2];            /* by whether they are interactive */
+        GHashTable *checks;       /* all of them: a set */
+        guint64 cancel_next;      /* makes names by which polkit knows questions */
         gboolean seen; /* it was there once: when it is away now, it did not go because it was never there */
         gboolean complained; /* that it does not decide */
         gint64 paused_until; /* because it hangs */
@@ -69,16 +75,80 @@ typedef struct Check {
         User *user;
         char *sender;
         char *cancel;            /* "" when there is nothing to cancel */
+        char *asked;             /* polkit's owner when it was sent, or NULL */
         sd_bus_message *request; /* while it waits */
 } Check;
+
+/* It may have other rules now. */
+static void rules_changed(Polkit *polkit)
+{
+        polkit->paused_until = 0;
+        polkit->changed(polkit->data);
+}
+
+/* @name is a unique name, or "" for none. Another polkit may have other rules. */
+static void set_owner(Polkit *polkit, const char *name)
+{
+        if (g_strcmp0(polkit->owner, *name ? name : NULL) == 0)
+                return;
+
+        g_free(polkit->owner);
+        polkit->owner = *name ? g_strdup(name) : NULL;
+        polkit->seen = TRUE;
+        rules_changed(polkit);
+}
+
+static int on_owner(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Polkit *polkit = userdata;
+        const char *name;
+
+        polkit->owner_asked = sd_bus_slot_unref(polkit->owner_asked);
+        if (!bus_is_driver(reply))
+                return 1;
+
+        if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+                set_owner(polkit, "");
+        else if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "s", &name) > 0)
+                set_owner(polkit, name);
+
+        return 1;
+}
+
+/* At the start, and where something looks as if a new owner was not heard of: a dbus-daemon drops signals for
+ * a receiver that is far behind. */
+static void ask_owner(Polkit *polkit)
+{
+        if (!polkit->owner_asked)
+                sd_bus_call_method_async(bus_handle(polkit->bus), &polkit->owner_asked,
+                                         "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                         "org.freedesktop.DBus", "GetNameOwner", on_owner, polkit, "s", NAME);
+}
+
+static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *name, *before, *after;
+
+        if (bus_is_driver(message) && sd_bus_message_read(message, "sss", &name, &before, &after) >= 0 &&
+            strcmp(name, NAME) == 0)
+                set_owner(userdata, after);
+
+        return 0;
+}
 
 static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Polkit *polkit = userdata;
 
-        polkit->seen = TRUE;
-        polkit->paused_until = 0;
-        polkit->changed(polkit->data);
+        /* polkit tells all that listen. */
+        if (sd_bus_message_get_destination(message))
+                return 0;
+
+        if (g_strcmp0(bus_sender(message), polkit->owner) == 0)
+                rules_changed(polkit);
+        else
+                ask_owner(polkit);
+
         return 0;
 }
 
@@ -105,13 +175,13 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
                 polkit->sorts[i].users = g_hash_table_new_full(NULL, NULL, NULL, user_free);
         polkit->checks = g_hash_table_new(NULL, NULL);
 
-        /* Another polkit may have other rules. */
         sd_bus_match_signal_async(bus_handle(bus), &polkit->slots[0], NAME, PATH, INTERFACE, "Changed",
                                   on_changed, NULL, polkit);
         sd_bus_add_match_async(bus_handle(bus), &polkit->slots[1],
                                "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
                                "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME "'",
-                               on_changed, NULL, polkit);
+                               on_owner_changed, NULL, polkit);
+        ask_owner(polkit);
         return polkit;
 }
 
@@ -125,6 +195,7 @@ static void check_finish(Check *check, PolkitAnswer answer)
         sd_bus_message_unref(check->request);
         g_free(check->sender);
         g_free(check->cancel);
+        g_free(check->asked);
         g_free(check);
 }
 
@@ -231,14 +302,35 @@ static void fail_waiting(Polkit *polkit, Sort *sort)
         }
 }
 
+/* The polkit that was asked has answered, or the next one, or the driver says why neither does. */
+static gboolean is_from_polkit(const Check *check, sd_bus_message *reply)
+{
+        const char *sender = bus_sender(reply);
+
+        return bus_is_driver(reply) || g_strcmp0(sender, check->asked) == 0 ||
+               g_strcmp0(sender, check->polkit->owner) == 0;
+}
+
+static PolkitAnswer believe(const Check *check, sd_bus_message *reply)
+{
+        Polkit *polkit = check->polkit;
+
+        if (is_from_polkit(check, reply))
+                return read_answer(polkit, reply, check->sort == &polkit->sorts[TRUE]);
+
+        ask_owner(polkit);
+        return POLKIT_FAILED;
+}
+
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         Check *check = userdata;
         Polkit *polkit = check->polkit;
         Sort *sort = check->sort;
-        PolkitAnswer answer = read_answer(polkit, reply, sort == &polkit->sorts[TRUE]);
-        gboolean silent = sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY) ||
-                          sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT);
+        PolkitAnswer answer = believe(check, reply);
+        gboolean silent =
+                bus_is_driver(reply) && (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY) ||
+                                         sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT));
 
         sd_bus_slot_set_destroy_callback(sd_bus_get_current_slot(bus_handle(polkit->bus)), NULL);
         if (silent && sort == &polkit->sorts[FALSE]) {
@@ -277,12 +369,14 @@ void polkit_free(Polkit *polkit)
                 check_finish(g_ptr_array_index(waiting, i), POLKIT_FAILED);
         for (size_t i = 0; i < G_N_ELEMENTS(polkit->slots); i++)
                 sd_bus_slot_unref(polkit->slots[i]);
+        sd_bus_slot_unref(polkit->owner_asked);
 
         for (size_t i = 0; i < G_N_ELEMENTS(polkit->sorts); i++) {
                 g_queue_clear(&polkit->sorts[i].turns);
                 g_hash_table_unref(polkit->sorts[i].users);
         }
         g_hash_table_unref(polkit->checks);
+        g_free(polkit->owner);
         g_free(polkit);
 }
 
@@ -294,6 +388,7 @@ static void check_start(Check *check)
                                   (uint64_t)check->sort->timeout);
 
         sd_bus_message_unref(request);
+        check->asked = g_strdup(check->polkit->owner);
         check->sort->open++;
         check->user->open++;
         if (r >= 0)

@@ -298,9 +298,8 @@ static void leave(Stage *stage, guint8 sender)
 
         sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                   "NameOwnerChanged");
-        sd_bus_message_set_sender(message, "org.freedesktop.DBus");
         sd_bus_message_append(message, "sss", senders[sender], senders[sender], "");
-        peer_send(&stage->peer, message);
+        peer_send_from(&stage->peer, PEER_DRIVER, message);
 }
 
 /* Who the caller is, what it may do, an error, or something else altogether. */
@@ -309,13 +308,17 @@ static void answer(Stage *stage, Input *input)
         guint8 which = input_byte(input), what = input_byte(input);
         g_autoptr(sd_bus_message) question = NULL;
         sd_bus_message *reply = NULL;
+        const char *asked;
 
         if (stage->questions->len == 0)
                 return;
 
         question = g_ptr_array_steal_index(stage->questions, which % stage->questions->len);
+        asked = sd_bus_message_is_method_call(question, PEER_DRIVER, NULL) ? PEER_DRIVER : PEER_POLKIT;
         if (what & 0x80) {
-                sd_bus_reply_method_errorf(question, what & 1 ? SD_BUS_ERROR_SERVICE_UNKNOWN : "a.b", "no");
+                sd_bus_message_new_method_errorf(question, &reply,
+                                                 what & 1 ? SD_BUS_ERROR_SERVICE_UNKNOWN : "a.b", "no");
+                peer_send_from(&stage->peer, what & 1 ? PEER_DRIVER : asked, reply);
                 return;
         }
 
@@ -328,7 +331,7 @@ static void answer(Stage *stage, Input *input)
         else
                 sd_bus_message_append(reply, "(bba{ss})", what & 1, what >> 1 & 1, what >> 2 & 1,
                                       "polkit.temporary_authorization_id", "1");
-        peer_send(&stage->peer, reply);
+        peer_send_from(&stage->peer, asked, reply);
 }
 
 static void change(Stage *stage, guint8 what)
@@ -351,8 +354,7 @@ static void change(Stage *stage, guint8 what)
         default:
                 sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/PolicyKit1/Authority",
                                           "org.freedesktop.PolicyKit1.Authority", "Changed");
-                sd_bus_message_set_sender(message, "org.freedesktop.PolicyKit1");
-                peer_send(&stage->peer, message);
+                peer_send_from(&stage->peer, PEER_POLKIT, message);
         }
 }
 

@@ -32,6 +32,7 @@ typedef struct Stage {
         Peer peer;
         Polkit *polkit;
         gboolean gone;
+        unsigned changes; /* that the service was told of */
         GPtrArray *asked; /* of Asked, by their numbers */
         GPtrArray *open;  /* of sd_bus_message: questions that are not answered yet */
 } Stage;
@@ -52,6 +53,7 @@ static void on_closed(void *data)
 
 static void on_changed(void *data)
 {
+        ((Stage *)data)->changes++;
 }
 
 static void on_done(PolkitAnswer answer, void *data)
@@ -124,17 +126,19 @@ static sd_bus_message *good_reply(sd_bus_message *question, guint8 what)
         return reply;
 }
 
-static sd_bus_message *error_reply(sd_bus_message *question, Input *input)
+/* An error of the driver's or of polkit's. */
+static void send_error(Stage *stage, sd_bus_message *question, Input *input)
 {
         static const char *const names[] = {SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                             SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT,
                                             "org.freedesktop.PolicyKit1.Error.Failed"};
         const char *name = names[input_below(input, G_N_ELEMENTS(names))];
+        gboolean polkits = g_str_has_prefix(name, NAME);
         const sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(name, "no");
         sd_bus_message *reply = NULL;
 
         g_assert_cmpint(sd_bus_message_new_method_error(question, &reply, &error), >=, 0);
-        return reply;
+        peer_send_from(&stage->peer, polkits ? PEER_POLKIT : PEER_DRIVER, reply);
 }
 
 /* A reply or an error of any body: its signature ended by 0, and a block. */
@@ -148,7 +152,7 @@ static void write_reply(Stage *stage, sd_bus_message *question, Asked *asked, gu
                              .type = what & 2 ? WIRE_ERROR : WIRE_REPLY,
                              .error = what & 2 ? "a.b" : NULL,
                              .serial = 1,
-                             .sender = what & 4 ? ":1.3" : NULL,
+                             .sender = what & 4 ? PEER_POLKIT : NULL,
                              .signature = *signature ? signature : NULL};
         g_autoptr(GByteArray) bytes = NULL;
 
@@ -158,7 +162,7 @@ static void write_reply(Stage *stage, sd_bus_message *question, Asked *asked, gu
         sd_bus_message_get_cookie(question, &cookie);
         header.reply_serial = (guint32)cookie;
         /* polkit's own form, and its first boolean. */
-        if (!(what & 2) && g_str_has_prefix(signature, "(bba{ss})") && n >= 8)
+        if ((what & 6) == 4 && g_str_has_prefix(signature, "(bba{ss})") && n >= 8)
                 asked->authorized = body[0] || body[1] || body[2] || body[3];
         bytes = wire_message(&header, body, n);
         peer_write(&stage->peer, bytes);
@@ -178,31 +182,40 @@ static void answer(Stage *stage, Input *input)
         switch (what >> 6) {
         case 0:
         case 1:
-                asked->authorized = what & 1;
-                peer_send(&stage->peer, good_reply(question, what));
+                /* Another's word is none. */
+                asked->authorized = (what & 33) == 1;
+                peer_send_from(&stage->peer, what & 32 ? ":1.9" : PEER_POLKIT, good_reply(question, what));
                 break;
         case 2:
-                peer_send(&stage->peer, error_reply(question, input));
+                send_error(stage, question, input);
                 break;
         default:
                 write_reply(stage, question, asked, what, input);
         }
 }
 
+/* What polkit, the driver or another client says of polkit; the last is not believed. */
 static void tell_changed(Stage *stage, guint8 what)
 {
+        static const char *const owners[] = {PEER_POLKIT, ":1.4", ""};
+        gboolean forged = (what & 2) != 0;
+        unsigned before = stage->changes;
         sd_bus_message *message = NULL;
 
         if (what & 1) {
                 sd_bus_message_new_signal(stage->peer.us, &message, PATH, INTERFACE, "Changed");
-                sd_bus_message_set_sender(message, NAME);
+                peer_send_from(&stage->peer, forged ? ":1.9" : PEER_POLKIT, message);
         } else {
-                sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/DBus",
-                                          "org.freedesktop.DBus", "NameOwnerChanged");
-                sd_bus_message_set_sender(message, "org.freedesktop.DBus");
-                sd_bus_message_append(message, "sss", NAME, "", ":1.3");
+                sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/DBus", PEER_DRIVER,
+                                          "NameOwnerChanged");
+                sd_bus_message_append(message, "sss", NAME, "", owners[(what >> 2) % G_N_ELEMENTS(owners)]);
+                peer_send_from(&stage->peer, forged ? ":1.9" : PEER_DRIVER, message);
         }
-        peer_send(&stage->peer, message);
+
+        if (forged && !(what & 1)) {
+                peer_settle(&stage->peer, on_message, stage);
+                g_assert_cmpuint(stage->changes, ==, before);
+        }
 }
 
 static void step(Stage *stage, Input *input)
@@ -265,7 +278,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         stage.asked = g_ptr_array_new_with_free_func(g_free);
         stage.open = g_ptr_array_new_with_free_func(unref_message);
         peer_open(&stage.peer, &limits, &owner, &stage);
-        stage.polkit = polkit_new(stage.peer.bus, on_changed, NULL);
+        stage.polkit = polkit_new(stage.peer.bus, on_changed, &stage);
         peer_settle(&stage.peer, on_message, &stage);
         while (input.left > 0 && !stage.gone)
                 step(&stage, &input);

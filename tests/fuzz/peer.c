@@ -16,8 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DRIVER "org.freedesktop.DBus"
-
 /* What sd-bus says last before its first message. */
 #define BEGIN "BEGIN\r\n"
 
@@ -59,7 +57,7 @@ static void answer_ahead(int fd)
                 const WireHeader header = {.type = WIRE_REPLY,
                                            .serial = serial,
                                            .reply_serial = serial,
-                                           .sender = DRIVER,
+                                           .sender = PEER_DRIVER,
                                            .signature = serial == 1 ? "s" : NULL};
                 g_autoptr(GByteArray) bytes = wire_message(&header, name, serial == 1 ? sizeof name : 0);
 
@@ -102,12 +100,27 @@ static gboolean forward_both(Peer *peer)
         return busy;
 }
 
+/* Who has polkit's name, the only one that is asked about. */
+static void answer_owner(Peer *peer, sd_bus_message *message)
+{
+        sd_bus_message *reply = NULL;
+
+        g_assert_cmpint(sd_bus_message_new_method_return(message, &reply), >=, 0);
+        g_assert_cmpint(sd_bus_message_append(reply, "s", PEER_POLKIT), >=, 0);
+        peer_send_from(peer, PEER_DRIVER, reply);
+}
+
 /* What the daemon answers to, later on. Returns whether @message was of that kind. */
 static gboolean answer_as_daemon(Peer *peer, sd_bus_message *message)
 {
-        gboolean asks = sd_bus_message_is_method_call(message, DRIVER, "Hello") ||
-                        sd_bus_message_is_method_call(message, DRIVER, "AddMatch") ||
-                        sd_bus_message_is_method_call(message, DRIVER, "RemoveMatch");
+        gboolean asks = sd_bus_message_is_method_call(message, PEER_DRIVER, "Hello") ||
+                        sd_bus_message_is_method_call(message, PEER_DRIVER, "AddMatch") ||
+                        sd_bus_message_is_method_call(message, PEER_DRIVER, "RemoveMatch");
+
+        if (sd_bus_message_is_method_call(message, PEER_DRIVER, "GetNameOwner")) {
+                answer_owner(peer, message);
+                return TRUE;
+        }
 
         if (asks && peer->answered < ANSWERED)
                 peer->answered++;
@@ -156,6 +169,12 @@ void peer_send(Peer *peer, sd_bus_message *message)
         if (!peer->closed)
                 g_assert_cmpint(sd_bus_send(peer->us, message, NULL), >=, 0);
         sd_bus_message_unref(message);
+}
+
+void peer_send_from(Peer *peer, const char *sender, sd_bus_message *message)
+{
+        g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
+        peer_send(peer, message);
 }
 
 /* Whether something came. */

@@ -6,6 +6,10 @@
 
 /* A Bus of the service whose other end is the test: it is the daemon, and everybody behind it. */
 
+/* Whose word the service takes: the bus driver's, and that of the owner of polkit's name. */
+#define PEER_DRIVER "org.freedesktop.DBus"
+#define PEER_POLKIT ":1.3"
+
 typedef struct Peer {
         Bus *bus;   /* the service's */
         sd_bus *us; /* our end of it, which gets everything that the service sends */
@@ -26,6 +30,9 @@ void peer_write(Peer *peer, const GByteArray *bytes);
 
 /* Sends a message as it is. Consumes it. */
 void peer_send(Peer *peer, sd_bus_message *message);
+
+/* Sends a message that comes from the client of that name. Consumes it. */
+void peer_send_from(Peer *peer, const char *sender, sd_bus_message *message);
 
 /* Has the service do all that it has to do, and gives all that it sends to @func, until both have nothing
  * left. */

@@ -2,13 +2,16 @@
 """Private buses: dbus-daemon with the limits of a session or of a system bus, and dbus-broker.
 
 dbus-broker is normally started by a launcher that needs systemd's journal. Its other side is small, so the
-tests are the launcher: they hand it a listening socket and a policy that allows everything."""
+tests are the launcher: they hand it a listening socket and a policy that allows everything. Where the policy is
+what matters, root's tests run the launcher itself, with what it asks for in a namespace of its own."""
 
 import array
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 
 from jeepney import DBusAddress, Parser, new_method_call
 from jeepney.auth import BEGIN, Authenticator
@@ -159,6 +162,33 @@ class Broker(Bus):
         self.listener.close()
 
 
+class Launched(Bus):
+    """dbus-broker behind its launcher, with the policies of a dbus-daemon's configuration: a system bus. The launcher
+    would have systemd start services, over a bus that is empty here."""
+
+    SPACE = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+             'mount -t tmpfs none /run; exec "$@"', "sh"]
+
+    def __init__(self, home, wrap=list, rules=EVERYTHING):
+        super().__init__("dbus-broker", home)
+        beside = pathlib.Path(home) / "beside"
+        beside.mkdir()
+        self.beside = Daemon(beside)
+        config = os.path.join(str(home), "bus.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(configuration("system", self.path, {}, rules))
+        launch = [sys.executable, str(pathlib.Path(__file__).with_name("launch.py")), self.path, config]
+        with open(self.log, "wb") as log:
+            self.process = spawn(wrap([*self.SPACE, *launch]), home, stdout=log, stderr=log,
+                                 env={"DBUS_SYSTEM_BUS_ADDRESS": self.beside.address})
+        wait_until(lambda: answers(self.path) or self.process.poll() is not None, 10, "dbus-broker listens")
+        assert self.process.poll() is None, f"dbus-broker-launch ended: {self.logged()}"
+
+    def stop(self):
+        super().stop()
+        self.beside.stop()
+
+
 def answers(path):
     """Whether somebody listens on a UNIX socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -172,6 +202,18 @@ def answers(path):
 def kinds():
     """The buses that this machine has; dbus-daemon is a must."""
     return ["dbus-daemon"] + (["dbus-broker"] if shutil.which("dbus-broker") else [])
+
+
+def guarded_kinds():
+    """Those that a policy can be tried on, by root."""
+    return ["dbus-daemon"] + (["dbus-broker"] if shutil.which("dbus-broker-launch") else [])
+
+
+def start_guarded(kind, home, wrap, rules):
+    """Starts a system bus with these rules."""
+    if kind == "dbus-broker":
+        return Launched(home, wrap, rules)
+    return Daemon(home, system=True, wrap=wrap, rules=rules)
 
 
 def start(kind, home):

@@ -6,7 +6,8 @@ import collections
 import select
 import time
 
-from jeepney import DBusAddress, HeaderFields, MessageType, new_method_call
+from jeepney import DBusAddress, HeaderFields, MessageType, new_method_call, new_signal
+from jeepney.fds import FileDescriptor, fds_buf_size
 from jeepney.io.blocking import open_dbus_connection
 
 SERVICE = "org.libvirt"
@@ -76,6 +77,13 @@ class Client:
         self.connection.send(message, serial=serial)
         return serial
 
+    def signal(self, path, interface, member, signature="", args=(), destination=None):
+        """Emits a signal; with a destination it is for that name alone, whatever its owner listens to."""
+        message = new_signal(DBusAddress(path, interface=interface), member, signature or None, tuple(args))
+        if destination:
+            message.header.fields[HeaderFields.destination] = destination
+        self.connection.send(message, serial=next(self.connection.outgoing_serial))
+
     def send_bytes(self, data):
         self.connection.sock.sendall(data)
 
@@ -95,10 +103,17 @@ class Client:
                 return message
             if not select.select([sock], [], [], max(end - time.monotonic(), 0))[0]:
                 raise TimeoutError
-            data = sock.recv(1 << 18)
+            data, fds = self.read(sock)
             if not data:
                 raise ConnectionResetError("the bus hung up")
-            parser.add_data(data)
+            parser.add_data(data, fds)
+
+    def read(self, sock):
+        """What has arrived: bytes, and descriptors where the connection takes them."""
+        if not self.connection.enable_fds:
+            return sock.recv(1 << 18), ()
+        data, ancillary, _, _ = sock.recvmsg(1 << 18, fds_buf_size())
+        return data, FileDescriptor.from_ancdata(ancillary)
 
     def receive(self, within):
         """Reads one message into signals, replies or calls; TimeoutError when none comes."""

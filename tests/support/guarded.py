@@ -72,14 +72,14 @@ class Guarded:
 
 
 @contextlib.contextmanager
-def surroundings(rules):
-    """What a Guarded is made of: (its directory, people, a bus, a polkitd that is still to be started).
+def surroundings(rules, kind="dbus-daemon"):
+    """What a Guarded is made of: (its directory, people, a bus of that kind, a polkitd that is still to be started).
     Nothing of it is left."""
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(own_directory())
         people = others.People(home)
         stack.callback(people.stop)
-        bus = buses.Daemon(home, system=True, wrap=people.wrap, rules=BUS_RULES)
+        bus = buses.start_guarded(kind, home, people.wrap, BUS_RULES)
         stack.callback(bus.stop)
         daemon = authority.Polkit(bus, people, rules)
         stack.callback(daemon.stop)
@@ -98,9 +98,9 @@ def serving(one, **options):
 
 
 @contextlib.contextmanager
-def guarded(rules=RULES, polkit=True, **options):
+def guarded(rules=RULES, polkit=True, kind="dbus-daemon", **options):
     """A Guarded of its own, with the service running."""
-    with surroundings(rules) as (home, people, bus, daemon):
+    with surroundings(rules, kind) as (home, people, bus, daemon):
         if polkit:
             daemon.start()
         with serving(Guarded(home, people, bus, daemon), **options) as one:

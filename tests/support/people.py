@@ -147,7 +147,7 @@ class PersonalClient(Client):
         """What the person's process hands over, or None."""
         self.lifeline.settimeout(20 * PATIENCE)
         _, fds, _, _ = socket.recv_fds(self.lifeline, 1, 1)
-        return DBusConnection(socket.socket(fileno=fds[0])) if fds else None
+        return DBusConnection(socket.socket(fileno=fds[0]), enable_fds=True) if fds else None
 
     def again(self):
         """Another Client of the same process."""
