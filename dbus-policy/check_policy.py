@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""check_policy.py POLICY RESTRICTION: the bus policy, tried on a real dbus-daemon with the default rules of
-a system bus, alone and with the example that restricts it.
+"""check_policy.py POLICY RESTRICTION: the bus policy, tried on a real dbus-daemon and a real dbus-broker with the
+default rules of a system bus, alone and with the example that restricts it.
 
 The users are those of the tests (people.py). The service is a connection of its account that owns its names,
 takes calls and emits signals; "limited" stands in for polkit, which the service calls."""
 
+import array
+import os
 import pathlib
+import re
 import shutil
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 
 SKIP = 77
 try:
-    from jeepney import DBusAddress, new_method_return, new_signal
+    from jeepney import HeaderFields, new_method_return
     from support import people as others
-    from support.bus import DEFAULT_RULES, Daemon
+    from support.bus import DEFAULT_RULES, guarded_kinds, start_guarded
     from support.client import DBusError, field
     from support.process import own_directory, wait_until
 except ImportError as error:
@@ -23,6 +27,7 @@ except ImportError as error:
     sys.exit(SKIP)
 
 NAMES = ("org.libvirt", "org.guestbus1")
+DRIVER = "org.freedesktop.DBus"
 POLKIT = "org.freedesktop.PolicyKit1"
 PEER = ("/", "org.freedesktop.DBus.Peer", "Ping")
 PERSONS = ("root", "guestbus", "member", "outsider")
@@ -30,6 +35,9 @@ TRUSTED = ("root", "guestbus", "member")
 
 # Who may call, and who hears signals, with the policy alone and with the restriction.
 EXPECTED = {False: PERSONS, True: TRUSTED}
+# Signals of others that the service listens to.
+CHANGED = ("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority", "Changed")
+LOST = ("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameLost", "s")
 
 RULES = """{default}
   <policy context="default">
@@ -55,9 +63,20 @@ def may_own(client, name):
     return True
 
 
-def may_call(client, service, name):
+def call_with(client, name, descriptors):
+    """Sends a call with so many descriptors; its serial."""
+    message = client.message(*PEER, destination=name)
+    message.header.fields[HeaderFields.unix_fds] = descriptors
+    serial, data = client.serialise(message)
+    with open(os.devnull, "rb") as null:
+        fds = array.array("i", [null.fileno()] * descriptors)
+        client.connection.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    return serial
+
+
+def may_call(client, service, name, descriptors=0):
     """Whether a call arrives. The bus's next reply comes after its refusal."""
-    serial = client.send(*PEER, destination=name)
+    serial = call_with(client, name, descriptors) if descriptors else client.send(*PEER, destination=name)
     client.bus("GetId")
     if client.replies:
         refused = client.replies.pop()
@@ -74,8 +93,7 @@ def may_call(client, service, name):
 
 def hear(clients, service):
     """Who hears a signal of the service. The bus's next reply to each comes after the signal."""
-    signal = new_signal(DBusAddress("/org/libvirt", interface="org.guestbus.Domain1"), "Event")
-    service.connection.send(signal, serial=next(service.connection.outgoing_serial))
+    service.signal("/org/libvirt", "org.guestbus.Domain1", "Event")
     service.bus("GetId")
     for client in clients.values():
         client.bus("GetId")
@@ -86,16 +104,43 @@ def hear(clients, service):
     return tuple(heard)
 
 
-def check_names(clients, service, owned, restricted):
+def heard(service):
+    """The signals that have arrived at the service, less what the driver says of its names."""
+    service.bus("GetId")
+    found = [one.member for one in service.drain() if one.sender != DRIVER]
+    service.signals.clear()
+    return found
+
+
+def check_signals(clients, service, polkit, owned):
+    """Nothing that is for the service alone arrives, whoever sends it to whichever of its names; what is for all that
+    listen does."""
+    for who, client in (*clients.items(), ("limited", polkit)):
+        for destination in (*owned, service.unique_name):
+            client.signal(*CHANGED, destination=destination)
+            client.signal(*LOST, (owned[0],), destination=destination)
+            client.bus("GetId")
+            assert not heard(service), f"{who} signals to {destination}"
+        client.replies.clear()  # a dbus-daemon answers such signals with errors
+    polkit.signal(*CHANGED)
+    polkit.bus("GetId")
+    arrived = heard(service)
+    assert arrived == ["Changed"], f"of what polkit tells all that listen, {owned} hears {arrived}"
+
+
+def check_names(clients, service, polkit, owned, restricted):
     """The bus knows a connection by all of its names, and another program may own one of the two."""
     for name in owned:
         assert service.bus("RequestName", "su", name, 4) == 1
     for name in owned:
         callers = tuple(who for who, client in clients.items() if may_call(client, service, name))
         assert callers == EXPECTED[restricted], f"{callers} may call {name}; restricted: {restricted}"
+        senders = tuple(who for who, client in clients.items() if may_call(client, service, name, descriptors=1))
+        assert senders == TRUSTED, f"{senders} may send descriptors to {name}; restricted: {restricted}"
 
     listeners = hear(clients, service)
     assert listeners == EXPECTED[restricted], f"{listeners} hear {owned}; restricted: {restricted}"
+    check_signals(clients, service, polkit, owned)
     for name in owned:
         service.bus("ReleaseName", "s", name)
 
@@ -107,31 +152,32 @@ def check(people, address, restricted):
         owners = tuple(who for who, client in clients.items() if may_own(client, name))
         assert owners == ("root", "guestbus"), f"{owners} may own {name}"
 
+    assert polkit.bus("RequestName", "su", POLKIT, 4) == 1
     for client in clients.values():
         client.match("type='signal',member='Event'")
+    service.match(f"type='signal',sender='{POLKIT}'")
     for owned in (*((name,) for name in NAMES), NAMES):
-        check_names(clients, service, owned, restricted)
+        check_names(clients, service, polkit, owned, restricted)
 
-    for name, owner in {POLKIT: polkit, NAMES[0]: service, NAMES[1]: service}.items():
-        assert owner.bus("RequestName", "su", name, 4) == 1
+    for name in NAMES:
+        assert service.bus("RequestName", "su", name, 4) == 1
     assert may_call(service, polkit, POLKIT), "the service's calls do not reach polkit"
     for client in (*clients.values(), service, polkit):
         client.close()
 
 
-def try_policy(people, directory, policy, restriction):
-    """Runs a bus with these files, the second of which may be None, and checks who may do what on it."""
+def try_policy(people, kind, directory, policy, restriction):
+    """Runs a bus of that kind with these files, the second of which may be None, and checks who may do what on it."""
     directory.mkdir()
     for place, file in {"of-packages": policy, "of-the-host": restriction}.items():
         (directory / place).mkdir()
         if file:
             shutil.copy(file, directory / place / f"{place}.conf")
-    bus = Daemon(directory, system=True, wrap=people.wrap,
-                 rules=RULES.format(default=DEFAULT_RULES, directory=directory))
+    bus = start_guarded(kind, directory, people.wrap, RULES.format(default=DEFAULT_RULES, directory=directory))
     try:
         check(people, bus.address, restriction is not None)
-        # A user or a group that it does not know is only worth a line to dbus-daemon.
-        assert "Unknown" not in bus.logged(), bus.logged()
+        # A user or a group that it does not know is only worth a line to the bus, as is a rule.
+        assert not re.search("Unknown|Invalid|no entry", bus.logged()), bus.logged()
     finally:
         bus.stop()
 
@@ -145,8 +191,9 @@ def main(policy, restriction):
     with own_directory() as home:
         people = others.People(home)
         try:
-            try_policy(people, home / "open", policy, None)
-            try_policy(people, home / "restricted", policy, restriction)
+            for kind in guarded_kinds():
+                try_policy(people, kind, home / f"{kind}-open", policy, None)
+                try_policy(people, kind, home / f"{kind}-restricted", policy, restriction)
         finally:
             people.stop()
     return 0
