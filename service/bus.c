@@ -6,8 +6,10 @@
 
 #include "codec.h"
 #include "logcontrol.h"
+#include "logging.h"
 #include "output.h"
 #include "path.h"
+#include "spare.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -23,6 +25,14 @@
 /* What the owner of a name gets to show that it is there. */
 #define OWNER_ANSWERS_US (1 * G_TIME_SPAN_SECOND)
 
+/* After a failure without a message the next attempt waits for so long, and so many in a row are the end:
+ * what comes cannot be read, such as after bytes that were lost, and will not be. */
+#define FAILURE_PAUSE_US (10 * G_TIME_SPAN_MILLISECOND)
+#define FAILURES_MAX     100
+
+/* Failures are logged once in so long. */
+#define COMPLAIN_US (1 * G_TIME_SPAN_MINUTE)
+
 typedef struct BusSource {
         GSource base;
         Bus *bus;
@@ -36,9 +46,14 @@ struct Bus {
         const BusOwner *owner;
         void *data;
         Output *output;
-        gboolean gone;     /* and its owner was told */
-        struct Bus *wide;  /* the one that this one narrows, which all goes through; or NULL */
-        GHashTable *names; /* the only ones that signals go to then */
+        gboolean gone;           /* and its owner was told */
+        sd_bus_message *current; /* the call that is being handled, or NULL */
+        gboolean lent;           /* it may have taken spare descriptors */
+        unsigned failures;       /* in a row, without a message */
+        gint64 paused_until;     /* monotonic */
+        gint64 complained_at;    /* monotonic; 0: never */
+        struct Bus *wide;        /* the one that this one narrows, which all goes through; or NULL */
+        GHashTable *names;       /* the only ones that signals go to then */
 };
 
 static guint64 queued(const Bus *bus)
@@ -55,7 +70,7 @@ static void bus_is_gone(Bus *bus, const char *why)
                 return;
 
         bus->gone = TRUE;
-        g_warning("the bus is gone: %s", why);
+        logging_fatal("the bus is gone: %s", why);
         bus->owner->closed(bus->data);
 }
 
@@ -77,13 +92,21 @@ static int bus_timeout_ms(sd_bus *bus)
         return ms_until((gint64)until);
 }
 
+static gboolean is_paused(const Bus *bus)
+{
+        return bus->failures > 0 && g_get_monotonic_time() < bus->paused_until;
+}
+
 /* The same until the source has something to do. */
 static int source_timeout_ms(Bus *bus)
 {
         gint64 deadline = output_deadline(bus->output);
-        int timeout = output_is_behind(bus->output) ? -1 : bus_timeout_ms(bus->bus);
-        int left;
+        int timeout, left;
 
+        if (is_paused(bus))
+                return ms_until(bus->paused_until);
+
+        timeout = output_is_behind(bus->output) ? -1 : bus_timeout_ms(bus->bus);
         if (deadline < 0)
                 return timeout;
 
@@ -102,6 +125,8 @@ static gboolean bus_source_prepare(GSource *source, gint *timeout)
         self->poll.events = events >= 0 ? (gushort)events : 0;
         if (output_is_behind(self->bus->output))
                 self->poll.events &= POLLOUT;
+        if (is_paused(self->bus))
+                self->poll.events = 0;
         *timeout = source_timeout_ms(self->bus);
         return events < 0 || *timeout == 0;
 }
@@ -111,6 +136,75 @@ static gboolean bus_source_check(GSource *source)
         BusSource *self = (BusSource *)source;
 
         return self->poll.revents != 0 || source_timeout_ms(self->bus) == 0;
+}
+
+/* Once in a while, or callers could fill the log. */
+static void complain(Bus *bus, const char *why)
+{
+        gint64 now = g_get_monotonic_time();
+
+        if (bus->complained_at > 0 && now - bus->complained_at < COMPLAIN_US)
+                return;
+
+        bus->complained_at = now;
+        g_warning("failed to handle a message of the bus: %s", why);
+}
+
+/* sd-bus does not answer a call that it fails to handle itself. */
+static void answer_current(Bus *bus, int r)
+{
+        const char *interface = sd_bus_message_get_interface(bus->current);
+
+        sd_bus_reply_method_errnof(bus->current, r, "%s%s%s failed: %s", interface ? interface : "",
+                                   interface ? "." : "", sd_bus_message_get_member(bus->current),
+                                   g_strerror(-r));
+}
+
+/* What sd_bus_process() failed with. Only a closed bus is gone, and one that cannot be read any more; what
+ * was about one message, such as a question for a machine id where there is none, is over with it. Returns
+ * what sd_bus_process() should have. */
+static int cope(Bus *bus, int r)
+{
+        if (sd_bus_is_open(bus->bus) <= 0) {
+                bus_is_gone(bus, g_strerror(-r));
+                return r;
+        }
+
+        complain(bus, g_strerror(-r));
+        if (bus->current) {
+                answer_current(bus, r);
+                return 1;
+        }
+
+        /* These stand for descriptors that were cut off, in libsystemd until 252 and from then on. */
+        if (r == -EXFULL || r == -ECHRNG) {
+                bus_is_gone(bus, "descriptors of a message found no room, and its beginning went with them");
+                return r;
+        }
+
+        if (++bus->failures >= FAILURES_MAX) {
+                bus_is_gone(bus, g_strerror(-r));
+                return r;
+        }
+
+        bus->paused_until = g_get_monotonic_time() + FAILURE_PAUSE_US;
+        return 0;
+}
+
+static int process(Bus *bus)
+{
+        int r;
+
+        bus->lent = spare_lend(bus->source->poll.fd);
+        r = sd_bus_process(bus->bus, NULL);
+        if (r < 0)
+                r = cope(bus, r);
+
+        bus->current = sd_bus_message_unref(bus->current);
+        if (bus->lent)
+                spare_return();
+        bus->lent = FALSE;
+        return r;
 }
 
 static gboolean bus_source_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
@@ -127,19 +221,18 @@ static gboolean bus_source_dispatch(GSource *source, GSourceFunc callback, gpoin
                 return G_SOURCE_REMOVE;
         }
 
+        if (is_paused(bus))
+                return G_SOURCE_CONTINUE;
+
         /* The first time in any case: it writes what waits. */
         for (unsigned i = 0; i < BATCH && r > 0 && now < end; i++, now = g_get_monotonic_time()) {
-                r = sd_bus_process(bus->bus, NULL);
+                r = process(bus);
                 output_look(bus->output, queued(bus), moved, now);
                 if (output_is_behind(bus->output))
                         break;
         }
 
-        if (r >= 0)
-                return G_SOURCE_CONTINUE;
-
-        bus_is_gone(bus, g_strerror(-r));
-        return G_SOURCE_REMOVE;
+        return r >= 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static GSourceFuncs bus_source_funcs = {
@@ -148,12 +241,31 @@ static GSourceFuncs bus_source_funcs = {
         .dispatch = bus_source_dispatch,
 };
 
-/* Before anything else has the message. The bus delivers a signal that names us as its destination whatever
- * we asked for, and sd-bus finds a match for it; only the driver has something to tell us alone. */
-static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+/* The bus delivers a signal that names us as its destination whatever we asked for, and sd-bus finds a match
+ * for it; only the driver has something to tell us alone. */
+static gboolean is_forged(sd_bus_message *message)
 {
         return sd_bus_message_is_signal(message, NULL, NULL) > 0 && sd_bus_message_get_destination(message) &&
                !bus_is_driver(message);
+}
+
+/* Before anything else has the message. */
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Bus *bus = userdata;
+
+        bus->failures = 0;
+        if (sd_bus_message_is_method_call(message, NULL, NULL) <= 0)
+                return is_forged(message);
+
+        sd_bus_message_unref(bus->current);
+        bus->current = sd_bus_message_ref(message);
+        if (!bus->lent || !spare_is_all(bus->source->poll.fd))
+                return 0;
+
+        sd_bus_error_set_const(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                               "the service has no room for descriptors that come with a call");
+        return -EMFILE;
 }
 
 static int on_name_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -278,6 +390,7 @@ void bus_free(Bus *bus, unsigned timeout_ms)
 
         if (bus->bus) {
                 flush_for(bus->bus, timeout_ms);
+                sd_bus_message_unref(bus->current);
                 sd_bus_close(bus->bus);
                 sd_bus_unref(bus->bus);
         }

@@ -6,6 +6,7 @@
 
 #include <libvirt/virterror.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ static const char *field(const GLogField *fields, gsize n, const char *key)
         return NULL;
 }
 
-static const char *level_word(GLogLevelFlags level)
+static const char *level_word(GLogLevelFlags level, int priority)
 {
         if (level & G_LOG_LEVEL_ERROR)
                 return "fatal: ";
@@ -29,6 +30,8 @@ static const char *level_word(GLogLevelFlags level)
          */
         if (level & G_LOG_LEVEL_CRITICAL)
                 return "CRITICAL ** ";
+        if (priority == LOG_ERR)
+                return "error: ";
         if (level & G_LOG_LEVEL_WARNING)
                 return "warning: ";
 
@@ -81,10 +84,27 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
         if (logging_to_journal())
                 return write_journal(level, fields, n);
 
-        line = g_strdup_printf("%s: %s%s", domain ? domain : G_LOG_DOMAIN, level_word(level),
-                               message ? message : "");
+        line = g_strdup_printf("%s: %s%s", domain ? domain : G_LOG_DOMAIN,
+                               level_word(level, level_of(fields, n)), message ? message : "");
         write_line(line);
         return G_LOG_WRITER_HANDLED;
+}
+
+void logging_fatal(const char *format, ...)
+{
+        g_autofree char *message = NULL;
+        va_list arguments;
+
+        va_start(arguments, format);
+        message = g_strdup_vprintf(format, arguments);
+        va_end(arguments);
+
+        /* Its own errors abort the program. */
+        g_log_structured_array(G_LOG_LEVEL_WARNING,
+                               (const GLogField[]){{"PRIORITY", "3", -1},
+                                                   {"GLIB_DOMAIN", G_LOG_DOMAIN, -1},
+                                                   {"MESSAGE", message, -1}},
+                               3);
 }
 
 /* libvirt prints each error to standard error unless told otherwise; ours go to the caller. */

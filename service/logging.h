@@ -17,6 +17,10 @@ void logging_init(int level);
 int logging_level(void);
 void logging_set_level(int level);
 
+/* Logs why the program ends when it should not, as an error: LOG_ERR, which GLib has no level for. Any
+ * thread. */
+void logging_fatal(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
 /* Whether messages go to the journal. Any thread. */
 gboolean logging_to_journal(void);
 

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "logging.h"
 #include "service.h"
+#include "spare.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -149,18 +149,6 @@ static void print_version(void)
                libvirt / 1000 % 1000, libvirt % 1000);
 }
 
-/* A waiting call keeps its message, and with it every descriptor that came along, wanted or not: 16 at most
- * on a system bus. The soft limit of 1,024 is for programs that use select(); this one does not. */
-static void raise_descriptor_limit(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-                limit.rlim_cur = limit.rlim_max;
-                setrlimit(RLIMIT_NOFILE, &limit);
-        }
-}
-
 /* glibc gives each thread a heap of its own, which keeps the most that it ever held. Two for all of them cost
  * the calls nothing that can be measured. */
 static void limit_heaps(void)
@@ -222,8 +210,9 @@ int main(int argc, char **argv)
         g_autoptr(Config) config = config_new();
         g_autoptr(GError) error = NULL;
 
+        logging_init(LOG_NOTICE);
         if (!options_parse(&options, argc, argv, &error) || !options_check(&options, &error)) {
-                fprintf(stderr, "guestbusd: %s\n", error->message);
+                logging_fatal("%s", error->message);
                 return EX_USAGE;
         }
 
@@ -235,19 +224,20 @@ int main(int argc, char **argv)
         if (options.check)
                 return check(config, &options, bus_kind(&options));
 
-        logging_init(options.verbose ? LOG_DEBUG : LOG_NOTICE);
+        if (options.verbose)
+                logging_set_level(LOG_DEBUG);
         /* A peer that closes its end is an error of that write, not of the process. */
         signal(SIGPIPE, SIG_IGN);
-        raise_descriptor_limit();
+        spare_init();
         limit_heaps();
 
         if (!load_config(config, &options, bus_kind(&options), &error)) {
-                g_warning("%s", error->message);
+                logging_fatal("%s", error->message);
                 return EX_CONFIG;
         }
 
         if (!run(&options, bus_kind(&options), config, &error)) {
-                g_warning("%s", error->message);
+                logging_fatal("%s", error->message);
                 return EXIT_FAILURE;
         }
 

@@ -9,6 +9,7 @@
 #include "connection.h"
 #include "dispatch.h"
 #include "job.h"
+#include "logging.h"
 #include "loop.h"
 #include "notify.h"
 #include "numbers.h"
@@ -254,7 +255,7 @@ static void service_end(Service *service)
         /* A thread waits for libvirt and cannot be made to stop. Nothing of it may be freed; the process
          * ends. */
         if (service->error)
-                g_warning("%s", service->error->message);
+                logging_fatal("%s", service->error->message);
         g_message("libvirt does not answer; stopping without it");
         views_abandon(service->dispatcher.views);
         for_each_connection(service, connection_abandon);

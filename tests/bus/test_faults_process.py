@@ -10,18 +10,16 @@ import socket
 import time
 
 import pytest
-from jeepney import HeaderFields
 from jeepney.io.blocking import open_dbus_connection
 
-from support.client import CONNECT, DOMAIN, PROPERTIES, Client, DBusError
-from support.fake_libvirtd import FakeLibvirtd
-from support.faults import has_failed
+from support.client import CONNECT, DOMAIN, Client, DBusError, body_of
 from support.native import GUEST, TEST, epoch, state
 from support.process import PATIENCE, SANITIZED, status, wait_until
 from support.service import FAULTS, wait_connected
 
 WITHIN = 30 * PATIENCE
 KIB, MIB = 1 << 10, 1 << 20
+LIMITS = "org.freedesktop.DBus.Error.LimitsExceeded"
 LOG_CONTROL = ("/org/freedesktop/LogControl1", "org.freedesktop.LogControl1", "LogLevel", "s")
 XML = "<domain type='test'><name>{}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
@@ -140,6 +138,13 @@ def test_no_descriptors_left(one_bus, libvirtd, run_service, connect, capsys):
     assert client.connect("ListDomains", "u", 0)
 
 
+def error_of(reply):
+    """The DBusError that a reply is."""
+    with pytest.raises(DBusError) as caught:
+        body_of(reply)
+    return caught.value
+
+
 def test_a_start_with_few_descriptors(one_bus, run_service, connect):
     """As many as it takes, and some calls."""
     service = run_service(one_bus, wrap=shell("ulimit -n 32; "))
@@ -156,34 +161,48 @@ class FdClient(Client):
     def open(self, address):
         return open_dbus_connection(address, auth_timeout=10, enable_fds=True)
 
-    def send_with(self, fds, path, interface, member, signature="", args=()):
-        message = self.message(path, interface, member, signature, args)
-        message.header.fields[HeaderFields.unix_fds] = len(fds)
-        serial, data = self.serialise(message)
-        self.connection.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+    def send_file(self, path, file):
+        """Sends a call that takes that file 16 times; its serial."""
+        fds, serial = array.array("i"), next(self.connection.outgoing_serial)
+        data = self.message(path, DOMAIN, "CreateWithFiles", "ahu", ([file] * 16, 0)).serialise(serial, fds=fds)
+        self.connection.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
         return serial
 
 
-def test_descriptors_beyond_the_limit(one_bus, home, run_service, connect):
-    """More than there is room for, with calls that have to wait: what does not fit ends the connection to the
-    bus, and the next service begins with none. The unit's limit is larger than all that may wait."""
-    silent = FakeLibvirtd(home / "silent", None)
-    connections = {"Slow": f"test+unix:///default?socket={silent.path}", "Test": "test:///default"}
-    try:
-        service = run_service(one_bus, connections, wrap=shell("ulimit -n 128; "))
-        client = connect(one_bus)
-        wait_connected(client)
-        first = epoch(client)
-        with FdClient(one_bus.address) as sender, open(os.devnull, "rb") as null:
-            for _ in range(20):
-                sender.send_with([null.fileno()] * 16, "/org/libvirt/Slow", PROPERTIES, "GetAll", "s",
-                                 (CONNECT,))
-            has_failed(service)
-        run_service(one_bus, connections, wrap=shell("ulimit -n 128; "))
-        wait_connected(client)
-        assert epoch(client) != first
-    finally:
-        silent.close()
+def test_descriptors_beyond_the_limit(bus, libvirtd, run_service, connect):
+    """More than there is room for, with calls that have to wait: those that do not fit are refused, before the system
+    would cut a message. All others are served, and there is room again when the sender has left."""
+    service = run_service(bus, {"Slow": libvirtd.test_uri, "Test": "test:///default"},
+                          config="[limits]\nkeepalive-interval=0\n", wrap=shell("ulimit -n 128; "))
+    client = connect(bus)
+    wait_connected(client)
+    wait_connected(client, "Slow")
+    first = epoch(client)
+    for _ in range(3):
+        libvirtd.pause()
+        with FdClient(bus.address) as sender, open(os.devnull, "rb") as null:
+            serials = [sender.send_file(GUEST.replace("Test", "Slow"), null) for _ in range(20)]
+            # The last is refused, as others before it; the first wait.
+            error = error_of(sender.take_reply(serials[-1], WITHIN))
+            assert error.name == LIMITS and "descriptors" in error.message
+            assert 10 < len(sender.replies) < 19
+            assert {error_of(reply).name for reply in sender.replies} == {LIMITS}
+            assert client.connect("ListDomains", "u", 0) and sender.connect("ListDomains", "u", 0)
+        libvirtd.resume()
+        wait_until(lambda: service.descriptors() < 64, WITHIN, "those of who has left are closed")
+    assert epoch(client) == first
+
+
+def test_no_descriptors_for_the_library(bus, run_service, connect):
+    """What sd-bus itself opens something for is an error of that call."""
+    service = run_service(bus)
+    client = connect(bus)
+    wait_connected(client)
+    with no_descriptors(service):
+        error = client.error(TEST, "org.freedesktop.DBus.Peer", "GetMachineId")
+        assert "GetMachineId failed" in error.message
+        assert client.connect("ListDomains", "u", 0)
+    assert client.call(TEST, "org.freedesktop.DBus.Peer", "GetMachineId")
 
 
 # Memory
