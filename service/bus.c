@@ -301,22 +301,22 @@ static int on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *e
         "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                          \
         "interface='org.freedesktop.DBus',member='NameLost'"
 
-static int bus_connect(Bus *bus, BusKind kind, const char *address)
+int bus_open(sd_bus **bus, BusKind kind, const char *address)
 {
         int r;
 
         if (!address)
-                return kind == BUS_SYSTEM ? sd_bus_open_system(&bus->bus) : sd_bus_open_user(&bus->bus);
+                return kind == BUS_SYSTEM ? sd_bus_open_system(bus) : sd_bus_open_user(bus);
 
-        r = sd_bus_new(&bus->bus);
+        r = sd_bus_new(bus);
         if (r >= 0)
-                r = sd_bus_set_address(bus->bus, address);
+                r = sd_bus_set_address(*bus, address);
         if (r >= 0)
-                r = sd_bus_set_bus_client(bus->bus, 1);
+                r = sd_bus_set_bus_client(*bus, 1);
         if (r >= 0)
-                r = sd_bus_negotiate_fds(bus->bus, 1);
+                r = sd_bus_negotiate_fds(*bus, 1);
         if (r >= 0)
-                r = sd_bus_start(bus->bus);
+                r = sd_bus_start(*bus);
 
         return r;
 }
@@ -332,7 +332,7 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         bus->owner = owner;
         bus->data = data;
 
-        r = bus_connect(bus, kind, address);
+        r = bus_open(&bus->bus, kind, address);
         if (r >= 0)
                 r = sd_bus_add_filter(bus->bus, NULL, on_message, bus);
         if (r >= 0)

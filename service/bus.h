@@ -24,7 +24,11 @@ typedef struct BusOwner {
         void (*closed)(void *data);
 } BusOwner;
 
-/* Connects to @address, or to the bus of @kind when that is NULL, and registers for everything that the owner
+/* A connection to the bus at @address, or to that of @kind when it is NULL. A negative errno when there is
+ * none. */
+int bus_open(sd_bus **bus, BusKind kind, const char *address);
+
+/* Connects as bus_open() does, and registers for everything that the owner
  * wants to hear, but no name. */
 Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusOwner *owner, void *data,
              GError **error);

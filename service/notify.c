@@ -14,6 +14,21 @@ static gboolean notify_watchdog(gpointer user_data)
         return G_SOURCE_CONTINUE;
 }
 
+gboolean notify_is_wanted(void)
+{
+        return g_getenv("NOTIFY_SOCKET") != NULL;
+}
+
+void notify_waiting(const char *status)
+{
+        sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+}
+
+void notify_alive(void)
+{
+        sd_notify(0, "WATCHDOG=1");
+}
+
 void notify_ready(void)
 {
         uint64_t usec;

@@ -5,6 +5,14 @@
 
 /* What the service manager is told. Without one, nothing happens. Main thread. */
 
+/* Whether there is a service manager that started us, and would start us again. */
+gboolean notify_is_wanted(void);
+
+/* READY=1 with that line for people: there is nothing to serve yet, and what comes after us at boot need not
+ * wait for it. Then notify_alive(), WATCHDOG=1, from time to time, until notify_ready(). */
+void notify_waiting(const char *status);
+void notify_alive(void);
+
 /* READY=1, and WATCHDOG=1 from then on, twice within the time that the manager allows. */
 void notify_ready(void);
 

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "notify.h"
 #include "numbers.h"
+#include "ownership.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -29,14 +30,11 @@
 /* How long the start waits for the disk that remembers the numbers of events. */
 #define NUMBERS_MS 2000
 
-/* The name that makes us what clients of libvirt-dbus look for, and our own. */
-#define NAME_COMPATIBLE "org.libvirt"
-#define NAME_OWN        "org.guestbus1"
-
 typedef struct Service {
         GMainLoop *loop;
         unsigned sigterm, sigint;
         Bus *bus;
+        Ownership names;
         Dispatcher dispatcher;
         char *epoch_name;
         Epoch epoch; /* of this start */
@@ -81,12 +79,8 @@ static void on_name_lost(const char *name, void *data)
 {
         Service *service = data;
 
-        if (strcmp(name, NAME_OWN) == 0) {
-                g_message("%s was taken over by another instance; stopping", name);
+        if (!service->stopping && ownership_lost(&service->names, name))
                 service_stop(service);
-        } else if (strcmp(name, NAME_COMPATIBLE) == 0 && !service->stopping) {
-                g_warning("%s was taken over by another program; going on as %s", name, NAME_OWN);
-        }
 }
 
 static void on_bus_closed(void *data)
@@ -150,36 +144,6 @@ static void add_connections(Service *service, const Config *config)
 
         service->dispatcher.views = views_new(config, service->bus, service->epoch.numbers, connections,
                                               &connection_owner, service);
-}
-
-static gboolean own_names(Service *service, gboolean replace)
-{
-        switch (bus_request_name(service->bus, NAME_OWN, replace, &service->error)) {
-        case BUS_NAME_OWNED:
-                break;
-        case BUS_NAME_TAKEN:
-                g_set_error(&service->error, G_IO_ERROR, G_IO_ERROR_EXISTS,
-                            "another instance owns %s already; --replace takes its place", NAME_OWN);
-                return FALSE;
-        case BUS_NAME_FAILED:
-                return FALSE;
-        }
-
-        switch (bus_request_name(service->bus, NAME_COMPATIBLE, replace, &service->error)) {
-        case BUS_NAME_OWNED:
-                return TRUE;
-        case BUS_NAME_TAKEN:
-                g_warning("%s is owned by another program; serving as %s until it is free", NAME_COMPATIBLE,
-                          NAME_OWN);
-                return TRUE;
-        case BUS_NAME_FAILED:
-                /* The bus may allow one name and not the other. */
-                g_warning("%s; serving as %s alone", service->error->message, NAME_OWN);
-                g_clear_error(&service->error);
-                return TRUE;
-        }
-
-        g_return_val_if_reached(FALSE);
 }
 
 static gboolean is_busy(const Service *service)
@@ -308,6 +272,9 @@ static void begin_epoch(Service *service, const ServiceOptions *options)
 /* Until it is told to stop, or cannot begin. */
 static void serve(Service *service, const Config *config, const ServiceOptions *options)
 {
+        if (!options->replace)
+                ownership_wait(options->bus, options->address);
+
         service->bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, service,
                                &service->error);
         if (!service->bus)
@@ -317,7 +284,7 @@ static void serve(Service *service, const Config *config, const ServiceOptions *
                 authority_new(service->bus, &config->limits, &dispatch_authority_owner, &service->dispatcher);
         service->dispatcher.bus = service->bus;
         add_connections(service, config);
-        if (!own_names(service, options->replace))
+        if (!ownership_take(&service->names, service->bus, options->replace, &service->error))
                 return;
 
         handle_signals(service);

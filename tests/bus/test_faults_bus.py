@@ -105,7 +105,7 @@ def test_the_units_start_it_again(unit):
     """What all of this relies on; and there are descriptors for all calls that may wait, with 16 each on a
     system bus."""
     text = (CHECKOUT / "dbus-policy" / unit).read_text(encoding="utf-8")
-    assert re.search("^Restart=on-failure$", text, re.M)
+    assert re.search("^Restart=always$", text, re.M)
     assert re.search("^RestartSec=100ms$", text, re.M)
     limits = (CHECKOUT / "service" / "config.c").read_text(encoding="utf-8")
     calls, = re.findall(r'LIMIT\("calls-total", calls_total, (\d+),', limits)

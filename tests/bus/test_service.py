@@ -12,6 +12,7 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES, Client, field
+from support.manager import Manager
 from support.native import GUEST, plain  # noqa: F401 (fixture)
 from support.process import PATIENCE, wait_until
 from support.service import FAULTS, OURS, TEST, command, wait_connected
@@ -228,27 +229,6 @@ def test_its_words_open_with_its_name(service, client):
     service.stop()
     assert service.lines()
     assert all(line.startswith("guestbusd: ") for line in service.lines()), service.stderr()
-
-
-class Manager:
-    """The service manager's side of sd_notify."""
-
-    def __init__(self, home):
-        self.path = str(home / "notify")
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.sock.bind(self.path)
-        self.told = []
-
-    def read(self):
-        try:
-            while True:
-                self.told += self.sock.recv(65536).decode().splitlines()
-        except BlockingIOError:
-            return self.told
-
-    def wait(self, start, within=5.0 * PATIENCE):
-        return wait_until(lambda: [word for word in self.read() if word.startswith(start)], within,
-                          lambda: f"{start}; told {self.told}")
 
 
 @pytest.fixture

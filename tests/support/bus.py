@@ -114,10 +114,11 @@ class Daemon(Bus):
 
 
 class Broker(Bus):
-    """dbus-broker, with the tests as its launcher."""
+    """dbus-broker, with the tests as its launcher. Nobody may own the names in `refused`."""
 
-    def __init__(self, home):
+    def __init__(self, home, refused=()):
         super().__init__("dbus-broker", home)
+        self.refused = refused
         with open("/etc/machine-id", encoding="ascii") as file:
             machine = file.read().strip() or "0" * 32
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -142,7 +143,8 @@ class Broker(Bus):
             authenticator.feed(self.control.recv(1024))
         self.control.sendall(BEGIN)
         everything = (True, 1, "", "", "", "", 0, 0, 0, (1 << 64) - 1)
-        batch = (True, 1, [(True, 1, True, "")], [everything], [everything])
+        own = [(True, 1, True, ""), *((False, 2, False, name) for name in self.refused)]
+        batch = (True, 1, own, [everything], [everything])
         policy = ([((1 << 32) - 1, batch)], [], [], False, "session")
         broker = DBusAddress("/org/bus1/DBus/Broker", bus_name="org.bus1.DBus.Broker",
                              interface="org.bus1.DBus.Broker")
@@ -202,6 +204,14 @@ def answers(path):
 def kinds():
     """The buses that this machine has; dbus-daemon is a must."""
     return ["dbus-daemon"] + (["dbus-broker"] if shutil.which("dbus-broker") else [])
+
+
+def start_refusing(kind, home, names):
+    """Starts a bus that lets nobody own these names."""
+    if kind == "dbus-broker":
+        return Broker(home, names)
+    refused = "".join(f'<deny own="{name}"/>' for name in names)
+    return Daemon(home, rules=f'{EVERYTHING}<policy context="mandatory">{refused}</policy>')
 
 
 def guarded_kinds():
