@@ -242,3 +242,23 @@ void authority_forget(Authority *authority, const char *sender)
         if (g_hash_table_remove(authority->clients, sender))
                 polkit_forget(authority->polkit, sender);
 }
+
+unsigned authority_size(const Authority *authority)
+{
+        return g_hash_table_size(authority->clients);
+}
+
+gboolean authority_is_keeping(const Authority *authority)
+{
+        return authority->total.charged[QUOTA_KEPT] > 0;
+}
+
+void authority_collect(const Authority *authority, GHashTable *names)
+{
+        GHashTableIter iter;
+        gpointer name;
+
+        g_hash_table_iter_init(&iter, authority->clients);
+        while (g_hash_table_iter_next(&iter, &name, NULL))
+                g_hash_table_add(names, g_strdup(name));
+}

@@ -70,3 +70,11 @@ gboolean authority_keep(Authority *authority, sd_bus_message *message, GError **
 
 /* Forgets a caller that has left the bus, and what it asked for. */
 void authority_forget(Authority *authority, const char *sender);
+
+/* How many callers it knows, of which each stays known until it is forgotten; and whether requests of some
+ * are kept. */
+unsigned authority_size(const Authority *authority);
+gboolean authority_is_keeping(const Authority *authority);
+
+/* Adds their names to the set @names, owned. */
+void authority_collect(const Authority *authority, GHashTable *names);

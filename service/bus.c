@@ -22,6 +22,9 @@
 /* The name of the driver, which the bus lets no client own, and no client's message come from. */
 #define DRIVER "org.freedesktop.DBus"
 
+/* So many full batches in a row mean that the bus is ahead: it may have had no room for something. */
+#define FULL_BATCHES 8
+
 /* What the owner of a name gets to show that it is there. */
 #define OWNER_ANSWERS_US (1 * G_TIME_SPAN_SECOND)
 
@@ -48,6 +51,7 @@ struct Bus {
         Output *output;
         gboolean gone;           /* and its owner was told */
         sd_bus_message *current; /* the call that is being handled, or NULL */
+        unsigned full_batches;   /* in a row */
         gboolean lent;           /* it may have taken spare descriptors */
         unsigned failures;       /* in a row, without a message */
         gint64 paused_until;     /* monotonic */
@@ -207,6 +211,25 @@ static int process(Bus *bus)
         return r;
 }
 
+static void suspect(Bus *bus)
+{
+        if (bus->owner->suspicious)
+                bus->owner->suspicious(bus->data);
+}
+
+/* A batch is over, with @more to be read behind it or not. What was left out meanwhile is asked for while the
+ * bus is ahead, and when it no longer is. */
+static void note_pace(Bus *bus, gboolean more)
+{
+        if (more && ++bus->full_batches % FULL_BATCHES != 0)
+                return;
+
+        if (bus->full_batches >= FULL_BATCHES)
+                suspect(bus);
+        if (!more)
+                bus->full_batches = 0;
+}
+
 static gboolean bus_source_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
 {
         BusSource *self = (BusSource *)source;
@@ -232,7 +255,15 @@ static gboolean bus_source_dispatch(GSource *source, GSourceFunc callback, gpoin
                         break;
         }
 
-        return r >= 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+        if (r < 0)
+                return G_SOURCE_REMOVE;
+
+        /* While output waits, nothing is read. */
+        if (output_is_behind(bus->output))
+                bus->full_batches = FULL_BATCHES;
+        else
+                note_pace(bus, r > 0);
+        return G_SOURCE_CONTINUE;
 }
 
 static GSourceFuncs bus_source_funcs = {
@@ -455,6 +486,11 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
         }
 
         return r > 0 ? BUS_NAME_OWNED : BUS_NAME_TAKEN;
+}
+
+void bus_refused(Bus *bus)
+{
+        suspect(bus->wide ? bus->wide : bus);
 }
 
 const char *bus_sender(sd_bus_message *message)

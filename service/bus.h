@@ -22,6 +22,9 @@ typedef struct BusOwner {
         void (*name_lost)(const char *name, void *data);
         /* The bus itself is gone. */
         void (*closed)(void *data);
+        /* The departure of a caller may not have been heard: the bus was far ahead of us, or a limit keeps
+         * a caller out that one that has left may be in the way of. Called often. May be NULL. */
+        void (*suspicious)(void *data);
 } BusOwner;
 
 /* A connection to the bus at @address, or to that of @kind when it is NULL. A negative errno when there is
@@ -63,6 +66,9 @@ gboolean bus_has_room(const Bus *bus, size_t size);
 
 /* A reply of @size bytes was sent, with sd-bus's own functions. */
 void bus_sent(Bus *bus, size_t size);
+
+/* A limit has refused a caller: tells the owner of the bus, see BusOwner.suspicious. */
+void bus_refused(Bus *bus);
 
 /* The name of who sent @message; "" where the bus says none. Borrowed. */
 const char *bus_sender(sd_bus_message *message);

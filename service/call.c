@@ -271,6 +271,8 @@ static void reply_error(Call *call)
         error_to_bus(call->error, call->limits->error_bytes, &error);
         sd_bus_reply_method_error(call->message, &error);
         bus_sent(call->bus, error.message ? strlen(error.message) : 0);
+        if (g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
+                bus_refused(call->bus);
         sd_bus_error_free(&error);
 }
 

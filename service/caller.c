@@ -145,3 +145,13 @@ unsigned callers_total(const Callers *callers)
 {
         return (unsigned)callers->total.charged[QUOTA_CALLS];
 }
+
+void callers_collect(const Callers *callers, GHashTable *names)
+{
+        GHashTableIter iter;
+        gpointer name;
+
+        g_hash_table_iter_init(&iter, callers->by_name);
+        while (g_hash_table_iter_next(&iter, &name, NULL))
+                g_hash_table_add(names, g_strdup(name));
+}

@@ -34,3 +34,6 @@ gboolean callers_has(const Callers *callers, const char *name);
 
 /* Calls in flight, of all callers. */
 unsigned callers_total(const Callers *callers);
+
+/* Adds the names with calls in flight to the set @names, owned. */
+void callers_collect(const Callers *callers, GHashTable *names);

@@ -437,6 +437,15 @@ static gboolean keep_message(const Dispatcher *dispatcher, sd_bus_message *messa
         return FALSE;
 }
 
+/* Writes the error that is the reply. */
+static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_error *reply)
+{
+        if (g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
+                bus_refused(dispatcher->bus);
+
+        return error_to_bus(error, dispatcher->limits->error_bytes, reply);
+}
+
 static gboolean dispatch_again(sd_bus_message *message, void *data)
 {
         const Dispatcher *dispatcher = data;
@@ -450,7 +459,7 @@ static gboolean dispatch_again(sd_bus_message *message, void *data)
         if (!error)
                 return FALSE;
 
-        error_to_bus(error, dispatcher->limits->error_bytes, &reply);
+        refuse(dispatcher, error, &reply);
         sd_bus_reply_method_error(message, &reply);
         sd_bus_error_free(&reply);
         return TRUE;
@@ -495,5 +504,5 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         if (!error && keep_message(dispatcher, message, &error))
                 return 1;
 
-        return error_to_bus(error, dispatcher->limits->error_bytes, reply);
+        return refuse(dispatcher, error, reply);
 }

@@ -7,6 +7,7 @@
 
 #include "bus.h"
 #include "connection.h"
+#include "departures.h"
 #include "dispatch.h"
 #include "job.h"
 #include "logging.h"
@@ -30,6 +31,10 @@
 /* How long the start waits for the disk that remembers the numbers of events. */
 #define NUMBERS_MS 2000
 
+/* Known callers that the bus is not asked about. When there are more, twice as many as there were at the last
+ * question are a reason for the next. */
+#define CALLERS_MIN 64
+
 typedef struct Service {
         GMainLoop *loop;
         unsigned sigterm, sigint;
@@ -38,6 +43,8 @@ typedef struct Service {
         Dispatcher dispatcher;
         char *epoch_name;
         Epoch epoch; /* of this start */
+        Departures *departures;
+        unsigned callers_max; /* known callers, with more of which the bus is asked whether all are there */
         GError *error;
         gboolean stopping;
         gboolean late; /* the time for stopping is over */
@@ -97,7 +104,36 @@ static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Service *service = userdata;
 
+        if (authority_size(service->dispatcher.authority) > service->callers_max)
+                departures_suspect(service->departures);
+
         return dispatch(message, &service->dispatcher, error);
+}
+
+static void on_suspicion(void *data)
+{
+        departures_suspect(((Service *)data)->departures);
+}
+
+/* That a caller is known costs a few hundred bytes, which a clock is not to run for: those are looked at when
+ * there are many new ones. */
+static gboolean holds_something(void *data)
+{
+        const Dispatcher *dispatcher = &((Service *)data)->dispatcher;
+
+        return callers_total(dispatcher->callers) > 0 || authority_is_keeping(dispatcher->authority) ||
+               views_are_used(dispatcher->views);
+}
+
+static void collect_callers(GHashTable *names, void *data)
+{
+        Service *service = data;
+        const Dispatcher *dispatcher = &service->dispatcher;
+
+        callers_collect(dispatcher->callers, names);
+        authority_collect(dispatcher->authority, names);
+        views_collect(dispatcher->views, names);
+        service->callers_max = MAX(CALLERS_MIN, 2 * authority_size(dispatcher->authority));
 }
 
 static void on_connection_changed(void *data)
@@ -126,6 +162,13 @@ static const BusOwner bus_owner = {
         .caller_gone = on_caller_gone,
         .name_lost = on_name_lost,
         .closed = on_bus_closed,
+        .suspicious = on_suspicion,
+};
+
+static const DeparturesOwner departures_owner = {
+        .holds = holds_something,
+        .collect = collect_callers,
+        .gone = on_caller_gone,
 };
 
 static const ConnectionOwner connection_owner = {.changed = on_connection_changed};
@@ -183,6 +226,8 @@ static void service_free(Service *service)
         post_flush();
         /* Before the connections, for it tells of callers that leave while it sends what is left. */
         bus_free(service->bus, FLUSH_MS);
+        /* What it has of the bus goes first, so that the rest ends with the authority. */
+        departures_free(service->departures);
         views_free(service->dispatcher.views);
         for_each_connection(service, connection_free);
         g_hash_table_unref(service->dispatcher.connections);
@@ -272,9 +317,6 @@ static void begin_epoch(Service *service, const ServiceOptions *options)
 /* Until it is told to stop, or cannot begin. */
 static void serve(Service *service, const Config *config, const ServiceOptions *options)
 {
-        if (!options->replace)
-                ownership_wait(options->bus, options->address);
-
         service->bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, service,
                                &service->error);
         if (!service->bus)
@@ -283,6 +325,7 @@ static void serve(Service *service, const Config *config, const ServiceOptions *
         service->dispatcher.authority =
                 authority_new(service->bus, &config->limits, &dispatch_authority_owner, &service->dispatcher);
         service->dispatcher.bus = service->bus;
+        service->departures = departures_new(service->bus, &departures_owner, service);
         add_connections(service, config);
         if (!ownership_take(&service->names, service->bus, options->replace, &service->error))
                 return;
@@ -298,6 +341,7 @@ gboolean service_run(const Config *config, const ServiceOptions *options, GError
 {
         Service service = {
                 .loop = g_main_loop_new(NULL, FALSE),
+                .callers_max = CALLERS_MIN,
                 .dispatcher =
                         {
                                 .connections = g_hash_table_new(g_str_hash, g_str_equal),
@@ -309,6 +353,9 @@ gboolean service_run(const Config *config, const ServiceOptions *options, GError
         end_at_signals();
         post_init();
         loop_register();
+        /* The numbers of its events are to be above those of the one that serves until then. */
+        if (!options->replace)
+                ownership_wait(options->bus, options->address);
         begin_epoch(&service, options);
 
         serve(&service, config, options);

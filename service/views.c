@@ -296,6 +296,24 @@ void views_drop_caller(Views *views, const char *name)
                 view->idle_timer = g_timeout_add_seconds(views->config->limits.view_idle, on_idle, view);
 }
 
+gboolean views_are_used(const Views *views)
+{
+        return views && g_hash_table_size(views->by_name) > 0;
+}
+
+void views_collect(const Views *views, GHashTable *names)
+{
+        GHashTableIter iter;
+        gpointer name;
+
+        if (!views)
+                return;
+
+        g_hash_table_iter_init(&iter, views->by_name);
+        while (g_hash_table_iter_next(&iter, &name, NULL))
+                g_hash_table_add(names, g_strdup(name));
+}
+
 static void for_all(const Views *views, void (*func)(Connection *))
 {
         GHashTableIter iter;

@@ -34,6 +34,10 @@ GHashTable *views_enter(Views *views, const char *sender, const Credentials *cre
 /* The owner of that name has left the bus: what it has waiting is dropped, and it is told nothing more. */
 void views_drop_caller(Views *views, const char *name);
 
+/* Whether some callers have a view; and adds their names to the set @names, owned. */
+gboolean views_are_used(const Views *views);
+void views_collect(const Views *views, GHashTable *names);
+
 /* Compares all views with libvirt: it may tell some callers more now, or less. */
 void views_compare(Views *views);
 
