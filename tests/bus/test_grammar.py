@@ -229,7 +229,7 @@ BROKEN = {
                                                     picture((POOL, "active"))]),
     "added without a signal": ("unpaired", [signals, added()]),
     "removed without a signal": ("unpaired", [signals, interfaces("Added"), added(), removed()]),
-    "a picture of events that did not come": ("picture-number", [OPENED, picture(above=1)]),
+    "a picture of events that did not come": ("picture-number", [picture(), OPENED, picture(above=1)]),
 }
 
 

@@ -400,7 +400,8 @@ class Grammar:
     def picture_of_stream(self, path, values):
         stream = self.stream(path)
         number, epoch = values["Sequence"], values["Epoch"]
-        if stream.epoch not in (None, epoch):
+        # Before an epoch was heard, events may have been another's.
+        if stream.epoch != epoch and (stream.epoch or number > (stream.number or number)):
             stream.restart(self.whole)
         stream.epoch = epoch
         if stream.number is None:
