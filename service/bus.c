@@ -5,6 +5,7 @@
 #include "bus.h"
 
 #include "codec.h"
+#include "descriptors.h"
 #include "logcontrol.h"
 #include "logging.h"
 #include "output.h"
@@ -205,6 +206,7 @@ static int process(Bus *bus)
                 r = cope(bus, r);
 
         bus->current = sd_bus_message_unref(bus->current);
+        descriptors_settle();
         if (bus->lent)
                 spare_return();
         bus->lent = FALSE;
@@ -374,6 +376,8 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
                 r = sd_bus_add_fallback(bus->bus, NULL, PATH_ROOT, owner->call, data);
         if (r >= 0)
                 r = logcontrol_add(bus->bus);
+        if (r >= 0)
+                r = descriptors_watch(bus->bus);
 
         if (r < 0) {
                 g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-r), "failed to connect to %s: %s",
@@ -423,6 +427,7 @@ void bus_free(Bus *bus, unsigned timeout_ms)
                 flush_for(bus->bus, timeout_ms);
                 sd_bus_message_unref(bus->current);
                 sd_bus_close(bus->bus);
+                descriptors_unwatch(bus->bus);
                 sd_bus_unref(bus->bus);
         }
 

@@ -3,6 +3,8 @@
 /* The life of a call: made on the main thread, run on a worker, answered on the main thread. */
 
 #include "call.h"
+
+#include "closer.h"
 #include "codec.h"
 #include "document.h"
 #include "error.h"
@@ -34,7 +36,7 @@ void call_free(Call *call)
         sd_bus_message_unref(call->message);
         g_clear_pointer(&call->args, g_variant_unref);
         g_clear_pointer(&call->known, g_variant_unref);
-        g_clear_object(&call->fds);
+        closer_take_list(&call->fds);
         g_clear_pointer(&call->result, g_variant_unref);
         g_clear_object(&call->result_fds);
         g_clear_error(&call->error);

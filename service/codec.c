@@ -5,6 +5,8 @@
 
 #include "codec.h"
 
+#include "closer.h"
+#include "descriptors.h"
 #include "signature.h"
 
 #include <errno.h>
@@ -63,7 +65,7 @@ static int read_handle(Reader *reader, int fd, GVariant **value)
                 *reader->fds = g_unix_fd_list_new();
 
         /* Duplicating a descriptor that is open fails for one reason only. */
-        if (g_unix_fd_list_append(*reader->fds, fd, NULL) < 0)
+        if (g_unix_fd_list_append(*reader->fds, descriptors_sent(fd), NULL) < 0)
                 return -EMFILE;
 
         g_array_append_val(reader->seen, fd);
@@ -286,7 +288,7 @@ GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList
                 return value;
 
         if (made)
-                g_clear_object(fds);
+                closer_take_list(fds);
 
         if (r == -E2BIG)
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,

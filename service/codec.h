@@ -16,7 +16,7 @@
 
 /* Reads what is left of the body of @message, whose signature must be @signature (the caller has compared
  * it), and returns it as a tuple, floating. Descriptors are duplicated and appended to *@fds, which is made
- * when the first one is met and stays NULL otherwise.
+ * when the first one is met and stays NULL otherwise; closer_take_list() closes them.
  * NULL and an error of G_IO_ERROR: INVALID_DATA for a body that is malformed, MESSAGE_TOO_LARGE for one of
  * more than CODEC_VALUES_MAX values, TOO_MANY_OPEN_FILES when descriptors cannot be duplicated. */
 GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList **fds, GError **error);

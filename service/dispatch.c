@@ -7,6 +7,7 @@
 #include "dispatch.h"
 
 #include "call.h"
+#include "closer.h"
 #include "codec.h"
 #include "error.h"
 #include "introspect.h"
@@ -49,7 +50,7 @@ static gboolean check_signature(sd_bus_message *message, const char *expected, G
 static GVariant *read_arguments(sd_bus_message *message, const char *expected, GUnixFDList **fds,
                                 GError **error)
 {
-        g_autoptr(GUnixFDList) unwanted = NULL;
+        CLOSED_ELSEWHERE GUnixFDList *unwanted = NULL;
         GVariant *arguments;
 
         if (!check_signature(message, expected, error))
@@ -188,7 +189,7 @@ static gboolean dispatch_method(const Request *request, GError **error)
                 object_find_member(request->object, sd_bus_message_get_interface(request->message),
                                    MEMBER_METHOD, sd_bus_message_get_member(request->message), &interface,
                                    error);
-        g_autoptr(GUnixFDList) fds = NULL;
+        CLOSED_ELSEWHERE GUnixFDList *fds = NULL;
         g_autoptr(GVariant) arguments = NULL;
         Call *call;
 

@@ -2,18 +2,14 @@
 """The service while something stands still: the bus at its end, libvirtd with calls in flight, libvirtd at
 its start."""
 
-import array
 import contextlib
-import os
 import resource
 import signal
 import socket
 
 import pytest
-from jeepney import HeaderFields
-from jeepney.io.blocking import open_dbus_connection
-
-from support.client import CONNECT, DOMAIN, PROPERTIES, Client
+from support.client import DOMAIN
+from support.fd_client import FDS, FdClient, null_fds
 from support.process import PATIENCE, switches, wait_until
 from support.service import OURS, Service, wait_connected
 
@@ -22,7 +18,6 @@ BIG = "<domain type='test'><name>big</name><description>" + "x" * 700000 + \
       "</description><memory>1024</memory><os><type>hvm</type></os></domain>"
 REPLIES = 30
 MESSAGES = 250
-FDS = 16
 
 
 @pytest.fixture
@@ -82,15 +77,6 @@ def rest(pid):
     return counts[-1]
 
 
-class FdClient(Client):
-    """A client that may send descriptors."""
-
-    def __init__(self, address):
-        super().__init__(address)
-        self.connection.close()
-        self.connection = open_dbus_connection(address, auth_timeout=10, enable_fds=True)
-
-
 @contextlib.contextmanager
 def few_descriptors():
     """A soft limit of 1,024 descriptors for what is started, as services have it, below a larger hard one."""
@@ -109,15 +95,11 @@ def test_descriptors_that_nobody_wants(one_bus, silent, run_service, connect):
     with few_descriptors():
         service = run_service(one_bus, {"Slow": f"test+unix:///default?socket={silent}",
                                         "Test": "test:///default"})
-    with FdClient(one_bus.address) as sender, open(os.devnull, "rb") as null:
+    with FdClient(one_bus.address) as sender, null_fds() as fds:
         wait_connected(sender)
         for _ in range(MESSAGES):
-            message = sender.message("/org/libvirt/Slow", PROPERTIES, "GetAll", "s", (CONNECT,))
-            message.header.fields[HeaderFields.unix_fds] = FDS
-            _, data = sender.serialise(message)
-            sender.connection.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                                     array.array("i", [null.fileno()] * FDS))])
-        sender.call(TEST, "org.freedesktop.DBus.Peer", "Ping")
+            sender.get_with(fds, "/org/libvirt/Slow")
+        sender.ping(TEST)
         assert service.descriptors() > 1024
         assert sender.connect("ListDomains", "u", 0)
     client = connect(one_bus)
