@@ -67,6 +67,8 @@ static const LimitRow limit_rows[] = {
         /* What libvirt has no event for is seen this late. A comparison is eleven calls, however many objects
          * there are: three for domains, four for networks, four for pools. With a thousand domains, 30 ms. */
         LIMIT("check-interval", check_interval, 600, 0, 1 << 20),
+        /* What people who look at a guest wait for without a thought, and long beside what a list costs. */
+        LIMIT("poll-interval", poll_interval, 5, 0, 1 << 20),
         /* libvirt's own defaults. Together they find a silent libvirtd within 30 s. */
         LIMIT("keepalive-interval", keepalive_interval, 5, 0, 3600),
         LIMIT("keepalive-count", keepalive_count, 5, 1, 100),

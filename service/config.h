@@ -25,6 +25,7 @@ typedef struct Limits {
         unsigned views;              /* callers at once that are forwarded to libvirt */
         unsigned view_idle;          /* s that what was opened for a caller outlives its last bus name */
         unsigned check_interval;     /* s between comparisons of everything with libvirt; 0: none are made */
+        unsigned poll_interval;      /* s between those where libvirt tells of no changes; 0: no more */
         unsigned keepalive_interval; /* s between libvirt's keep-alive messages; 0: none are sent */
         unsigned keepalive_count;    /* unanswered ones before a connection counts as lost */
 } Limits;

@@ -63,7 +63,8 @@ static void events_opened(Link *link, void *data)
         log_connection(log_level(connection, G_LOG_LEVEL_MESSAGE), connection->name, connection->uri,
                        "connected");
         connection_expect_list(connection);
-        inventory_opened(connection->inventory, prepared->driver, connection_listed, connection);
+        inventory_opened(connection->inventory, prepared->driver, prepared->registered, connection_listed,
+                         connection);
         /* Of many callers each has a connection, and most only look. */
         channel_follow(connection->calls, !connection->forwarded);
         channel_follow(connection->readers, FALSE);

@@ -21,7 +21,7 @@ struct Events {
 };
 
 typedef struct Registration {
-        const EventFamily *family;
+        const EventRow *row;
         int id;
 } Registration;
 
@@ -143,7 +143,7 @@ void *events_register(Events *events, virConnectPtr conn, GError **error)
         virGetVersion(&library, NULL, NULL);
         for (size_t i = 0; i < n_event_rows; i++) {
                 const EventFamily *family = event_rows[i].family;
-                Registration registration = {.family = family};
+                Registration registration = {.row = &event_rows[i]};
 
                 if (event_rows[i].since > library)
                         continue;
@@ -169,6 +169,20 @@ void *events_register(Events *events, virConnectPtr conn, GError **error)
         return registered;
 }
 
+gboolean events_tell_of(const void *registered, const Kind *kind)
+{
+        const GArray *registrations = registered;
+
+        for (guint i = 0; i < registrations->len; i++) {
+                const EventRow *row = g_array_index(registrations, Registration, i).row;
+
+                if (row->family->kind == kind && g_str_equal(row->kind, "lifecycle"))
+                        return TRUE;
+        }
+
+        return FALSE;
+}
+
 void events_deregister(virConnectPtr conn, void *registered)
 {
         GArray *registrations = registered;
@@ -176,7 +190,7 @@ void events_deregister(virConnectPtr conn, void *registered)
         for (guint i = 0; i < registrations->len; i++) {
                 const Registration *registration = &g_array_index(registrations, Registration, i);
 
-                registration->family->dismiss(conn, registration->id);
+                registration->row->family->dismiss(conn, registration->id);
         }
 
         virResetLastError();

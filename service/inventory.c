@@ -27,10 +27,11 @@ struct Inventory {
         gboolean open, stopped;
         gboolean was_open;
         gboolean compared;  /* once */
+        gboolean polling;   /* the comparison under way is made for want of events: it is to find something */
         gboolean ending;    /* a comparison is over but for what the announcer waits for */
         GQueue comparisons; /* of Comparing */
         gint64 opened_at;   /* until the first comparison since then is over */
-        guint64 comparisons_made, differences, reconnects, resync_us;
+        guint64 comparisons_made, differences, polls, reconnects, resync_us;
 };
 
 /* A comparison that somebody wants to hear of. */
@@ -96,6 +97,20 @@ static void finish_comparisons(Inventory *inventory, gboolean told)
                         finish_comparing(each->data, told);
 }
 
+/* Where there are no events, that something was found says nothing of events that were lost. */
+static void count_comparison(Inventory *inventory, guint32 differences)
+{
+        if (inventory->polling) {
+                inventory->polls++;
+                return;
+        }
+
+        inventory->comparisons_made++;
+        if (inventory->compared)
+                inventory->differences += differences;
+        inventory->compared = TRUE;
+}
+
 static void end_comparison(Inventory *inventory)
 {
         const Differences *found = announcer_found(inventory->announcer);
@@ -104,18 +119,16 @@ static void end_comparison(Inventory *inventory)
 
         inventory->ending = FALSE;
         waits_set_blind(inventory->waits, FALSE);
-        inventory->comparisons_made++;
-        if (inventory->compared)
-                inventory->differences += sum;
-        inventory->compared = TRUE;
+        count_comparison(inventory, sum);
         if (after_outage)
                 inventory->resync_us = (guint64)(g_get_monotonic_time() - inventory->opened_at);
         inventory->opened_at = 0;
 
         /* A client that asks for one comparison after the other must not push what happened out of the
          * stream. */
-        if (after_outage || sum > 0)
+        if (after_outage || (sum > 0 && !inventory->polling))
                 tell_resynced(inventory);
+        inventory->polling = FALSE;
         finish_comparisons(inventory, TRUE);
 }
 
@@ -214,26 +227,62 @@ void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *
         comparing->inventory = inventory;
         comparing->func = compared;
         comparing->data = data;
+        inventory->polling = FALSE;
         g_queue_push_tail(&inventory->comparisons, comparing);
         refresh_all(inventory->refresh, on_compared, comparing);
 }
 
 static void on_schedule(void *data)
 {
-        const Inventory *inventory = data;
+        Inventory *inventory = data;
 
+        inventory->polling = FALSE;
         refresh_all(inventory->refresh, NULL, NULL);
+}
+
+/* A libvirt that answers slowly is not asked again before it has answered. */
+static void on_poll(void *data)
+{
+        Inventory *inventory = data;
+
+        if (refresh_is_busy(inventory->refresh) || inventory->ending)
+                return;
+
+        inventory->polling = inventory->compared;
+        refresh_all(inventory->refresh, NULL, NULL);
+}
+
+/* How changes of each kind are heard of, as the property Changes says it; @polls is FALSE when all have
+ * events. */
+static GVariant *make_changes(const void *registered, gboolean *polls)
+{
+        GVariantBuilder changes;
+
+        *polls = FALSE;
+        g_variant_builder_init(&changes, G_VARIANT_TYPE("a{ss}"));
+        for (size_t i = 0; mirrored_kinds[i]; i++) {
+                gboolean told = events_tell_of(registered, mirrored_kinds[i]);
+
+                *polls = *polls || !told;
+                g_variant_builder_add(&changes, "{ss}", mirrored_kinds[i]->collection,
+                                      told ? "events" : "polling");
+        }
+
+        return g_variant_builder_end(&changes);
 }
 
 /* Opened and lost */
 
-void inventory_opened(Inventory *inventory, const char *driver, InventoryCompared *compared, void *data)
+void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
+                      InventoryCompared *compared, void *data)
 {
         GVariantBuilder details;
+        gboolean polls;
 
         inventory->open = TRUE;
         inventory->reconnects += inventory->was_open ? 1 : 0;
-        schedule_begin(inventory->schedule, inventory->was_open);
+        own_set_changes(inventory->own, make_changes(registered, &polls));
+        schedule_begin(inventory->schedule, inventory->was_open, polls);
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();
 
@@ -377,7 +426,8 @@ Inventory *inventory_new(const InventoryConfig *config)
         stream_number_from(inventory->stream, config->epoch->numbers);
         inventory->waits = waits_new(inventory->mirror, config->finish, config->data);
         inventory->announcer = make_announcer(inventory);
-        inventory->schedule = schedule_new(config->limits->check_interval, on_schedule, inventory);
+        inventory->schedule = schedule_new(config->limits->check_interval, on_schedule,
+                                           config->limits->poll_interval, on_poll, inventory);
         inventory->own = own_new(config->bus, config->path, config->uri, config->epoch->name);
         return inventory;
 }
@@ -468,6 +518,7 @@ void inventory_count(const Inventory *inventory, GVariantBuilder *counters)
                 {"refreshes.coalesced", refresh_coalesced(inventory->refresh)},
                 {"comparisons", inventory->comparisons_made},
                 {"comparisons.differences", inventory->differences},
+                {"polls", inventory->polls},
                 {"reconnects", inventory->reconnects},
                 {"resync-us", inventory->resync_us},
                 {"waits", waits_size(inventory->waits)},

@@ -45,9 +45,10 @@ void inventory_free(Inventory *inventory);
 /* libvirt told of something. */
 void inventory_event(Inventory *inventory, const Event *event);
 
-/* The connection was opened, with libvirt's name of the driver; callbacks are registered. Compares
+/* The connection was opened, with libvirt's name of the driver; callbacks are @registered. Compares
  * everything, and then calls @compared. */
-void inventory_opened(Inventory *inventory, const char *driver, InventoryCompared *compared, void *data);
+void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
+                      InventoryCompared *compared, void *data);
 
 /* It was lost, for a reason as virConnectCloseReason (-1: unknown), or could not be opened. @error says why.
  */

@@ -15,13 +15,19 @@ struct Own {
         GVariant *values[N_CONNECTION1];
 };
 
-/* Returns whether that is something new. @text is not one of the values. */
-static gboolean own_set(Own *own, unsigned slot, const char *text)
+/* Returns whether that is something new. */
+static gboolean own_set_value(Own *own, unsigned slot, GVariant *value)
 {
         g_autoptr(GVariant) before = g_steal_pointer(&own->values[slot]);
 
-        own->values[slot] = g_variant_ref_sink(text_variant(text));
+        own->values[slot] = g_variant_ref_sink(value);
         return !before || !g_variant_equal(before, own->values[slot]);
+}
+
+/* The same of a text, which is not one of the values. */
+static gboolean own_set(Own *own, unsigned slot, const char *text)
+{
+        return own_set_value(own, slot, text_variant(text));
 }
 
 Own *own_new(Bus *bus, const char *path, const char *uri, const char *epoch)
@@ -32,6 +38,7 @@ Own *own_new(Bus *bus, const char *path, const char *uri, const char *epoch)
         own->path = path;
         own_set(own, CONNECTION1_STATE, "connecting");
         own_set(own, CONNECTION1_DRIVER, "");
+        own_set_value(own, CONNECTION1_CHANGES, g_variant_new_array(G_VARIANT_TYPE("{ss}"), NULL, 0));
         own_set(own, CONNECTION1_LAST_ERROR, "");
         own_set(own, CONNECTION1_URI, uri);
         own_set(own, CONNECTION1_EPOCH, epoch);
@@ -74,6 +81,18 @@ void own_set_state(Own *own, const char *state, const char *driver, const char *
                 tell_properties(own->bus, &kind_connect, own->path, g_variant_builder_end(&changed));
         else
                 g_variant_builder_clear(&changed);
+}
+
+void own_set_changes(Own *own, GVariant *changes)
+{
+        GVariantBuilder changed;
+
+        if (!own_set_value(own, CONNECTION1_CHANGES, changes))
+                return;
+
+        g_variant_builder_init(&changed, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(&changed, "{sv}", "Changes", own->values[CONNECTION1_CHANGES]);
+        tell_properties(own->bus, &kind_connect, own->path, g_variant_builder_end(&changed));
 }
 
 GVariant *own_value(const Own *own, unsigned slot)

@@ -19,5 +19,8 @@ void own_free(Own *own);
 /* Sets State and why it is so, tells what changed. NULL leaves the driver as it is; "" is no error. */
 void own_set_state(Own *own, const char *state, const char *driver, const char *error);
 
+/* Sets Changes, @changes (a{ss}) floating, and tells that where it is something new. */
+void own_set_changes(Own *own, GVariant *changes);
+
 /* A value by its slot, borrowed; NULL for what is made when it is read: Sequence and Counters. */
 GVariant *own_value(const Own *own, unsigned slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Comparisons soon after an outage, and then from time to time. */
+/* Comparisons soon after an outage, and then from time to time; often, where libvirt tells of no changes. */
 
 #include "schedule.h"
 
@@ -10,19 +10,22 @@
 static const unsigned again_after[] = {1, 3, 12};
 
 struct Schedule {
-        unsigned interval;
-        ScheduleFunc *func;
+        unsigned interval, poll_interval;
+        ScheduleFunc *func, *poll;
         void *data;
-        unsigned timer;
+        unsigned timer, poll_timer;
         unsigned again_timer, again; /* which of again_after is next */
 };
 
-Schedule *schedule_new(unsigned interval, ScheduleFunc *func, void *data)
+Schedule *schedule_new(unsigned interval, ScheduleFunc *func, unsigned poll_interval, ScheduleFunc *poll,
+                       void *data)
 {
         Schedule *schedule = g_new0(Schedule, 1);
 
         schedule->interval = interval;
         schedule->func = func;
+        schedule->poll_interval = poll_interval;
+        schedule->poll = poll;
         schedule->data = data;
         return schedule;
 }
@@ -41,6 +44,14 @@ static gboolean on_timer(gpointer user_data)
         const Schedule *schedule = user_data;
 
         schedule->func(schedule->data);
+        return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_poll(gpointer user_data)
+{
+        const Schedule *schedule = user_data;
+
+        schedule->poll(schedule->data);
         return G_SOURCE_CONTINUE;
 }
 
@@ -63,11 +74,13 @@ static void call_later(Schedule *schedule)
                         g_timeout_add_seconds(again_after[schedule->again++], on_again, schedule);
 }
 
-void schedule_begin(Schedule *schedule, gboolean again)
+void schedule_begin(Schedule *schedule, gboolean again, gboolean polls)
 {
         schedule_end(schedule);
         if (schedule->interval > 0)
                 schedule->timer = g_timeout_add_seconds(schedule->interval, on_timer, schedule);
+        if (polls && schedule->poll_interval > 0)
+                schedule->poll_timer = g_timeout_add_seconds(schedule->poll_interval, on_poll, schedule);
         if (!again)
                 return;
 
@@ -78,5 +91,6 @@ void schedule_begin(Schedule *schedule, gboolean again)
 void schedule_end(Schedule *schedule)
 {
         g_clear_handle_id(&schedule->timer, g_source_remove);
+        g_clear_handle_id(&schedule->poll_timer, g_source_remove);
         g_clear_handle_id(&schedule->again_timer, g_source_remove);
 }

@@ -9,15 +9,17 @@ typedef struct Schedule Schedule;
 
 typedef void ScheduleFunc(void *data);
 
-/* Calls @func each @interval seconds (0: not at all) while a connection is open. */
-Schedule *schedule_new(unsigned interval, ScheduleFunc *func, void *data);
+/* Calls @func each @interval seconds (0: not at all) while a connection is open; and, while it is open to a
+ * driver that tells nothing of some objects, @poll each @poll_interval seconds (0: not at all). */
+Schedule *schedule_new(unsigned interval, ScheduleFunc *func, unsigned poll_interval, ScheduleFunc *poll,
+                       void *data);
 
 /* NULL is fine. */
 void schedule_free(Schedule *schedule);
 
 /* A connection was opened; with @again one had been lost before, and @func is called a few times more, soon.
- */
-void schedule_begin(Schedule *schedule, gboolean again);
+ * With @polls there are objects that the driver tells nothing of. */
+void schedule_begin(Schedule *schedule, gboolean again, gboolean polls);
 
 /* It was lost, or is left: nothing is called any more. */
 void schedule_end(Schedule *schedule);

@@ -165,7 +165,7 @@ def test_a_connection_that_never_was(one_bus, run_service, connect):
 
 def test_nothing_is_written(client, libvirtd):
     objects = [*settled(client, libvirtd.test_uri), ROOT]
-    values = {"b": True, "s": "x", "u": 7, "t": 7, "a{st}": {}, "ao": []}
+    values = {"b": True, "s": "x", "u": 7, "t": 7, "a{st}": {}, "a{ss}": {}, "ao": []}
     for path in objects:
         interface = interface_of(path) or (MANAGER1 if path == ROOT else CONNECTION)
         for (one, name), (signature, _) in DECLARED.items():
