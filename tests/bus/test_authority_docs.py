@@ -2,6 +2,7 @@
 """docs/security.md: the tests that it names are there, and its rules do what it says."""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -25,6 +26,14 @@ def test_the_tests_that_it_names_are_there():
     for file, name in re.findall(r"`(tests/[\w./-]+)::(\w+)`", TEXT):
         text = (CHECKOUT / file).read_text(encoding="utf-8")
         assert re.search(rf"^(def|static void) {name}\(", text, re.M), f"{file}::{name}"
+
+
+def test_it_says_what_each_signal_tells():
+    section = TEXT.partition("## What signals tell")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(?:\w+\.)?(\w+)`", section))
+    signals = {signal.get("name") for file in (CHECKOUT / "introspection").glob("*.xml")
+               for signal in ElementTree.parse(file).iter("signal")}
+    assert len(signals) > 30 and signals <= named, signals - named
 
 
 needs = pytest.mark.skipif(bool(guards.missing()), reason=f"{guards.missing()} is not there")
