@@ -30,6 +30,7 @@ struct Announcer {
         unsigned timer;
         gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
         gboolean fresh[N_MIRRORED];  /* or are for the first time, in the answers that are taken now */
+        gboolean silent[N_MIRRORED]; /* libvirt tells nothing of the kind */
         gboolean comparing;          /* the answers that are taken now are a comparison's */
         Comparison comparison;
         Differences found;
@@ -215,9 +216,22 @@ static gboolean is_nothing(const Step *step)
         return !step->answer->present && !step->item && (!step->pending || step->pending->held.length == 0);
 }
 
-void announcer_answer(Announcer *announcer, Answer *answer)
+/* Whether the answer need not wait: for events that lead to it, or for the object that has its name. */
+static gboolean may_show(const Announcer *announcer, const Step *step)
 {
         gboolean after_outage = announcer->comparing && announcer->comparison == COMPARISON_AFTER_OUTAGE;
+
+        if (step->pending && step->pending->overdue)
+                return TRUE;
+        if (step->rival)
+                return FALSE;
+
+        /* Events of an outage, or of a driver that has none, do not come. */
+        return step->n_events == 0 || after_outage || announcer->silent[mirrored_index(step->kind)];
+}
+
+void announcer_answer(Announcer *announcer, Answer *answer)
+{
         Step step = make_step(announcer, answer, is_found(announcer, answer));
 
         if (answer->scheduler) {
@@ -239,8 +253,7 @@ void announcer_answer(Announcer *announcer, Answer *answer)
         }
 
         plan(announcer, &step);
-        if ((step.n_events == 0 || after_outage || (step.pending && step.pending->overdue)) &&
-            (!step.rival || (step.pending && step.pending->overdue))) {
+        if (may_show(announcer, &step)) {
                 show(announcer, &step);
                 return;
         }
@@ -419,6 +432,11 @@ void announcer_event(Announcer *announcer, const Event *event)
 void announcer_touch(Announcer *announcer, const Kind *kind, const char *uuid)
 {
         note(announcer, kind, uuid);
+}
+
+void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent)
+{
+        announcer->silent[mirrored_index(kind)] = silent;
 }
 
 /* Comparisons */

@@ -39,6 +39,9 @@ Announcer *announcer_new(const AnnouncerConfig *config);
 /* NULL is fine. */
 void announcer_free(Announcer *announcer);
 
+/* Whether libvirt tells nothing of changes of that kind, so that its word is not waited for. */
+void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent);
+
 /* libvirt told of something about an object of a mirrored kind: it is told, or held until the object was
  * announced; and the object is asked about where the event may have changed it. */
 void announcer_event(Announcer *announcer, const Event *event);

@@ -254,7 +254,7 @@ static void on_poll(void *data)
 
 /* How changes of each kind are heard of, as the property Changes says it; @polls is FALSE when all have
  * events. */
-static GVariant *make_changes(const void *registered, gboolean *polls)
+static GVariant *make_changes(const Inventory *inventory, const void *registered, gboolean *polls)
 {
         GVariantBuilder changes;
 
@@ -264,6 +264,7 @@ static GVariant *make_changes(const void *registered, gboolean *polls)
                 gboolean told = events_tell_of(registered, mirrored_kinds[i]);
 
                 *polls = *polls || !told;
+                announcer_set_silent(inventory->announcer, mirrored_kinds[i], !told);
                 g_variant_builder_add(&changes, "{ss}", mirrored_kinds[i]->collection,
                                       told ? "events" : "polling");
         }
@@ -281,7 +282,7 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
 
         inventory->open = TRUE;
         inventory->reconnects += inventory->was_open ? 1 : 0;
-        own_set_changes(inventory->own, make_changes(registered, &polls));
+        own_set_changes(inventory->own, make_changes(inventory, registered, &polls));
         schedule_begin(inventory->schedule, inventory->was_open, polls);
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();

@@ -111,6 +111,17 @@ def test_those_who_ask_are_answered(deaf, plain):
     assert [one.kind for one in get_events(client, number)] == ["changed", "resynced"]
 
 
+def test_changes_are_shown_at_once(deaf, plain):
+    """No event is waited for that cannot come: not for half a second at each call."""
+    client, quickest = deaf(), WITHIN
+    for turn in range(10):
+        began = time.monotonic()
+        client.domain(GUEST, "Resume" if turn % 2 else "Suspend")
+        quickest = min(quickest, time.monotonic() - began)
+        assert client.get(GUEST, DOMAIN1, "State")[1] == ("running" if turn % 2 else "paused")
+    assert quickest < 0.4
+
+
 def test_networks_alone(deaf, plain):
     """Each kind has its own word; what is told of the others is told at once, and as ever."""
     client = deaf(["network"], "poll-interval=2")
