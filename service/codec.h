@@ -10,8 +10,8 @@
  * Two types differ between the two worlds: a file descriptor (`h`) is an index into a GUnixFDList in a
  * GVariant and a descriptor in sd-bus; a boolean is one byte in a GVariant and four on the wire. */
 
-/* A value of its own takes some 100 bytes of memory, a byte in an array of strings just as many: without this
- * limit a message of 20 MiB would take 500. An array of numbers counts as one value. */
+/* A value of its own takes some 100 bytes of memory, and an empty string in a struct is one: without this
+ * limit a message of 20 MiB would take 500. An array of numbers or of strings counts as one value. */
 #define CODEC_VALUES_MAX (1 << 18)
 
 /* Reads what is left of the body of @message, whose signature must be @signature (the caller has compared
@@ -20,6 +20,10 @@
  * NULL and an error of G_IO_ERROR: INVALID_DATA for a body that is malformed, MESSAGE_TOO_LARGE for one of
  * more than CODEC_VALUES_MAX values, TOO_MANY_OPEN_FILES when descriptors cannot be duplicated. */
 GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList **fds, GError **error);
+
+/* The same, with at most @most values. */
+GVariant *codec_read_few(sd_bus_message *message, const char *signature, unsigned most, GUnixFDList **fds,
+                         GError **error);
 
 /* Appends @value, any complete type, to @message. `h` values are looked up in @fds, which may be NULL where
  * the type holds none. Returns 0, or a negative errno: -EBADF for a handle outside @fds. Does not consume a

@@ -329,14 +329,33 @@ static void test_many_values(void)
         g_autoptr(GUnixFDList) fds = NULL;
         g_autoptr(GError) error = NULL;
 
-        g_assert_cmpint(sd_bus_message_open_container(message, 'a', "s"), >=, 0);
-        for (unsigned i = 0; i < CODEC_VALUES_MAX; i++)
-                g_assert_cmpint(sd_bus_message_append(message, "s", ""), >=, 0);
+        g_assert_cmpint(sd_bus_message_open_container(message, 'a', "(s)"), >=, 0);
+        for (unsigned i = 0; i < CODEC_VALUES_MAX / 2; i++)
+                g_assert_cmpint(sd_bus_message_append(message, "(s)", ""), >=, 0);
         g_assert_cmpint(sd_bus_message_close_container(message), >=, 0);
         message_finish(message);
 
-        g_assert_null(codec_read(message, "as", &fds, &error));
+        g_assert_null(codec_read(message, "a(s)", &fds, &error));
         g_assert_error(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
+}
+
+/* Strings take what they are long. */
+static void test_many_strings(void)
+{
+        g_autoptr(sd_bus_message) message = message_new();
+        g_autoptr(GUnixFDList) fds = NULL;
+        g_autoptr(GVariant) value = NULL;
+
+        g_assert_cmpint(sd_bus_message_open_container(message, 'a', "s"), >=, 0);
+        for (unsigned i = 0; i < 2 * CODEC_VALUES_MAX; i++)
+                g_assert_cmpint(sd_bus_message_append(message, "s", i % 2 ? "x" : ""), >=, 0);
+        g_assert_cmpint(sd_bus_message_close_container(message), >=, 0);
+        message_finish(message);
+
+        value = codec_read_few(message, "as", 1, &fds, NULL);
+        g_assert_nonnull(value);
+        g_assert_true(g_variant_is_normal_form(value));
+        g_assert_cmpuint(g_variant_get_size(value), <, 2 * CODEC_VALUES_MAX * (2 + 4) + 64);
 }
 
 int main(int argc, char **argv)
@@ -352,6 +371,7 @@ int main(int argc, char **argv)
         g_test_add_func("/codec-wire/handle-then-malformed", test_handle_then_malformed);
         g_test_add_func("/codec-wire/truncated", test_truncated);
         g_test_add_func("/codec-wire/changed", test_changed);
+        g_test_add_func("/codec-wire/many-strings", test_many_strings);
         g_test_add_func("/codec-wire/many-values", test_many_values);
 
         test_bus_open();
