@@ -43,6 +43,17 @@ static int append_property(sd_bus_message *message, const Member *property, GVar
         return r;
 }
 
+int append_values(sd_bus_message *message, const Interface *native, GVariant *const *values)
+{
+        int r = sd_bus_message_open_container(message, 'a', "{sv}");
+
+        for (size_t i = 0; i < native->n_members && r >= 0; i++)
+                if (native->members[i].kind == MEMBER_PROPERTY)
+                        r = append_property(message, &native->members[i], values[native->members[i].slot]);
+
+        return r >= 0 ? sd_bus_message_close_container(message) : r;
+}
+
 static int append_interfaces(sd_bus_message *message, const Kind *kind, GVariant *const *values)
 {
         const Interface *native = kind->native;
@@ -51,12 +62,7 @@ static int append_interfaces(sd_bus_message *message, const Kind *kind, GVariant
         if (r >= 0)
                 r = sd_bus_message_append_basic(message, 's', native->name);
         if (r >= 0)
-                r = sd_bus_message_open_container(message, 'a', "{sv}");
-        for (size_t i = 0; i < native->n_members && r >= 0; i++)
-                if (native->members[i].kind == MEMBER_PROPERTY)
-                        r = append_property(message, &native->members[i], values[native->members[i].slot]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(message);
+                r = append_values(message, native, values);
         if (r >= 0)
                 r = sd_bus_message_close_container(message);
         if (r >= 0)

@@ -16,3 +16,6 @@ int append_object(sd_bus_message *message, const char *path, const Kind *kind, G
 
 /* The same for an item. */
 int append_item(sd_bus_message *message, const Item *item);
+
+/* The values of all properties of @native, by slot, as GetAll has them. */
+int append_values(sd_bus_message *message, const Interface *native, GVariant *const *values);

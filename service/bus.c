@@ -16,8 +16,10 @@
 #include <gio/gio.h>
 #include <poll.h>
 
-/* Messages handled in a row before events and results get their turn, and the time that they may take. */
-#define BATCH    64
+/* Messages handled in a row before events and results get their turn, and the time that they may take. There
+ * are as many as that is for, or callers would wait in the bus's queue behind those who send more (turns.c).
+ */
+#define BATCH    512
 #define BATCH_US (5 * G_TIME_SPAN_MILLISECOND)
 
 /* The name of the driver, which the bus lets no client own, and no client's message come from. */
@@ -25,6 +27,9 @@
 
 /* So many full batches in a row mean that the bus is ahead: it may have had no room for something. */
 #define FULL_BATCHES 8
+
+/* A bus reads this much in some 0.5 ms. What is sent while more waits would be there no sooner. */
+#define BUSY_BYTES (64U << 10)
 
 /* What the owner of a name gets to show that it is there. */
 #define OWNER_ANSWERS_US (1 * G_TIME_SPAN_SECOND)
@@ -618,6 +623,11 @@ void bus_signal(Bus *bus, const char *path, const char *interface, const char *n
 gboolean bus_has_room(const Bus *bus, size_t size)
 {
         return output_has_room(bus->output, size);
+}
+
+gboolean bus_is_busy(const Bus *bus)
+{
+        return output_waiting(bus->output) > BUSY_BYTES || output_is_behind(bus->output);
 }
 
 void bus_sent(Bus *bus, size_t size)

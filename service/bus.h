@@ -64,6 +64,9 @@ int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r);
 /* Whether a reply of @size bytes is within the limit of what waits for a bus that does not read. */
 gboolean bus_has_room(const Bus *bus, size_t size);
 
+/* Whether it has so much to read that more would only wait, before what comes after it. */
+gboolean bus_is_busy(const Bus *bus);
+
 /* A reply of @size bytes was sent, with sd-bus's own functions. */
 void bus_sent(Bus *bus, size_t size);
 

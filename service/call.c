@@ -300,7 +300,7 @@ static void send_reply(Call *call)
         sd_bus_message *reply = NULL;
         int r;
 
-        if (!sd_bus_message_get_expect_reply(call->message))
+        if (call->unheard || !sd_bus_message_get_expect_reply(call->message))
                 return;
 
         if (call->error || !has_room(call, size)) {
@@ -352,6 +352,30 @@ void call_reply_abandoned(Call *call, const char *why)
 {
         if (sd_bus_message_get_expect_reply(call->message))
                 sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_FAILED, "%s", why);
+}
+
+void call_take_turn(Call *call, TurnFunc *run)
+{
+        turns_take(call->turns, &call->turn, call->user, caller_name(call->caller), run, call);
+}
+
+void call_follow(Call *call, TurnFunc *run)
+{
+        turns_follow(call->turns, &call->turn, call->user, caller_name(call->caller), run, call);
+}
+
+gboolean call_is_run(const Call *call)
+{
+        return call->result || call->error;
+}
+
+void call_drop(Call *call)
+{
+        if (call_is_run(call))
+                count(call);
+        else if (call->tally)
+                call->tally->dropped++;
+        call_free(call);
 }
 
 GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls)

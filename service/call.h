@@ -9,6 +9,8 @@
 #include "link.h"
 #include "member.h"
 #include "post.h"
+#include "stream.h"
+#include "turns.h"
 
 #include <gio/gunixfdlist.h>
 #include <glib.h>
@@ -57,8 +59,12 @@ struct Call {
         sd_bus_message *message;
         Caller *caller;
         Tally *tally; /* of the object's connection; NULL for the root */
-        void *owner;  /* the Connection */
+        void *owner;  /* the Connection; NULL for none, as for the root's */
         GList place;  /* in the owner's list of calls */
+        Turns *turns;
+        Turn turn;
+        const void *user; /* the same for all callers of one user */
+        gboolean unheard; /* its caller has left: no reply is made */
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
          * more time: somebody else has the call then. The next is for it. */
         gboolean (*conclude)(Call *call);
@@ -67,6 +73,10 @@ struct Call {
         /* Writes the reply, instead of a result; returns a negative errno where it cannot. NULL for most. */
         int (*write)(const Call *call, sd_bus_message *reply);
         size_t written; /* about how many bytes that makes */
+        union {         /* from which; borrowed, until the next turn */
+                const struct Item *item;
+                StreamPage page;
+        } source;
 
         /* The worker's, until the call is completed. */
         virConnectPtr conn;
@@ -91,6 +101,19 @@ void call_run(Call *call);
 /* Sends the one reply, the result or the error, counts it and frees @call, unless its conclude() keeps it.
  * Main thread, when no worker has it. */
 void call_conclude(Call *call);
+
+/* Has @run called with @call when it is its turn, which may be at once. All that takes the main thread time
+ * for a caller goes through here. Main thread. */
+void call_take_turn(Call *call, TurnFunc *run);
+
+/* The same for what only has to keep its place among what the caller has waiting. Main thread. */
+void call_follow(Call *call, TurnFunc *run);
+
+/* Whether something has come of it yet, a result or an error. */
+gboolean call_is_run(const Call *call);
+
+/* Counts what came of it, or that it was dropped, and frees it without a reply. Main thread. */
+void call_drop(Call *call);
 
 /* Takes the calls of that caller out of @queue, puts them before @calls and returns the list. Main thread. */
 GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls);

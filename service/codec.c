@@ -173,6 +173,9 @@ static int read_container(Reader *reader, const GVariantType *type, unsigned dep
         return 0;
 }
 
+/* So many strings of an array take the time and memory of a value of its own. */
+#define STRINGS_PER_VALUE 16
+
 /* Where each string ends, as GVariant has it: behind them, in numbers as small as reach the end of all. */
 static void append_ends(GByteArray *bytes, const GArray *ends)
 {
@@ -210,6 +213,8 @@ static int read_strings(Reader *reader, const GVariantType *type, GVariant **val
         while ((r = sd_bus_message_read_basic(reader->message, element, &string)) > 0) {
                 g_byte_array_append(bytes, (const guint8 *)string, (guint)strlen(string) + 1);
                 g_array_append_val(ends, bytes->len);
+                if (ends->len % STRINGS_PER_VALUE == 0 && reader->left-- == 0)
+                        return -E2BIG;
         }
 
         if (r >= 0)

@@ -17,6 +17,11 @@
 
 #include <string.h>
 
+/* Values in the arguments of what only tells something: ten times what any of it has a use for. They are read
+ * as they come, before it is their caller's turn, and a hundred thousand take 25 ms. What changes something
+ * may have many, and its caller the right to do worse. */
+#define FEW_VALUES 64
+
 /* What the authority says of a request. */
 typedef struct Verdict {
         gboolean reader; /* the caller has the right to monitor, and no more was asked for */
@@ -47,8 +52,8 @@ static gboolean check_signature(sd_bus_message *message, const char *expected, G
 
 /* The arguments, owned. Descriptors go to @fds; who takes none passes NULL, and what comes hidden in a
  * variant is closed. */
-static GVariant *read_arguments(sd_bus_message *message, const char *expected, GUnixFDList **fds,
-                                GError **error)
+static GVariant *read_arguments(sd_bus_message *message, const char *expected, unsigned most,
+                                GUnixFDList **fds, GError **error)
 {
         CLOSED_ELSEWHERE GUnixFDList *unwanted = NULL;
         GVariant *arguments;
@@ -56,7 +61,7 @@ static GVariant *read_arguments(sd_bus_message *message, const char *expected, G
         if (!check_signature(message, expected, error))
                 return NULL;
 
-        arguments = codec_read(message, expected, fds ? fds : &unwanted, error);
+        arguments = codec_read_few(message, expected, most, fds ? fds : &unwanted, error);
         return arguments ? g_variant_ref_sink(arguments) : NULL;
 }
 
@@ -73,6 +78,19 @@ static void count_refused(const Object *object)
 
         if (tally)
                 tally->refused++;
+}
+
+/* What stands for the user of a caller among those who take turns: its share, where it has one. All that have
+ * no bounds are one user, and all that nobody knows yet are another. */
+static const void *user_of(const Dispatcher *dispatcher, const char *sender)
+{
+        static const char unbounded, unknown;
+        const Share *share = authority_share(dispatcher->authority, sender);
+
+        if (share)
+                return share;
+
+        return authority_credentials(dispatcher->authority, sender) ? &unbounded : &unknown;
 }
 
 /* Makes the call and enters it in the caller's account. */
@@ -103,6 +121,8 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
         call->reader = request->verdict->reader;
         call->dispatcher = dispatcher;
         call->connections = request->connections;
+        call->turns = dispatcher->turns;
+        call->user = user_of(dispatcher, sender);
         return call;
 }
 
@@ -182,6 +202,11 @@ static gboolean may_be_large(const Request *request, GVariant *arguments, GError
         return FALSE;
 }
 
+static unsigned values_of(const Member *member)
+{
+        return member->access == ACCESS_MONITOR ? FEW_VALUES : CODEC_VALUES_MAX;
+}
+
 static gboolean dispatch_method(const Request *request, GError **error)
 {
         const Interface *interface;
@@ -196,7 +221,7 @@ static gboolean dispatch_method(const Request *request, GError **error)
         if (!member)
                 return FALSE;
 
-        arguments = read_arguments(request->message, member->in_signature, &fds, error);
+        arguments = read_arguments(request->message, member->in_signature, values_of(member), &fds, error);
         if (!arguments || !may_read_secrets(request, member, arguments) ||
             !may_be_large(request, arguments, error))
                 return FALSE;
@@ -210,7 +235,7 @@ static gboolean dispatch_method(const Request *request, GError **error)
 
 static gboolean dispatch_get(const Request *request, GError **error)
 {
-        g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", NULL, error);
+        g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", FEW_VALUES, NULL, error);
         const char *wanted, *name;
         const Interface *interface;
         const Member *member;
@@ -245,7 +270,8 @@ static GVariant *new_value(const Member *member, GVariant *value, GError **error
 
 static gboolean dispatch_set(const Request *request, GError **error)
 {
-        g_autoptr(GVariant) arguments = read_arguments(request->message, "ssv", NULL, error);
+        g_autoptr(GVariant) arguments =
+                read_arguments(request->message, "ssv", CODEC_VALUES_MAX, NULL, error);
         g_autoptr(GVariant) value = NULL, tuple = NULL;
         const char *wanted, *name;
         const Interface *interface;
@@ -262,18 +288,40 @@ static gboolean dispatch_set(const Request *request, GError **error)
         return tuple && submit(request, make_call(request, CALL_SET, interface, member, tuple, error));
 }
 
-/* A call that needs nobody else's word. */
-static gboolean answer_now(Call *call)
+static void conclude_unowned(void *data)
 {
-        if (call)
-                call_conclude(call);
+        Call *call = data;
 
-        return call != NULL;
+        if (call->dispatcher->stopping && !call_is_run(call)) {
+                call->conclude = NULL;
+                g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
+        }
+
+        call_conclude(call);
+}
+
+void dispatch_answer(Call *call)
+{
+        call_take_turn(call, conclude_unowned);
+}
+
+/* A call that needs nobody else's word. */
+static gboolean answer(const Request *request, Call *call)
+{
+        if (!call)
+                return FALSE;
+
+        if (request->object->connection)
+                connection_submit_known(request->object->connection, call);
+        else
+                dispatch_answer(call);
+
+        return TRUE;
 }
 
 static gboolean dispatch_get_all(const Request *request, GError **error)
 {
-        g_autoptr(GVariant) arguments = read_arguments(request->message, "s", NULL, error);
+        g_autoptr(GVariant) arguments = read_arguments(request->message, "s", FEW_VALUES, NULL, error);
         const Interface *interface;
         const char *name;
         Call *call;
@@ -289,7 +337,7 @@ static gboolean dispatch_get_all(const Request *request, GError **error)
         call = make_call(request, CALL_GET_ALL, interface, NULL, NULL, error);
         if (call && interface->n_members == 0) {
                 call->result = g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
-                return answer_now(call);
+                return answer(request, call);
         }
 
         return submit(request, call);
@@ -331,7 +379,7 @@ static gboolean dispatch_introspect(const Request *request, GError **error)
 
         call->conclude = conclude_introspect;
         if (object->level < OBJECT_COLLECTION || object_item(object))
-                answer_now(call);
+                answer(request, call);
         else if (object->level == OBJECT_COLLECTION && kind_is_mirrored(object->kind))
                 connection_submit_listed(object->connection, call);
         else
@@ -490,6 +538,42 @@ const AuthorityOwner dispatch_authority_owner = {.retry = dispatch_again,
                                                  .question = question_of,
                                                  .changed = rules_changed};
 
+/* Whether it is known and does nothing but tell. What monitoring takes changes nothing, with two exceptions:
+ * Resync has everything compared, and libvirt forgets a job's statistics when it has told them. */
+static gboolean only_tells(const Object *object, sd_bus_message *message)
+{
+        const char *interface = sd_bus_message_get_interface(message);
+        const char *name = sd_bus_message_get_member(message);
+        const Interface *found;
+        const Member *member;
+
+        if (g_strcmp0(interface, INTERFACE_PROPERTIES) == 0)
+                return strcmp(name, "Get") == 0 || strcmp(name, "GetAll") == 0;
+        if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0)
+                return strcmp(name, "Introspect") == 0;
+
+        member = object_find_member(object, interface, MEMBER_METHOD, name, &found, NULL);
+        return member && member->access == ACCESS_MONITOR && !member->changes &&
+               strcmp(name, "Resync") != 0 && strcmp(name, "GetJobStats") != 0;
+}
+
+/* Something is asked, and the answer is not wanted. */
+static gboolean is_vain(const Dispatcher *dispatcher, sd_bus_message *message)
+{
+        g_auto(Object) object = {};
+        Tally *tally;
+
+        if (sd_bus_message_get_expect_reply(message) ||
+            !object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object) ||
+            !only_tells(&object, message))
+                return FALSE;
+
+        tally = tally_of(&object);
+        if (tally)
+                tally->dropped++;
+        return TRUE;
+}
+
 int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 {
         const Dispatcher *dispatcher = userdata;
@@ -497,6 +581,8 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
+        if (is_vain(dispatcher, message))
+                return 1;
 
         if (!authority_is_ahead(dispatcher->authority, message) &&
             dispatch_message(dispatcher, message, &error))
@@ -506,4 +592,32 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
                 return 1;
 
         return refuse(dispatcher, error, reply);
+}
+
+static void drop(void *data)
+{
+        Call *call = data;
+
+        if (call->owner)
+                connection_drop_call(call);
+        else
+                call_drop(call);
+}
+
+void dispatch_drop_caller(const Dispatcher *dispatcher, const char *name)
+{
+        turns_drop(dispatcher->turns, name, drop);
+}
+
+static void abandon(void *data)
+{
+        Call *call = data;
+
+        if (!call->owner)
+                call_reply_abandoned(call, "the service stopped before this was answered");
+}
+
+void dispatch_abandon(const Dispatcher *dispatcher)
+{
+        turns_drop(dispatcher->turns, NULL, abandon);
 }

@@ -4,8 +4,10 @@
 
 #include "local.h"
 
+#include "append.h"
 #include "dispatch.h"
 #include "error.h"
+#include "handler.h"
 #include "members.h"
 
 #include <string.h>
@@ -58,10 +60,33 @@ static GVariant *value_of(const Call *call, const Object *object, unsigned slot,
         return item ? g_variant_ref(item->values[slot]) : NULL;
 }
 
-static GVariant *all_values(const Call *call, const Object *object, GError **error)
+static int write_item(const Call *call, sd_bus_message *reply)
+{
+        return append_values(reply, call->interface, call->source.item->values);
+}
+
+/* Of those there are thousands, which are read one after the other: from memory into the message. */
+static GVariant *all_of_item(Call *call, const Object *object, GError **error)
+{
+        const Item *item = find_item(object, error);
+
+        if (!item)
+                return NULL;
+
+        for (size_t i = 0; i < call->interface->n_properties; i++)
+                call->written += g_variant_get_size(item->values[i]);
+        call->source.item = item;
+        call->write = write_item;
+        return call_done();
+}
+
+static GVariant *all_values(Call *call, const Object *object, GError **error)
 {
         const Interface *interface = call->interface;
         GVariantBuilder builder;
+
+        if (object->level == OBJECT_LEAF)
+                return all_of_item(call, object, error);
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
         for (size_t i = 0; i < interface->n_members; i++) {
@@ -141,8 +166,15 @@ void local_submit(Call *call, const Object *object)
         call->conclude = mirrored && !object_item(object) ? conclude_listed : local_conclude;
         if (mirrored)
                 connection_submit_listed(object->connection, call);
+        else if (object->connection)
+                connection_submit_known(object->connection, call);
         else
-                call_conclude(call);
+                dispatch_answer(call);
+}
+
+static int write_events(const Call *call, sd_bus_message *reply)
+{
+        return stream_append(reply, &call->source.page);
 }
 
 GVariant *connection1_get_events(Call *call, const Object *object, GError **error)
@@ -153,7 +185,12 @@ GVariant *connection1_get_events(Call *call, const Object *object, GError **erro
         guint32 max;
 
         g_variant_get(call->args, "(&stu)", &epoch, &after, &max);
-        return stream_read(stream, epoch, after, max, error);
+        if (!stream_find(stream, epoch, after, max, &call->source.page, error))
+                return NULL;
+
+        call->written = call->source.page.size;
+        call->write = write_events;
+        return call_done();
 }
 
 GVariant *connection1_resync(Call *call, const Object *object, GError **error)

@@ -69,7 +69,7 @@ void output_look(Output *output, guint64 queued, gboolean moved, gint64 now)
                 output->stands_since = now;
 }
 
-static size_t waiting(const Output *output)
+size_t output_waiting(const Output *output)
 {
         return output->bytes + (size_t)output->queued * MESSAGE_BYTES;
 }
@@ -77,12 +77,13 @@ static size_t waiting(const Output *output)
 gboolean output_is_behind(const Output *output)
 {
         return output->limits->output_bytes > 0 &&
-               waiting(output) > output->limits->output_bytes / BEHIND_PART;
+               output_waiting(output) > output->limits->output_bytes / BEHIND_PART;
 }
 
 gboolean output_has_room(const Output *output, size_t size)
 {
-        return output->limits->output_bytes == 0 || waiting(output) + size <= output->limits->output_bytes;
+        return output->limits->output_bytes == 0 ||
+               output_waiting(output) + size <= output->limits->output_bytes;
 }
 
 gint64 output_deadline(const Output *output)

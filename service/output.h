@@ -22,6 +22,9 @@ void output_sent(Output *output, size_t size, guint64 queued);
  * something since the last time. */
 void output_look(Output *output, guint64 queued, gboolean moved, gint64 now);
 
+/* About how many bytes wait. */
+size_t output_waiting(const Output *output);
+
 /* Whether so much waits that no more requests should be taken on. */
 gboolean output_is_behind(const Output *output);
 

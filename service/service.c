@@ -41,6 +41,7 @@ typedef struct Service {
         Bus *bus;
         Ownership names;
         Dispatcher dispatcher;
+        TurnsOwner turns;
         char *epoch_name;
         Epoch epoch; /* of this start */
         Departures *departures;
@@ -71,6 +72,8 @@ static void on_caller_gone(const char *name, void *data)
         GHashTableIter iter;
         gpointer connection;
 
+        /* Before the views: what waits may be theirs. */
+        dispatch_drop_caller(&service->dispatcher, name);
         if (service->dispatcher.authority)
                 authority_forget(service->dispatcher.authority, name);
         views_drop_caller(service->dispatcher.views, name);
@@ -98,6 +101,12 @@ static void on_bus_closed(void *data)
                 g_set_error_literal(&service->error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                                     "the bus closed the connection");
         service_stop(service);
+}
+
+/* Replies leave in the order in which they are made: turns would mean nothing behind a long queue. */
+static gboolean is_held(void *data)
+{
+        return bus_is_busy(((const Service *)data)->bus);
 }
 
 static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -199,7 +208,8 @@ static gboolean is_busy(const Service *service)
                 if (connection_is_busy(connection))
                         return TRUE;
 
-        return views_are_busy(service->dispatcher.views) || jobs_running() > 0;
+        return turns_waiting(service->dispatcher.turns) > 0 || views_are_busy(service->dispatcher.views) ||
+               jobs_running() > 0;
 }
 
 static void for_each_connection(Service *service, void (*func)(Connection *))
@@ -232,6 +242,7 @@ static void service_free(Service *service)
         for_each_connection(service, connection_free);
         g_hash_table_unref(service->dispatcher.connections);
         authority_free(service->dispatcher.authority);
+        turns_free(service->dispatcher.turns);
         callers_free(service->dispatcher.callers);
         numbers_free(service->epoch.numbers);
         g_free(service->epoch_name);
@@ -268,6 +279,7 @@ static void service_end(Service *service)
         g_message("libvirt does not answer; stopping without it");
         views_abandon(service->dispatcher.views);
         for_each_connection(service, connection_abandon);
+        dispatch_abandon(&service->dispatcher);
         bus_free(service->bus, FLUSH_MS);
         _exit(service->error ? EXIT_FAILURE : EXIT_SUCCESS);
 }
@@ -326,6 +338,8 @@ static void serve(Service *service, const Config *config, const ServiceOptions *
                 authority_new(service->bus, &config->limits, &dispatch_authority_owner, &service->dispatcher);
         service->dispatcher.bus = service->bus;
         service->departures = departures_new(service->bus, &departures_owner, service);
+        service->turns = (TurnsOwner){.now = g_get_monotonic_time, .held = is_held, .data = service};
+        service->dispatcher.turns = turns_new(&service->turns);
         add_connections(service, config);
         if (!ownership_take(&service->names, service->bus, options->replace, &service->error))
                 return;

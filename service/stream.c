@@ -5,21 +5,31 @@
 
 #include "stream.h"
 
-#include "codec.h"
 #include "error.h"
+#include "packed.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* What GetEvents returns for one. */
-#define RECORD_TYPE "(ostxsa{sv})"
+#define RECORD_FIELDS "ostxsa{sv}"
+
+/* What the fields but the strings and the details take in a message, at most. */
+#define FIELDS_BYTES 64
+
+/* The most that one reply holds: it takes some 0.5 ms, half of what a caller gets in one turn (turns.c), and
+ * is read by every library. What is left is asked for with the next call. */
+#define PAGE_EVENTS 256
+
+/* The same where the events are long. To append a megabyte takes a millisecond. */
+#define PAGE_BYTES (512U << 10)
 
 /* One that is kept. */
 typedef struct Record {
         guint64 sequence;
         gint64 timestamp;
         const char *word;
-        GVariant *details;
+        Packed *details;  /* NULL where no message can have them */
         const char *name; /* after the path */
         char path[];
 } Record;
@@ -56,10 +66,22 @@ void stream_number_from(Stream *stream, Numbers *numbers)
         stream->before = stream->sequence = numbers_begin(numbers);
 }
 
+static size_t strings_size(const Record *record)
+{
+        return strlen(record->path) + 1 + strlen(record->name) + 1;
+}
+
+/* In memory. */
 static size_t record_size(const Record *record)
 {
-        return sizeof *record + g_variant_get_size(record->details) + strlen(record->path) +
-               strlen(record->name);
+        return sizeof *record + strings_size(record) + (record->details ? record->details->size : 0);
+}
+
+/* In a message, at most. */
+static size_t record_wire(const Record *record)
+{
+        return FIELDS_BYTES + strlen(record->word) + strings_size(record) +
+               (record->details ? record->details->wire : 0);
 }
 
 static void forget_oldest(Stream *stream)
@@ -67,7 +89,7 @@ static void forget_oldest(Stream *stream)
         Record *record = g_queue_pop_head(&stream->kept);
 
         stream->bytes -= record_size(record);
-        g_variant_unref(record->details);
+        g_free(record->details);
         g_free(record);
 }
 
@@ -84,35 +106,39 @@ void stream_free(Stream *stream)
 
 static Record *record_new(const char *path, const char *word, const char *name, GVariant *details)
 {
+        g_autoptr(GVariant) owned = g_variant_ref_sink(details);
         size_t path_size = strlen(path) + 1, name_size = strlen(name) + 1;
         Record *record = g_malloc(sizeof *record + path_size + name_size);
 
         record->timestamp = g_get_real_time();
         record->word = word;
-        record->details = g_variant_ref_sink(details);
+        record->details = packed_new(owned);
         memcpy(record->path, path, path_size);
         record->name = memcpy(record->path + path_size, name, name_size);
         return record;
 }
 
+static int append_fields(sd_bus_message *message, const Record *record)
+{
+        int r = sd_bus_message_append(message, "stxs", record->word, record->sequence, record->timestamp,
+                                      record->name);
+
+        return r < 0 ? r : packed_append(message, record->details);
+}
+
 static void send(Stream *stream, const Kind *kind, const Record *record)
 {
         sd_bus_message *message = bus_new_signal(stream->bus, record->path, kind->native->name, "Event");
-        int r = g_variant_get_size(record->details) <= stream->limits->reply_bytes ? 0 : -EMSGSIZE;
+        int r = -EMSGSIZE;
 
-        if (message && r >= 0)
-                r = sd_bus_message_append(message, "stxs", record->word, record->sequence, record->timestamp,
-                                          record->name);
-        if (message && r >= 0)
-                r = codec_append(message, record->details, NULL);
-        if (bus_send(stream->bus, message, record_size(record), r) < 0)
+        if (message && record->details && record->details->wire <= stream->limits->reply_bytes)
+                r = append_fields(message, record);
+        if (bus_send(stream->bus, message, record_wire(record), r) < 0)
                 stream->dropped++;
 }
 
 static void keep(Stream *stream, Record *record)
 {
-        /* Its bytes are smaller by far than the tree of values that it was made of. */
-        g_variant_get_data(record->details);
         stream->bytes += record_size(record);
         g_queue_push_tail(&stream->kept, record);
         while (stream->kept.length > stream->limits->events_kept ||
@@ -193,41 +219,68 @@ static gboolean check_place(const Stream *stream, const char *epoch, guint64 aft
         return TRUE;
 }
 
-GVariant *stream_read(const Stream *stream, const char *epoch, guint64 after, guint32 max, GError **error)
+gboolean stream_find(const Stream *stream, const char *epoch, guint64 after, guint32 max, StreamPage *page,
+                     GError **error)
 {
-        /* The wire needs more than GVariant, by what aligning each value costs: never more than twice. */
-        size_t room = stream->limits->reply_bytes / 2;
-        GVariantBuilder events;
-        const GList *each;
-        guint32 n = 0;
+        size_t room = MIN(PAGE_BYTES, stream->limits->reply_bytes), size = 0;
+        guint32 most = max == 0 ? PAGE_EVENTS : MIN(max, PAGE_EVENTS), n = 0;
+        const GList *first, *each;
 
         if (!check_place(stream, epoch, after, error))
-                return NULL;
+                return FALSE;
 
-        g_variant_builder_init(&events, G_VARIANT_TYPE("a" RECORD_TYPE));
-        each = g_queue_peek_nth_link((GQueue *)&stream->kept,
-                                     (guint)(MAX(after, stream->before) -
-                                             (stream->sequence - stream->kept.length)));
-        for (; each && (max == 0 || n < max); each = each->next, n++) {
-                const Record *record = each->data;
-                size_t size = record_size(record);
+        first = g_queue_peek_nth_link((GQueue *)&stream->kept,
+                                      (guint)(MAX(after, stream->before) -
+                                              (stream->sequence - stream->kept.length)));
+        for (each = first; each && n < most; each = each->next, n++) {
+                size_t wire = record_wire(each->data);
 
-                if (size > room && n > 0)
+                /* One that is too long for a page is a page. */
+                if (size + wire > room && n > 0)
                         break;
 
-                if (size > room) {
-                        g_variant_builder_clear(&events);
-                        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                                    "event %" G_GUINT64_FORMAT " is too large for a reply", record->sequence);
-                        return NULL;
-                }
-
-                room -= size;
-                g_variant_builder_add(&events, "(ostxs@a{sv})", record->path, record->word, record->sequence,
-                                      record->timestamp, record->name, record->details);
+                size += wire;
         }
 
-        return g_variant_new("(a" RECORD_TYPE "b)", &events, each == NULL);
+        if (size > stream->limits->reply_bytes) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "event %" G_GUINT64_FORMAT " is too large for a reply",
+                            ((const Record *)first->data)->sequence);
+                return FALSE;
+        }
+
+        *page = (StreamPage){.first = first, .n = n, .size = size, .complete = each == NULL};
+        return TRUE;
+}
+
+/* What no message can have, and no signal had either, is told without its details: the events after it are
+ * not to be lost with them. */
+static int append_record(sd_bus_message *message, const Record *record)
+{
+        static const char *const none = "stxsa{sv}";
+        int r = sd_bus_message_open_container(message, 'r', RECORD_FIELDS);
+
+        if (r >= 0)
+                r = sd_bus_message_append_basic(message, 'o', record->path);
+        if (r >= 0)
+                r = record->details ? append_fields(message, record)
+                                    : sd_bus_message_append(message, none, record->word, record->sequence,
+                                                            record->timestamp, record->name, 0);
+
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+int stream_append(sd_bus_message *message, const StreamPage *page)
+{
+        const GList *each = page->first;
+        int r = sd_bus_message_open_container(message, 'a', "(" RECORD_FIELDS ")");
+
+        for (guint32 i = 0; i < page->n && r >= 0; i++, each = each->next)
+                r = append_record(message, each->data);
+        if (r >= 0)
+                r = sd_bus_message_close_container(message);
+
+        return r < 0 ? r : sd_bus_message_append(message, "b", (int)page->complete);
 }
 
 void stream_count(const Stream *stream, GVariantBuilder *counters)

@@ -31,9 +31,21 @@ guint64 stream_add(Stream *stream, const Kind *kind, const char *path, const cha
 /* The number of the last event; before the first, the one that it will follow. */
 guint64 stream_sequence(const Stream *stream);
 
-/* The events after number @after (0: all), at most @max (0: no such limit) and as many as one reply may hold:
- * what Connection1.GetEvents returns, floating. NULL and an error where they cannot be had. */
-GVariant *stream_read(const Stream *stream, const char *epoch, guint64 after, guint32 max, GError **error);
+/* Some events in a row, as they are kept, until the next is added. */
+typedef struct StreamPage {
+        const GList *first;
+        guint32 n;
+        size_t size;       /* about how many bytes they take in a message */
+        gboolean complete; /* there are no more after them */
+} StreamPage;
+
+/* Finds the events after number @after: at most @max, and at most a page, as with 0. FALSE and an error where
+ * they cannot be had. */
+gboolean stream_find(const Stream *stream, const char *epoch, guint64 after, guint32 max, StreamPage *page,
+                     GError **error);
+
+/* Appends what Connection1.GetEvents returns. Returns 0 or a negative errno. */
+int stream_append(sd_bus_message *message, const StreamPage *page);
 
 /* Adds its counters to a builder of a{st}. */
 void stream_count(const Stream *stream, GVariantBuilder *counters);

@@ -7,6 +7,8 @@
 #include "error.h"
 #include "logging.h"
 
+#include <string.h>
+
 static gboolean may_change(const Call *call)
 {
         return call->member && call->member->changes && call->type != CALL_GET;
@@ -18,15 +20,7 @@ static void disown_call(Connection *connection, Call *call)
         g_queue_unlink(&connection->open_calls, &call->place);
         if (may_change(call))
                 connection->changing--;
-}
-
-/* Main thread: nobody else has the call. */
-static void call_finish(void *data)
-{
-        Call *call = data;
-
-        disown_call(call->owner, call);
-        call_conclude(call);
+        call->owner = NULL;
 }
 
 static void set_stopping(Call *call)
@@ -35,15 +29,27 @@ static void set_stopping(Call *call)
         g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
 }
 
-static void call_shown(gboolean told, void *data)
+static void conclude_owned(void *data)
 {
         Call *call = data;
-        const Connection *connection = call->owner;
+        Connection *connection = call->owner;
 
         /* What has its answer keeps it; what would look for one finds nothing any more. */
-        if (connection->stopped && call->conclude)
+        if (connection->stopped && call->conclude && !call_is_run(call))
                 set_stopping(call);
-        call_finish(call);
+        disown_call(connection, call);
+        call_conclude(call);
+}
+
+/* Main thread: nobody else has the call. It counts as open until its reply is made, which may take time. */
+static void call_finish(void *data)
+{
+        call_take_turn(data, conclude_owned);
+}
+
+static void call_shown(gboolean told, void *data)
+{
+        call_finish(data);
 }
 
 /* The object that a call has made or changed, as far as the mirror has such; FALSE for none. */
@@ -137,13 +143,28 @@ void connection_submit_call(Call *call, void *data)
                 channel_submit(own, call);
 }
 
+static void call_begin(void *data)
+{
+        Call *call = data;
+        Connection *connection = call->owner;
+
+        if (connection->stopped) {
+                set_stopping(call);
+                call_finish(call);
+                return;
+        }
+
+        add_known(connection, call);
+        connection_submit_call(call, connection);
+}
+
 void connection_submit(Connection *connection, Call *call)
 {
         own_call(connection, call);
-        add_known(connection, call);
         call->connection_path = connection->path;
         call->completed = call_completed;
-        connection_submit_call(call, connection);
+        /* What the caller has sent before for the same object may wait for its turn. */
+        call_follow(call, call_begin);
 }
 
 gboolean connection_is_settled(const Connection *connection)
@@ -208,6 +229,12 @@ void connection_listed(const Differences *found, void *data)
                                mirror_size(connection_mirror(connection), &kind_domain), found->added,
                                found->changed, found->removed);
         connection_finish_unlisted(connection);
+}
+
+void connection_submit_known(Connection *connection, Call *call)
+{
+        own_call(connection, call);
+        call_finish(call);
 }
 
 void connection_submit_listed(Connection *connection, Call *call)
@@ -285,15 +312,29 @@ void connection_wait_over(Call *call, void *data)
         call_finish(call);
 }
 
-/* A caller that has left gets no reply; but what it asked for and was not begun is not done either. */
-static void drop_call(Call *call, void *data)
+void connection_drop_call(Call *call)
 {
-        Connection *connection = call->owner;
-
-        disown_call(connection, call);
-        connection->tally.dropped++;
-        call_free(call);
+        disown_call(call->owner, call);
+        call_drop(call);
 }
+
+static void drop_wait(Call *call, void *data)
+{
+        connection_drop_call(call);
+}
+
+/* To make a reply that no one gets may take as long as any other. */
+static void hear_no_more(const Connection *connection, const char *name)
+{
+        for (GList *each = connection->open_calls.head; each; each = each->next) {
+                Call *call = each->data;
+
+                if (strcmp(caller_name(call->caller), name) == 0)
+                        call->unheard = TRUE;
+        }
+}
+
+/* A caller that has left gets no reply; but what it asked for and was not begun is not done either. */
 
 void connection_drop_caller(Connection *connection, const char *name)
 {
@@ -303,7 +344,8 @@ void connection_drop_caller(Connection *connection, const char *name)
         withdrawn = channel_withdraw(connection->readers, name, withdrawn);
         withdrawn = calls_withdraw(&connection->unlisted, name, withdrawn);
         for (GList *each = withdrawn; each; each = each->next)
-                drop_call(each->data, NULL);
+                connection_drop_call(each->data);
         g_list_free(withdrawn);
-        waits_drop(inventory_waits(connection->inventory), name, drop_call, NULL);
+        waits_drop(inventory_waits(connection->inventory), name, drop_wait, NULL);
+        hear_no_more(connection, name);
 }

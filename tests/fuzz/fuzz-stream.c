@@ -5,6 +5,7 @@
  *
  * Input: three bytes of limits, then steps: see step(). */
 
+#include "codec.h"
 #include "error.h"
 #include "fuzz.h"
 #include "members.h"
@@ -79,6 +80,28 @@ static void check_events(const Stream *stream, GVariant *result, guint64 after, 
         }
 }
 
+/* What GetEvents replies: the size that was told before is no less than what it takes. */
+static GVariant *read_page(const Stream *stream, const char *epoch, guint64 after, guint32 max,
+                           GError **error)
+{
+        sd_bus_message *message = bus_new_signal(peer.bus, PATH, "org.guestbus.Domain1", "Page");
+        GUnixFDList *fds = NULL;
+        GVariant *result = NULL;
+        StreamPage page;
+
+        if (stream_find(stream, epoch, after, max, &page, error)) {
+                g_assert_cmpint(stream_append(message, &page), >=, 0);
+                g_assert_cmpint(sd_bus_message_seal(message, 1, 0), >=, 0);
+                peer_check_body(message);
+                g_assert_cmpint(sd_bus_message_rewind(message, TRUE), >=, 0);
+                result = g_variant_ref_sink(codec_read(message, "a(ostxsa{sv})b", &fds, NULL));
+                g_assert_cmpuint(page.size, <=, limits.reply_bytes);
+        }
+
+        sd_bus_message_unref(message);
+        return result;
+}
+
 static void read_some(const Stream *stream, Input *input)
 {
         guint8 what = input_byte(input);
@@ -87,7 +110,7 @@ static void read_some(const Stream *stream, Input *input)
         g_autofree char *epoch = what & 4 ? input_string(input) : g_strdup(EPOCH);
         g_autofree char *valid = text_utf8(epoch);
         g_autoptr(GError) error = NULL;
-        g_autoptr(GVariant) result = stream_read(stream, valid, after, max, &error);
+        g_autoptr(GVariant) result = read_page(stream, valid, after, max, &error);
 
         if (!result) {
                 g_assert_true(error && error->domain == GUESTBUS_ERROR);
@@ -99,10 +122,8 @@ static void read_some(const Stream *stream, Input *input)
                 return;
         }
 
-        g_variant_ref_sink(result);
         g_assert_no_error(error);
         g_assert_cmpstr(valid, ==, EPOCH);
-        g_assert_cmpuint(g_variant_get_size(result), <=, limits.reply_bytes);
         check_events(stream, result, after, max);
 }
 

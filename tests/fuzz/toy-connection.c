@@ -81,6 +81,11 @@ static void drop(Call *call, void *data)
         call_free(call);
 }
 
+void connection_drop_call(Call *call)
+{
+        call_free(call);
+}
+
 static void refuse(Call *call, void *data)
 {
         g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
@@ -167,6 +172,11 @@ void connection_submit_listed(Connection *connection, Call *call)
 void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
 {
         g_queue_push_tail(&connection->unlisted, call);
+}
+
+void connection_submit_known(Connection *connection, Call *call)
+{
+        call_conclude(call);
 }
 
 void connection_submit_resync(Connection *connection, Call *call)

@@ -84,9 +84,11 @@ def get_batch(client, after=0, most=0, of=None, root=TEST):
 
 
 def get_events(client, after, root=TEST):
-    """All events after a number."""
+    """All events after a number, page by page."""
     events, complete = get_batch(client, after, root=root)
-    assert complete
+    while not complete:
+        some, complete = get_batch(client, events[-1].sequence, root=root)
+        events += some
     return events
 
 
