@@ -216,7 +216,8 @@ BROKEN = {
     "started twice": ("repeated", [added(), life("started", synthetic=True), life("started")]),
     "a network started twice": ("repeated", [added("inactive", NET), life("started", NET, synthetic=True),
                                              life("started", NET)]),
-    "a pool stopped twice": ("repeated", [added("active", POOL), life("stopped", POOL), life("stopped", POOL)]),
+    "a pool stopped twice": ("repeated", [added("active", POOL), life("stopped", POOL, synthetic=True),
+                                          life("stopped", POOL)]),
     "a picture of what is removed": ("picture-over", [added(), removed(), picture((GUEST, "shutoff"))]),
     "a picture of what was removed before": ("picture-over", [added(), removed(), picture(
         (GUEST, "shutoff"), older=[OPENED])]),

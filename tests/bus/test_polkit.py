@@ -32,7 +32,7 @@ def test_people_are_real_users_and_only_there(people):
         assert people.run(["id", "-u"], who).stdout.strip() == str(uid)
     groups = {who: people.run(["id", "-Gn"], who).stdout.split() for who in people.ids}
     assert groups == {"member": ["member", "libvirt"], "outsider": ["outsider"], "limited": ["limited"],
-                      "guestbus": ["guestbus", "libvirt"]}
+                      "stranger": ["stranger"], "guestbus": ["guestbus", "libvirt"]}
     with open("/etc/passwd", encoding="utf-8") as accounts:
         assert "outsider:" not in accounts.read()
 

@@ -24,7 +24,7 @@ DOCUMENT = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
 DOMAIN1 = "org.guestbus.Domain1"
 MY_PATH, OTHER_PATH = (object_path(QEMU, "domain", uuid) for uuid in (MINE, OTHER))
 WITHIN = 20 * PATIENCE
-CONFIG = "[limits]\nview-idle=1\n"
+LIMITS = "view-idle=1\n"
 # Two links are opened for who only looks: for events, and for calls, read-only unless root makes them.
 LINKS = 2
 
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.skipif(bool(worlds.missing()), reason=f"{worlds.missin
 
 @pytest.fixture(scope="module")
 def world():
-    with confined(HIDDEN, config=CONFIG) as one:
+    with confined(HIDDEN, limits=LIMITS) as one:
         furnish(one.libvirtd)
         yield one
 
@@ -317,12 +317,13 @@ def served_otherwise(world, **options):
         yield world.service
     finally:
         world.service.stop(within=10 * PATIENCE)
-        world.serve(config=CONFIG)
+        world.serve(limits=LIMITS)
 
 
 def test_the_service_cannot_see_its_callers(world, client):
     """As its unit is shipped: that is said at the start, and nobody is served in another name."""
     with served_otherwise(world, hidden=True) as service:
+        service.unread = "it serves nobody"
         assert "ProtectProc" in service.stderr()
         for who in ("limited", "root"):
             error = client(who).error(QEMU, CONNECT, "ListDomains", "u", (0,))
@@ -335,7 +336,7 @@ def test_there_are_so_many_views(world, client):
     """One user's processes have a part of them; idle ones make room. Other connections of the service are not
     concerned: they are shared, and tell everybody."""
     with served_otherwise(world, connections={"Test": "test:///default"},
-                          config="[limits]\nviews=4\nview-idle=3600\n"):
+                          limits="views=4\nview-idle=3600\n"):
         stranger = client("outsider").match()
         first, second = client("limited"), client("limited")
         assert domains(first) == [MY_PATH]

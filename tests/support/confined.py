@@ -160,13 +160,13 @@ class Confined(guards.Guarded):
         super().__init__(home, people, bus, polkit)
         self.libvirtd = libvirtd
 
-    def serve(self, account="guestbus", connections=None, config="", hidden=False):
-        """With `hidden` the service does not see the processes of others, as its unit has it."""
+    def serve(self, account="guestbus", connections=None, limits="", hidden=False):
+        """`limits` are lines of the configuration's group. With `hidden` the service does not see the processes of others, as its unit has it."""
         def wrap(argv):
             return self.people.wrap([*SPACE, "sh", "-c", HIDE, "sh", account, *argv] if hidden else argv,
                                     "root" if hidden else account)
         self.service = Service(self.bus, self.home, {"QEMU": self.libvirtd.uri, **(connections or {})},
-                               config=f"[identity]\nforward=QEMU\n{LIMITS}{config}", wrap=wrap)
+                               config=f"[identity]\nforward=QEMU\n{LIMITS}{limits}", wrap=wrap)
         return self.service.start()
 
     def direct(self, who, *expressions):
