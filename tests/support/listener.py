@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from .client import PROPERTIES, Client, DBusError
 from .grammar import Grammar
-from .process import PATIENCE
+from .process import PATIENCE, wait_until
 from .service import CHECKOUT
 
 ROOT = "/org/libvirt"
@@ -26,6 +26,7 @@ AWAY = {f"org.freedesktop.DBus.Error.{name}" for name in ("ServiceUnknown", "Nam
 # open-timeout.
 AT_ONCE = 5 * PATIENCE
 AT_THE_START = 10 + AT_ONCE
+LIST_FAILED = "org.libvirt.Error"
 
 Event = collections.namedtuple("Event", "path kind sequence timestamp name details")
 
@@ -155,11 +156,20 @@ class Listener:
         return self.client is not None
 
     def look(self):
-        """The picture, and which connections are without libvirt by it."""
-        found = picture(self.client, self.roots)
+        """The picture, and which connections are without libvirt by it. Where libvirt takes its time for a list there is
+        none yet, and that is an error."""
+        found = wait_until(self.try_to_look, 6 * AT_THE_START, "there is a picture", every=0.2)
         self.away = {path for path, interfaces in found.items()
                      if CONNECTION in interfaces and interfaces[CONNECTION]["State"] != "connected"}
         return found
+
+    def try_to_look(self):
+        try:
+            return picture(self.client, self.roots)
+        except DBusError as error:
+            if error.name != LIST_FAILED:
+                raise
+            return None
 
     def read(self):
         """Takes what has arrived."""
