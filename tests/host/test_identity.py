@@ -336,7 +336,8 @@ def test_there_are_so_many_views(world, client):
     """One user's processes have a part of them; idle ones make room. Other connections of the service are not
     concerned: they are shared, and tell everybody."""
     with served_otherwise(world, connections={"Test": "test:///default"},
-                          limits="views=4\nview-idle=3600\n"):
+                          limits="views=4\nview-idle=3600\n") as service:
+        service.unread = "its views are taken"
         stranger = client("outsider").match()
         first, second = client("limited"), client("limited")
         assert domains(first) == [MY_PATH]
