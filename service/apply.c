@@ -8,16 +8,28 @@
 
 #include <string.h>
 
+static GVariant *value_of(const Answer *answer, const Item *item, unsigned slot)
+{
+        return answer->values[slot] ? answer->values[slot] : item ? item->values[slot] : NULL;
+}
+
 /* libvirt tells that a transient domain has stopped before it forgets it, and nothing when it does; nor does
  * it tell that a start has failed. */
-static gboolean is_passing(const Item *item)
+gboolean apply_is_passing(const Mirror *mirror, const Answer *answer)
 {
-        if (!item || item->kind != &kind_domain)
+        GVariant *active, *persistent, *reason;
+        const Item *item;
+
+        if (!answer->present || answer->kind != &kind_domain)
                 return FALSE;
 
-        return item_boolean(item, DOMAIN1_ACTIVE)
-                       ? strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") == 0
-                       : !item_boolean(item, DOMAIN1_PERSISTENT);
+        item = mirror_find_uuid(mirror, answer->kind, answer->uuid);
+        active = value_of(answer, item, DOMAIN1_ACTIVE);
+        persistent = value_of(answer, item, DOMAIN1_PERSISTENT);
+        reason = value_of(answer, item, DOMAIN1_STATE_REASON);
+        return active && g_variant_get_boolean(active)
+                       ? reason && strcmp(g_variant_get_string(reason, NULL), "starting-up") == 0
+                       : persistent && !g_variant_get_boolean(persistent);
 }
 
 static unsigned rank(const Mirror *mirror, const Answer *answer)
@@ -57,12 +69,10 @@ GHashTable *apply_leaves(const Kind *kind, const GArray *answers)
         return leaves;
 }
 
-void apply_rest(Mirror *mirror, Answer *answer, GHashTable *facts_due, GHashTable *passing)
+void apply_scheduler(Mirror *mirror, const Answer *answer, GHashTable *facts_due)
 {
         if (answer->scheduler && !g_hash_table_contains(facts_due, answer->uuid))
                 mirror_set_scheduler(mirror, answer->uuid, answer->scheduler);
-        if (answer->present && is_passing(mirror_find_uuid(mirror, answer->kind, answer->uuid)))
-                g_hash_table_add(passing, g_strdup(answer->uuid));
 }
 
 void apply_missing_facts(const Mirror *mirror, GHashTable *facts_due)

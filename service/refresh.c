@@ -172,8 +172,10 @@ static gboolean round_apply(gpointer user_data)
                 guint place = g_array_index(refresh->order, guint, refresh->applied);
                 Answer *answer = &g_array_index(round->answers, Answer, place);
 
+                if (apply_is_passing(refresh->mirror, answer))
+                        g_hash_table_add(refresh->passing, g_strdup(answer->uuid));
                 refresh->owner->answer(answer, refresh->data);
-                apply_rest(refresh->mirror, answer, refresh->due.facts, refresh->passing);
+                apply_scheduler(refresh->mirror, answer, refresh->due.facts);
         }
 
         if (refresh->applied < round->answers->len)

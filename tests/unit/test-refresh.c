@@ -28,6 +28,8 @@ static virConnectPtr plain; /* keeps what the driver has */
 static unsigned added, changed, removed;
 static unsigned applied, applied_told, applied_all, done, done_told;
 static gint networks_fail, networks_hang; /* atomic: workers ask */
+static gint starting;                     /* the same: all domains are being started */
+static gboolean parks;                    /* answers are not shown yet */
 
 /* In libvirt's place: networks may have a daemon of their own, which is away while the connection lives, or
  * hangs. */
@@ -42,6 +44,21 @@ int virConnectListAllNetworks(virConnectPtr conn, virNetworkPtr **networks, unsi
 
         *(void **)&list = dlsym(RTLD_NEXT, "virConnectListAllNetworks");
         return list(conn, networks, flags);
+}
+
+/* In libvirt's place: the test driver takes no time for a start. */
+int virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+        int (*get)(virDomainPtr, int *, int *, unsigned);
+
+        if (g_atomic_int_get(&starting)) {
+                *state = VIR_DOMAIN_PAUSED;
+                *reason = VIR_DOMAIN_PAUSED_STARTING_UP;
+                return 0;
+        }
+
+        *(void **)&get = dlsym(RTLD_NEXT, "virDomainGetState");
+        return get(domain, state, reason, flags);
 }
 
 static void forget(const Item *item)
@@ -69,6 +86,9 @@ static void on_answer(Answer *answer, void *data)
 {
         const Item *item = mirror_find_uuid(mirror, answer->kind, answer->uuid);
         guint32 news;
+
+        if (parks)
+                return;
 
         if (!answer->present) {
                 if (item)
@@ -486,6 +506,36 @@ static void test_events_come_before_answers(void)
         tear_down();
 }
 
+/* A state that does not last is asked about again, also while the answer waits to be shown: nothing tells
+ * that it is over. */
+static void test_starting(void)
+{
+        virDomainPtr domain;
+        guint64 before;
+
+        set_up(TRUE);
+        refresh_all(refresh, NULL, NULL);
+        finish_due();
+        domain = virDomainCreateXML(plain, XML, 0);
+        g_assert_nonnull(domain);
+        g_atomic_int_set(&starting, TRUE);
+        parks = TRUE;
+        refresh_one(refresh, &kind_domain, NEW, ASPECT_LIFE, TRUE);
+        finish_jobs();
+        g_assert_true(refresh_is_due(refresh, &kind_domain, NEW));
+        before = refresh_rounds(refresh);
+        while (refresh_rounds(refresh) == before)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_null(find(NEW));
+        g_atomic_int_set(&starting, FALSE);
+        parks = FALSE;
+        finish_due();
+        g_assert_cmpstr(item_string(find(NEW), DOMAIN1_STATE), ==, "running");
+        g_assert_cmpint(virDomainDestroy(domain), ==, 0);
+        virDomainFree(domain);
+        tear_down();
+}
+
 int main(int argc, char **argv)
 {
         int r;
@@ -507,6 +557,7 @@ int main(int argc, char **argv)
                         test_what_is_not_answered_holds_up_nothing);
         g_test_add_func("/refresh/deadlines", test_deadlines);
         g_test_add_func("/refresh/events-come-before-answers", test_events_come_before_answers);
+        g_test_add_func("/refresh/starting", test_starting);
         r = g_test_run();
         post_shutdown();
         return r;
