@@ -230,6 +230,53 @@ static gboolean may_show(const Announcer *announcer, const Step *step)
         return step->n_events == 0 || after_outage || announcer->silent[mirrored_index(step->kind)];
 }
 
+static void set_value(Answer *answer, unsigned slot, GVariant *value)
+{
+        g_clear_pointer(&answer->values[slot], g_variant_unref);
+        answer->values[slot] = g_variant_ref_sink(value);
+}
+
+/* The answer to a smaller question is not to take the place of all that is known. A state that says that the
+ * domain is active, or is not, has the rest of that follow. FALSE when more has to be asked first. */
+static gboolean complete(const Announcer *announcer, const Step *step)
+{
+        Answer *answer = step->answer;
+        gboolean alone = answer->kind == &kind_domain && answer->present && !answer->values[DOMAIN1_ACTIVE] &&
+                         answer->values[DOMAIN1_STATE];
+        gboolean active, was_active = step->item && item_boolean(step->item, DOMAIN1_ACTIVE);
+
+        if (step->pending && !pending_complete(step->pending, answer)) {
+                refresh_one(announcer->config.refresh, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+                return FALSE;
+        }
+
+        if (!alone)
+                return TRUE;
+
+        active = reconcile_is_active(step_after(step).state);
+        if (answer->values[DOMAIN1_ACTIVE])
+                was_active = g_variant_get_boolean(answer->values[DOMAIN1_ACTIVE]);
+        if (active != was_active) {
+                set_value(answer, DOMAIN1_ACTIVE, g_variant_new_boolean(active));
+                set_value(answer, DOMAIN1_ID, g_variant_new_uint32(0));
+                refresh_one(announcer->config.refresh, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
+        }
+
+        return TRUE;
+}
+
+/* libvirt has told something since the question. The event has a question of its own follow, which may be a
+ * smaller one; and a comparison has not seen the object before. */
+static void drop_old(Announcer *announcer, const Step *step)
+{
+        const Answer *answer = step->answer;
+
+        if (answer->kind == &kind_domain && answer->values[DOMAIN1_PERSISTENT])
+                refresh_one(announcer->config.refresh, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+        if (announcer->comparing)
+                await(announcer, step->pending);
+}
+
 void announcer_answer(Announcer *announcer, Answer *answer)
 {
         Step step = make_step(announcer, answer, is_found(announcer, answer));
@@ -240,9 +287,7 @@ void announcer_answer(Announcer *announcer, Answer *answer)
         }
 
         if (is_old(announcer, &step)) {
-                /* A comparison has not seen it before it is asked about again. */
-                if (announcer->comparing)
-                        await(announcer, step.pending);
+                drop_old(announcer, &step);
                 return;
         }
 
@@ -251,6 +296,9 @@ void announcer_answer(Announcer *announcer, Answer *answer)
                         finish(announcer, step.pending, TRUE);
                 return;
         }
+
+        if (!complete(announcer, &step))
+                return;
 
         plan(announcer, &step);
         if (may_show(announcer, &step)) {
@@ -506,11 +554,9 @@ void announcer_give_up(Announcer *announcer)
         g_autoptr(GPtrArray) all = pending_all(announcer->pending);
 
         g_clear_handle_id(&announcer->timer, g_source_remove);
-        announcer->awaited = 0;
         for (guint i = 0; i < all->len; i++) {
                 Pending *pending = g_ptr_array_index(all, i);
 
-                pending->awaited = pending->found = FALSE;
                 if (pending->held.length > 0)
                         publish_held(&announcer->publisher, pending, TRUE);
                 finish(announcer, pending, FALSE);

@@ -297,8 +297,8 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
 /* What waits for libvirt's word has waited long enough. */
 static void give_up(Inventory *inventory)
 {
-        announcer_give_up(inventory->announcer);
         inventory->ending = FALSE;
+        announcer_give_up(inventory->announcer);
         finish_comparisons(inventory, FALSE);
 }
 

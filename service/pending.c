@@ -139,6 +139,23 @@ HeldEvent *pending_pop_held(Pending *pending)
         return g_queue_pop_head(&pending->held);
 }
 
+gboolean pending_complete(Pending *pending, Answer *answer)
+{
+        if (!pending->is_parked || !pending->parked.present || !answer->present)
+                return TRUE;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(answer->values); i++) {
+                if (answer->values[i] || !pending->parked.values[i])
+                        continue;
+                if (pending->outdated)
+                        return FALSE;
+
+                answer->values[i] = g_steal_pointer(&pending->parked.values[i]);
+        }
+
+        return TRUE;
+}
+
 void pending_park(Pending *pending, Answer *answer)
 {
         pending_unpark(pending);
@@ -160,10 +177,32 @@ void pending_unpark(Pending *pending)
         pending->is_parked = pending->outdated = FALSE;
 }
 
-void pending_expect_late(Pending *pending, const int *events, unsigned n)
+static int stopped_event(const Pending *pending)
 {
+        return pending->kind == &kind_domain ? (int)VIR_DOMAIN_EVENT_STOPPED : (int)VIR_NETWORK_EVENT_STOPPED;
+}
+
+static gboolean has_event(const int *events, unsigned n, int event)
+{
+        for (unsigned i = 0; i < n; i++)
+                if (events[i] == event)
+                        return TRUE;
+
+        return FALSE;
+}
+
+void pending_expect_late(Pending *pending, const int *events, unsigned n, guint32 id)
+{
+        /* What has become of a guest meanwhile does not complete its start. */
+        gboolean starts = has_event(pending->late, pending->n_late, VIR_DOMAIN_EVENT_STARTED) &&
+                          !has_event(events, n, VIR_DOMAIN_EVENT_STARTED) &&
+                          !has_event(events, n, stopped_event(pending));
+
         memcpy(pending->late, events, n * sizeof *events);
         pending->n_late = n;
+        if (starts)
+                pending->late[pending->n_late++] = VIR_DOMAIN_EVENT_STARTED;
+        pending->late_id = id;
         pending->late_until = g_get_monotonic_time() + LATE_US;
 }
 
@@ -180,11 +219,6 @@ static gboolean is_definition(int event)
         return event == VIR_DOMAIN_EVENT_DEFINED || event == VIR_DOMAIN_EVENT_UNDEFINED;
 }
 
-static int stopped_event(const Pending *pending)
-{
-        return pending->kind == &kind_domain ? (int)VIR_DOMAIN_EVENT_STOPPED : (int)VIR_NETWORK_EVENT_STOPPED;
-}
-
 /* Takes the event out, and those of the same life before it, which do not come any more: libvirt keeps their
  * order. It may define and undefine the object at any time meanwhile. */
 static void drop_late(Pending *pending, unsigned place)
@@ -196,6 +230,19 @@ static void drop_late(Pending *pending, unsigned place)
                 if (definition ? i != place : i > place || is_definition(pending->late[i]))
                         pending->late[stay++] = pending->late[i];
         pending->n_late = stay;
+}
+
+/* What is told of another life comes after the end of the one before, which does not come any more. */
+static void pass_end(Pending *pending, const Event *event)
+{
+        if (event->id == 0 || pending->late_id == 0 || event->id == pending->late_id)
+                return;
+
+        for (unsigned i = pending->n_late; i-- > 0;)
+                if (pending->late[i] == stopped_event(pending)) {
+                        drop_late(pending, i);
+                        break;
+                }
 }
 
 static gboolean is_stop_late(const Pending *pending)
@@ -226,6 +273,7 @@ gboolean pending_is_late(Pending *pending, const Event *event)
 {
         gboolean expired = g_get_monotonic_time() > pending->late_until;
 
+        pass_end(pending, event);
         for (unsigned i = 0; i < pending->n_late && !expired && !is_repeatable(event); i++) {
                 if (pending->late[i] != event->lifecycle)
                         continue;

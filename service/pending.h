@@ -33,6 +33,7 @@ typedef struct Pending {
         gboolean overdue;        /* it has waited: the next answer is shown at once */
         int late[RECONCILE_MAX]; /* events that were told in libvirt's place, and may come yet */
         unsigned n_late;
+        guint32 late_id; /* of the life whose end is among them; 0: not known */
         gint64 late_until;
         GVariant *announced[N_DOMAIN1]; /* values as they were announced, where an event has changed them
                                            since */
@@ -69,13 +70,18 @@ void pending_hold(Pending *pending, const Event *event);
 HeldEvent *pending_pop_held(Pending *pending);
 void held_event_free(HeldEvent *held);
 
+/* Gives @answer what an older answer, which is parked, had of the object and it has not: not all that is
+ * known of an object is asked for each time. FALSE where an event came between the two, so that all is to be
+ * asked for. */
+gboolean pending_complete(Pending *pending, Answer *answer);
+
 /* Takes @answer, whose values it empties, in the place of what is parked; and forgets it. */
 void pending_park(Pending *pending, Answer *answer);
 void pending_unpark(Pending *pending);
 
-/* Remembers that those events were told although libvirt did not; and whether @event is one of these. It is
- * at most once: what is asked about is forgotten. */
-void pending_expect_late(Pending *pending, const int *events, unsigned n);
+/* Remembers that those events were told although libvirt did not, @id being the number of the life that they
+ * end, or 0; and whether @event is one of these. It is at most once: what is asked about is forgotten. */
+void pending_expect_late(Pending *pending, const int *events, unsigned n, guint32 id);
 gboolean pending_is_late(Pending *pending, const Event *event);
 
 /* Calls @func as soon as nothing is parked. */

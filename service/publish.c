@@ -30,6 +30,14 @@ Status step_before(const Step *step)
         return status_of_held(step->pending, &after);
 }
 
+/* What waits for a state that lasts waits anew when the domain is started or stopped. */
+static void disturb_waits(const Publisher *publisher, const Item *item, int event)
+{
+        if (item->kind == &kind_domain &&
+            (event == VIR_DOMAIN_EVENT_STARTED || event == VIR_DOMAIN_EVENT_STOPPED))
+                waits_disturb(publisher->waits, item->leaf);
+}
+
 static void check_waits(const Publisher *publisher, const Item *item)
 {
         if (item->kind == &kind_domain)
@@ -42,16 +50,38 @@ guint64 publish_event(const Publisher *publisher, const Event *event)
                           event->details, FALSE);
 }
 
+/* libvirt tells that a domain was started when it is complete. */
+static gboolean is_starting(const Item *item, const Answer *answer)
+{
+        GVariant *reason;
+
+        if (!answer->present || answer->kind != &kind_domain)
+                return FALSE;
+
+        reason = answer->values[DOMAIN1_STATE_REASON];
+        return strcmp(g_variant_get_string(reason ? reason : item->values[DOMAIN1_STATE_REASON], NULL),
+                      "starting-up") == 0;
+}
+
 /* In libvirt's place; what libvirt may tell of it yet is known. */
 static void tell_synthetic(const Publisher *publisher, const Item *item, const Step *step)
 {
+        const Status before = status_of(step->kind, NULL, item);
         const Status after = step_after(step);
         const char *name = after.present ? after.name : item_string(item, kind_slots(item->kind)->name);
 
-        for (unsigned i = 0; i < step->n_events; i++)
+        if (step->n_events == 0)
+                return;
+
+        for (unsigned i = 0; i < step->n_events; i++) {
                 tell_event(publisher->stream, item, name, step->events[i]);
-        if (step->n_events > 0)
-                pending_expect_late(step->pending, step->events, step->n_events);
+                disturb_waits(publisher, item, step->events[i]);
+        }
+
+        pending_expect_late(step->pending, step->events, step->n_events, before.id);
+        /* That may take any time. */
+        if (is_starting(item, step->answer))
+                step->pending->late_until = G_MAXINT64;
 }
 
 /* The values are consumed. With @pending the old ones are remembered, as those that were announced. Returns
@@ -144,20 +174,28 @@ static gboolean is_doubtful(const Event *event)
         return event->kind == &kind_domain && details_are_doubtful(event->lifecycle, event->detail);
 }
 
-/* What was missed on the way from what the mirror shows to @event. Nothing can be, but over an outage. */
+/* What was missed on the way from what the mirror shows to @event. Little can be, but over an outage. */
 static void tell_missed(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
 {
         const Status status = status_of(item->kind, NULL, item);
-        int events[RECONCILE_MAX];
-        unsigned n;
+        gboolean stale = item_boolean(item, kind_slots(item->kind)->stale);
+        int events[RECONCILE_MAX] = {VIR_DOMAIN_EVENT_STOPPED};
+        unsigned n = 1;
 
-        if (!item_boolean(item, kind_slots(item->kind)->stale))
-                return;
+        if (!reconcile_is_restarted(item->kind, &status, event)) {
+                if (!stale)
+                        return;
 
-        n = reconcile_event(item->kind, &status, event, events);
-        for (unsigned i = 0; i < n; i++)
+                n = reconcile_event(item->kind, &status, event, events);
+        }
+
+        for (unsigned i = 0; i < n; i++) {
                 tell_event(publisher->stream, item, status.name, events[i]);
-        pending->n_late = 0;
+                disturb_waits(publisher, item, events[i]);
+        }
+
+        if (n > 0)
+                pending->n_late = 0;
 }
 
 void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
@@ -170,9 +208,7 @@ void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pe
                 add_doubt(pending, sequence);
         else
                 take_over(publisher, item, pending, event);
-        if (item->kind == &kind_domain &&
-            (event->lifecycle == VIR_DOMAIN_EVENT_STARTED || event->lifecycle == VIR_DOMAIN_EVENT_STOPPED))
-                waits_disturb(publisher->waits, item->leaf);
+        disturb_waits(publisher, item, event->lifecycle);
 }
 
 void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)

@@ -130,6 +130,17 @@ unsigned reconcile_event(const Kind *kind, const Status *status, const Event *ev
         return steps.n;
 }
 
+gboolean reconcile_is_restarted(const Kind *kind, const Status *status, const Event *event)
+{
+        Status after = *status;
+
+        if (status->id == 0 || !reconcile_is_active(status->state))
+                return FALSE;
+
+        reconcile_apply(kind, &after, event);
+        return after.id != 0 && after.id != status->id;
+}
+
 void reconcile_apply(const Kind *kind, Status *status, const Event *event)
 {
         const char *state = event->lifecycle >= 0 ? meaning_state(event) : NULL;

@@ -32,6 +32,10 @@ unsigned reconcile(const Kind *kind, const Status *before, const Status *after, 
 unsigned reconcile_event(const Kind *kind, const Status *status, const Event *event,
                          int events[RECONCILE_MAX]);
 
+/* Whether @event is of another life than @status, whose end was not told: libvirt does not tell that a start
+ * has failed, nor what happens during an outage. */
+gboolean reconcile_is_restarted(const Kind *kind, const Status *status, const Event *event);
+
 /* Changes @status to what is after @event, as far as the event says. @status borrows from it. */
 void reconcile_apply(const Kind *kind, Status *status, const Event *event);
 

@@ -5,6 +5,7 @@ earlier: what is told of an object begins with `added`, ends with `removed`, and
 import libvirt
 import pytest
 
+from support.client import CONNECT
 from support.listener import CONNECTION, INTERFACES, connection_of
 from support.native import GUEST, TEST, XML, filled, get_events, number_of, plain_values, resync
 from support.native import plain  # noqa: F401 (a fixture)
@@ -130,3 +131,15 @@ def test_a_guest_that_stops_while_it_is_listed(proxy, start, plain, listener):
     added = next(event for event in get_events(client, 0) if event.path == GUEST and event.kind == "added")
     assert plain_values(added.details)["State"] == "shutoff"
     assert connection_of(added.path) == TEST
+
+
+def test_a_guest_that_a_call_defines(proxy, start):
+    """It is announced with all that libvirt answered, also where libvirt was asked about its state alone after that."""
+    client, path = start(), object_path(TEST, "domain", number_of("one"))
+    resync(client)
+    hold_events(proxy)
+    assert client.call(TEST, CONNECT, "DomainDefineXML", "s", (filled(XML, "one"),)) == (path,)
+    assert words(client, path) == ["added", "defined*"]
+    added = next(event for event in get_events(client, 0) if event.path == path)
+    assert plain_values(added.details)["Name"] == "one"
+    assert plain_values(added.details)["Persistent"]

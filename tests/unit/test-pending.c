@@ -35,7 +35,7 @@ static void expect(int first, int second)
 {
         const int events[] = {first, second};
 
-        pending_expect_late(pending, events, second >= 0 ? 2 : 1);
+        pending_expect_late(pending, events, second >= 0 ? 2 : 1, 0);
 }
 
 /* What was told in libvirt's place is not told again when libvirt tells it, once. */
