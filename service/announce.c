@@ -13,6 +13,7 @@
 #include "path.h"
 #include "pending.h"
 #include "reconcile.h"
+#include "status.h"
 
 #include <string.h>
 
@@ -441,6 +442,17 @@ static void ask(const Announcer *announcer, const Event *event, gboolean known)
                     !known || waits_size(announcer->config.waits) > 0);
 }
 
+/* What is not active does not shut down: libvirtd has told that it is over, and of its last moments after
+ * that, as it does when it is started anew meanwhile. */
+static gboolean is_after_end(const Item *item, const Pending *pending, const Event *event)
+{
+        if (event->kind != &kind_domain || event->lifecycle != VIR_DOMAIN_EVENT_SHUTDOWN)
+                return FALSE;
+
+        return item ? !reconcile_is_active(status_of(item->kind, NULL, item).state)
+                    : pending->held.length == 0;
+}
+
 void announcer_event(Announcer *announcer, const Event *event)
 {
         const Item *item = mirror_find_uuid(announcer->config.mirror, event->kind, event->uuid);
@@ -453,7 +465,8 @@ void announcer_event(Announcer *announcer, const Event *event)
 
         pending = note(announcer, event->kind, event->uuid);
         pending->found = FALSE;
-        if (event->lifecycle >= 0 && pending_is_late(pending, event)) {
+        if (event->lifecycle >= 0 &&
+            (pending_is_late(pending, event) || is_after_end(item, pending, event))) {
                 if (item && event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STARTED)
                         publish_started(&announcer->publisher, item, pending, event);
                 ask(announcer, event, item != NULL);
