@@ -272,7 +272,7 @@ static void drop_old(Announcer *announcer, const Step *step)
 {
         const Answer *answer = step->answer;
 
-        if (answer->kind == &kind_domain && answer->values[DOMAIN1_PERSISTENT])
+        if (answer->kind == &kind_domain && (!answer->present || answer->values[DOMAIN1_PERSISTENT]))
                 refresh_one(announcer->config.refresh, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
         if (announcer->comparing)
                 await(announcer, step->pending);

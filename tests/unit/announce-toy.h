@@ -248,6 +248,14 @@ static inline void answer_all(const char *state, const char *reason, guint32 id)
         give(&answer);
 }
 
+/* It says that there is no such domain. */
+static inline void answer_gone(void)
+{
+        Answer answer = {.kind = &kind_domain, .uuid = UUID};
+
+        give(&answer);
+}
+
 /* It says its state alone. */
 static inline void answer_state(const char *state)
 {

@@ -36,6 +36,16 @@ static void test_old_answer(void)
         g_assert_true(asked & ASPECT_DEFINITION);
         end_round();
         tear_down();
+
+        /* What was gone then may be another one by now. */
+        begin_with("running", 7);
+        begin_round();
+        happens(VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED, 0);
+        asked = 0;
+        answer_gone();
+        g_assert_true(asked & ASPECT_DEFINITION);
+        end_round();
+        tear_down();
 }
 
 /* What an answer to a smaller question shows is asked about in full where it is the beginning or the end of a
