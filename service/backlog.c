@@ -12,6 +12,10 @@
 #include <errno.h>
 #include <string.h>
 
+/* A path may have 64 KiB, and is there twice: in the message and for the lane. Those of all objects that
+ * there are are about as long as this, or shorter, and cost nothing. */
+#define PATH_FREE 512
+
 typedef struct Kept {
         Backlog *backlog;
         sd_bus_message *message;
@@ -167,7 +171,14 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
         return r < 0 || is_too_much(&count) ? most + 1 : count.bytes;
 }
 
-static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
+static size_t path_bytes(const char *path)
+{
+        size_t length = strlen(path);
+
+        return length > PATH_FREE ? 2 * length : 0;
+}
+
+static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes, GError **error)
 {
         const Limits *limits = backlog->limits;
         const Share *share = backlog->share;
@@ -176,7 +187,7 @@ static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
         guint64 user_calls = share ? share_charged(share, QUOTA_KEPT) : own[QUOTA_KEPT];
         guint64 user_bytes = share ? share_charged(share, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
 
-        if (bytes > limits->request_bytes) {
+        if (arguments > limits->request_bytes) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
                             "at most %u bytes of arguments in one call are accepted", limits->request_bytes);
                 return FALSE;
@@ -195,11 +206,12 @@ static gboolean has_room(const Backlog *backlog, size_t bytes, GError **error)
 gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
-        size_t bytes = count_bytes(message, backlog->limits->request_bytes);
+        size_t arguments = count_bytes(message, backlog->limits->request_bytes);
+        size_t bytes = arguments + path_bytes(path);
         GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 
-        if (!has_room(backlog, bytes, error))
+        if (!has_room(backlog, arguments, bytes, error))
                 return FALSE;
 
         if (!lane) {

@@ -191,16 +191,13 @@ static void on_rules(void *data)
 
 static const AuthorityOwner owner = {.retry = try, .question = question_of, .changed = on_rules};
 
-/* A request of that name about one of the paths, which takes a right of its own. FALSE where there is no room
- * for it. */
-static gboolean try_request(const char *sender, unsigned path)
+/* A request of that name about that object. FALSE where there is no room for it. */
+static gboolean try_about(const char *sender, const char *object, const char *name)
 {
-        g_autofree char *object = g_strdup_printf("/a/%u", path % PATHS);
-        g_autofree char *member = g_strdup_printf("M%u", path);
         g_autoptr(sd_bus_message) message = NULL;
 
         sent++;
-        g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", object, "a.b", member), >=,
+        g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", object, "a.b", name), >=,
                         0);
         g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
         message_finish(message);
@@ -208,6 +205,15 @@ static gboolean try_request(const char *sender, unsigned path)
                 return TRUE;
 
         return authority_keep(authority, message, NULL);
+}
+
+/* The same about one of the paths, which takes a right of its own. */
+static gboolean try_request(const char *sender, unsigned path)
+{
+        g_autofree char *object = g_strdup_printf("/a/%u", path % PATHS);
+        g_autofree char *name = g_strdup_printf("M%u", path);
+
+        return try_about(sender, object, name);
 }
 
 static void request(const char *sender, unsigned path)
@@ -361,6 +367,32 @@ static void test_any_order(void)
         }
 }
 
+/* A caller of that user that has one question at polkit. */
+static void begin(const char *sender, uid_t uid)
+{
+        request(sender, 0);
+        answer_driver(uid);
+}
+
+/* A path that is as long as paths may be takes as much memory as arguments do. */
+static void test_long_paths(void)
+{
+        unsigned kept = 0;
+
+        set_up();
+        begin(":1.1", 1000);
+        for (; kept < limits.calls_per_sender; kept++) {
+                g_autofree char *path = g_strdup_printf("/%060000u", kept);
+
+                if (!try_about(":1.1", path, "M"))
+                        break;
+        }
+        g_assert_cmpuint(kept, ==, limits.pending_bytes / 4 / (2 * 60001));
+        g_assert_cmpuint(authority->total.charged[QUOTA_KEPT_BYTES], >=, kept * 2 * 60001);
+        check_end();
+        tear_down();
+}
+
 /* Call, "I am gone", call: the question that is open counts for its user until it is answered, once. */
 static void test_forged(void)
 {
@@ -383,13 +415,6 @@ static void test_forged(void)
         g_assert_cmpuint(passed, ==, 1);
         check_end();
         tear_down();
-}
-
-/* A caller of that user that has one question at polkit. */
-static void begin(const char *sender, uid_t uid)
-{
-        request(sender, 0);
-        answer_driver(uid);
 }
 
 /* Two questions about the same: the second is asked when the first answer is old, and what was sent meanwhile
@@ -504,6 +529,7 @@ static void test_strangers_have_one_part(void)
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/authority/long-paths", test_long_paths);
         g_test_add_func("/authority/forged", test_forged);
         g_test_add_func("/authority/departures", test_departures);
         g_test_add_func("/authority/any-order", test_any_order);
