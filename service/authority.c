@@ -128,6 +128,11 @@ static void set_known(Client *client, const Credentials *credentials)
         client->credentials.connected = client->heard;
         if (client->credentials.groups)
                 g_variant_ref(client->credentials.groups);
+
+        /* It may have been taken for one that the bus does not know. */
+        account_move(&client->account, NULL);
+        backlog_set_share(client->backlog, NULL);
+        g_clear_pointer(&client->share, share_unref);
         if (passes(client))
                 return;
 
@@ -145,6 +150,9 @@ static void on_credentials(const Credentials *credentials, void *data)
 
                 set_known(client, credentials);
                 client_retry(client, paths);
+                /* What waited is refused where the bus did not say. The next call is another reason to ask.
+                 */
+                client->asked = credentials != NULL;
         }
 
         client_unref(client);
@@ -153,6 +161,7 @@ static void on_credentials(const Credentials *credentials, void *data)
 static void ask_who_it_is(Client *client)
 {
         client->asked = TRUE;
+        client->known = FALSE;
         credentials_get(client->authority->bus, client->name, on_credentials, client_ref(client));
 }
 
@@ -161,7 +170,7 @@ AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, con
 {
         Client *client = client_get(authority, bus_sender(message));
 
-        if (!client->known && !client->asked)
+        if (!client->asked)
                 ask_who_it_is(client);
 
         /* A bus that cannot be asked has answered already, with nothing. */

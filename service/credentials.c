@@ -9,10 +9,18 @@
 
 #include <unistd.h>
 
+/* A bus answers this by itself and at once, or not at all: a dbus-daemon leaves out also what it answers,
+ * where the receiver is so far behind that there is no room for it. Then it is asked again, so many times in
+ * all. */
+#define TIMEOUT_US (5 * G_TIME_SPAN_SECOND)
+#define TRIES      5
+
 typedef struct Request {
+        Bus *bus;
+        char *sender;
         CredentialsFunc *done;
         void *data;
-        gboolean answered;
+        unsigned tries; /* questions sent */
 } Request;
 
 gboolean credentials_have_group(const Credentials *credentials, gid_t group)
@@ -75,7 +83,7 @@ static gboolean read_credentials(sd_bus_message *reply, Credentials *credentials
         g_autoptr(GVariant) body = NULL, dictionary = NULL;
         g_autoptr(GUnixFDList) fds = NULL;
 
-        if (sd_bus_message_is_method_error(reply, NULL))
+        if (!bus_is_driver(reply) || sd_bus_message_is_method_error(reply, NULL))
                 return FALSE;
 
         body = codec_read(reply, "a{sv}", &fds, NULL);
@@ -87,40 +95,73 @@ static gboolean read_credentials(sd_bus_message *reply, Credentials *credentials
         return credentials_parse(dictionary, fds, credentials);
 }
 
+static void request_finish(Request *request, const Credentials *credentials)
+{
+        request->done(credentials, request->data);
+        g_free(request->sender);
+        g_free(request);
+}
+
+/* The bus goes with the question still open. */
+static void on_destroy(void *userdata)
+{
+        request_finish(userdata, NULL);
+}
+
+/* The driver has said nothing, or it was not the driver that did. */
+static gboolean is_no_answer(sd_bus_message *reply)
+{
+        return !bus_is_driver(reply) || sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY) ||
+               sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT);
+}
+
+static gboolean ask(Request *request);
+
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         Request *request = userdata;
         Credentials credentials = {};
 
-        request->answered = TRUE;
-        request->done(read_credentials(reply, &credentials) ? &credentials : NULL, request->data);
+        sd_bus_slot_set_destroy_callback(sd_bus_get_current_slot(bus_handle(request->bus)), NULL);
+        if (is_no_answer(reply) && request->tries < TRIES && ask(request))
+                return 1;
+
+        request_finish(request, read_credentials(reply, &credentials) ? &credentials : NULL);
         g_clear_pointer(&credentials.groups, g_variant_unref);
         return 1;
 }
 
-/* Also when the bus goes with the question still open. */
-static void on_destroy(void *userdata)
+static gboolean ask(Request *request)
 {
-        Request *request = userdata;
+        sd_bus_message *message = NULL;
+        sd_bus_slot *slot = NULL;
+        int r = sd_bus_message_new_method_call(bus_handle(request->bus), &message, "org.freedesktop.DBus",
+                                               "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                               "GetConnectionCredentials");
 
-        if (!request->answered)
-                request->done(NULL, request->data);
-        g_free(request);
+        if (r >= 0)
+                r = sd_bus_message_append(message, "s", request->sender);
+        if (r >= 0)
+                r = sd_bus_call_async(bus_handle(request->bus), &slot, message, on_reply, request,
+                                      TIMEOUT_US);
+
+        sd_bus_message_unref(message);
+        if (r < 0)
+                return FALSE;
+
+        request->tries++;
+        bus_give_slot(slot, on_destroy);
+        return TRUE;
 }
 
 void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *data)
 {
         Request *request = g_new0(Request, 1);
-        sd_bus_slot *slot = NULL;
-        int r;
 
+        request->bus = bus;
+        request->sender = g_strdup(sender);
         request->done = done;
         request->data = data;
-        r = sd_bus_call_method_async(bus_handle(bus), &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                     "org.freedesktop.DBus", "GetConnectionCredentials", on_reply, request,
-                                     "s", sender);
-        if (r < 0)
-                on_destroy(request);
-        else
-                bus_give_slot(slot, on_destroy);
+        if (!ask(request))
+                request_finish(request, NULL);
 }

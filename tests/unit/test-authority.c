@@ -393,6 +393,30 @@ static void test_long_paths(void)
         tear_down();
 }
 
+/* The bus did not say who it is: what waited is refused, and the next call is a reason to ask again. */
+static void test_unknown(void)
+{
+        set_up();
+        for (unsigned i = 0; i < 2; i++) {
+                request(":1.1", i);
+                request(":1.1", i + PATHS);
+                g_assert_cmpuint(drivers.length, ==, 1);
+                answer_driver((uid_t)-1);
+                g_assert_cmpuint(refused, ==, 2 * (i + 1));
+                g_assert_cmpuint(drivers.length, ==, 0);
+        }
+
+        request(":1.1", 0);
+        answer_driver(1000);
+        g_assert_cmpuint(asked_of(1000), ==, 1);
+        answer_polkit(POLKIT_YES);
+        g_assert_cmpuint(passed, ==, 1);
+        request(":1.1", 0);
+        g_assert_cmpuint(passed, ==, 2);
+        check_end();
+        tear_down();
+}
+
 /* Call, "I am gone", call: the question that is open counts for its user until it is answered, once. */
 static void test_forged(void)
 {
@@ -530,6 +554,7 @@ int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/authority/long-paths", test_long_paths);
+        g_test_add_func("/authority/unknown", test_unknown);
         g_test_add_func("/authority/forged", test_forged);
         g_test_add_func("/authority/departures", test_departures);
         g_test_add_func("/authority/any-order", test_any_order);

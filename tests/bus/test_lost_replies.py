@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Answers of the bus's own that do not come. A dbus-daemon leaves out what a receiver has no room for that does not
+read, and that is its answers as well. The service does not take a caller for an unknown one for want of one."""
+
+import contextlib
+import signal
+
+import pytest
+
+from support import bus as buses
+from support.client import CONNECT, PROPERTIES, body_of, field
+from support.process import PATIENCE, wait_until
+from support.service import wait_connected
+
+PEER = "org.freedesktop.DBus.Peer"
+TEST = "/org/libvirt/Test"
+WITHIN = 20 * PATIENCE
+# What the bus keeps for one receiver, besides what is in its socket; and a message that takes it a while to deliver,
+# in which there is room for no other.
+ROOM = 1 << 20
+LARGE = 24 << 20
+
+
+@pytest.fixture
+def small_bus(home):
+    """A dbus-daemon that keeps little for those that do not read."""
+    private = buses.Daemon(home, limits={**buses.SESSION_LIMITS, "max_outgoing_bytes": ROOM})
+    yield private
+    private.stop()
+
+
+@pytest.fixture
+def world(small_bus, run_service, connect):
+    """(bus, service, client)"""
+    service = run_service(small_bus)
+    client = connect(small_bus)
+    wait_connected(client)
+    return small_bus, service, client
+
+
+@contextlib.contextmanager
+def stopped(service):
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: state(service) == "T", WITHIN, "it stops")
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+
+
+def state(service):
+    with open(f"/proc/{service.process.pid}/stat", encoding="utf-8") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+def leave_no_room(bus, connect):
+    """What is sent to the service from now on finds room when it has read this."""
+    filler = connect(bus)
+    filler.send("/org/libvirt", PROPERTIES, "GetAll", "s", ("x" * LARGE,))
+    filler.bus("GetId")
+    assert field(filler.exchange("/org/libvirt", PEER, "Ping", within=WITHIN), "error_name") == (
+        "org.freedesktop.DBus.Error.LimitsExceeded")
+
+
+def has_read(client):
+    """The service has read the large message."""
+    wait_until(lambda: field(client.exchange("/org/libvirt", PEER, "Ping", within=WITHIN), "error_name") is None,
+               WITHIN, "there is room again")
+
+
+def test_who_a_caller_is(world, connect):
+    """The first call of a caller is answered, though the bus's word on the caller is lost."""
+    bus, service, client = world
+    newcomer = connect(bus)
+    with stopped(service):
+        serial = newcomer.send(TEST, CONNECT, "ListDomains", "u", (0,))
+        newcomer.bus("GetId")
+        leave_no_room(bus, connect)
+    has_read(client)
+    assert body_of(newcomer.take_reply(serial, 2 * WITHIN))[0]
+    assert newcomer.connect("ListDomains", "u", 0)
