@@ -39,6 +39,10 @@
 #define FAILURE_PAUSE_US (10 * G_TIME_SPAN_MILLISECOND)
 #define FAILURES_MAX     100
 
+/* A path has up to 64 KiB, and all other fields of a header together less than this adds. A bus may pass on
+ * any field that it does not know, of any length, and a call that waits keeps them. */
+#define FIELDS_MAX (68 << 10)
+
 /* Failures are logged once in so long. */
 #define COMPLAIN_US (1 * G_TIME_SPAN_MINUTE)
 
@@ -298,6 +302,10 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 
         sd_bus_message_unref(bus->current);
         bus->current = sd_bus_message_ref(message);
+        if (descriptors_fields() > FIELDS_MAX)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                         "at most %d bytes of header are accepted with a call", FIELDS_MAX);
+
         if (!bus->lent || !spare_is_all(bus->source->poll.fd))
                 return 0;
 

@@ -436,6 +436,13 @@ int descriptors_sent(int fd)
         return fd;
 }
 
+guint64 descriptors_fields(void)
+{
+        return g_atomic_int_get(&watched.fd) >= 0 && frame_is_complete(&watched.frame) && queued() == 0
+                       ? watched.frame.fields
+                       : 0;
+}
+
 guint64 descriptors_dropped(void)
 {
         return watched.dropped;

@@ -32,5 +32,9 @@ void descriptors_settle(void);
  * is open as long as the message is there. */
 int descriptors_sent(int fd);
 
+/* How many bytes the fields in the header of the message have that sd-bus hands out now, which it does not
+ * tell; 0 where that is not known. */
+guint64 descriptors_fields(void);
+
 /* Messages that were dropped with descriptors. */
 guint64 descriptors_dropped(void);

@@ -6,6 +6,7 @@ import random
 import pytest
 from jeepney import HeaderFields, MessageType
 
+from support import wire
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, Client, DBusError, body_of, field
 from support.process import PATIENCE, SANITIZED, wait_until
 from support.service import wait_connected
@@ -363,6 +364,40 @@ def test_default_limits_bear_a_management_page(client):
     """Thousands of calls in flight from one connection are all served."""
     serials = [client.send(GUEST, PROPERTIES, "GetAll", "s", (DOMAIN,)) for _ in range(2000)]
     assert outcomes(client.collect(serials, 60 * PATIENCE)) == (2000, 0)
+
+
+def test_a_header_of_a_mebibyte(bus, run_service, connect):
+    """A field that neither the bus nor the service knows takes memory for as long as its call waits, on a bus that
+    passes it on: the call is refused. What a dbus-daemon leaves out costs nothing."""
+    service = run_service(bus)
+    client = connect(bus)
+    wait_connected(client)
+    before = service.rss()
+    body = wire.marshal("asua{sv}", (["shutoff"], 0, {}))
+    fields = {wire.PATH: GUEST, wire.INTERFACE: "org.guestbus.Domain1", wire.MEMBER: "WaitForState",
+              wire.DESTINATION: client.destination, wire.SIGNATURE: "asua{sv}"}
+    serials = range(1000, 1064)
+    for serial in serials:
+        message = bytearray(wire.message(serial, 0, fields, body))
+        client.send_bytes(with_field(message, len(body), MIB))
+    still_serves(client)
+    waiting = client.get(TEST, "org.guestbus.Connection1", "Counters")[1]["waits"]
+    if not SANITIZED:
+        assert service.rss() < before + 32 * 1024
+    client.domain(GUEST, "Destroy", "u", 0)
+    replies = client.collect(serials, 60 * PATIENCE).values()
+    refused = {field(reply, "error_name") for reply in replies if field(reply, "error_name")}
+    assert (waiting, refused) == ((0, {LIMITS}) if bus.kind == "dbus-broker" else (len(serials), set()))
+
+
+def with_field(message, body, size):
+    """The message with a string of that many bytes in a field of its header that there is not."""
+    header = message[:len(message) - body]
+    length = int.from_bytes(header[12:16], "little")
+    out = header[:16 + length]
+    out += bytes(-len(out) % 8) + bytes([200, 1]) + b"s\0" + size.to_bytes(4, "little") + b"x" * size + b"\0"
+    out[12:16] = (len(out) - 16).to_bytes(4, "little")
+    return bytes(out + bytes(-len(out) % 8) + message[len(message) - body:])
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory says nothing")
