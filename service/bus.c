@@ -388,7 +388,7 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         if (r >= 0)
                 r = sd_bus_add_fallback(bus->bus, NULL, PATH_ROOT, owner->call, data);
         if (r >= 0)
-                r = logcontrol_add(bus->bus);
+                r = logcontrol_add(bus);
         if (r >= 0)
                 r = descriptors_watch(bus->bus);
 
@@ -437,6 +437,7 @@ void bus_free(Bus *bus, unsigned timeout_ms)
         }
 
         if (bus->bus) {
+                logcontrol_stop();
                 flush_for(bus->bus, timeout_ms);
                 sd_bus_message_unref(bus->current);
                 sd_bus_close(bus->bus);

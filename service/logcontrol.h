@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <systemd/sd-bus.h>
+#include "bus.h"
 
 /* Puts org.freedesktop.LogControl1 on the bus, which "systemctl service-log-level guestbusd" speaks: how much
  * is logged, read by everybody who reaches the service, changed by root and the service's own user. Main
  * thread. Returns a negative errno when it fails. */
-int logcontrol_add(sd_bus *bus);
+int logcontrol_add(Bus *bus);
+
+/* Before the bus is left: refuses what waits, and what comes. */
+void logcontrol_stop(void);

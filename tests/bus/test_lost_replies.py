@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Answers of the bus's own that do not come. A dbus-daemon leaves out what a receiver has no room for that does not
-read, and that is its answers as well. The service does not take a caller for an unknown one for want of one."""
+read, and that is its answers as well. The service neither waits for one with everybody, nor takes a caller for an
+unknown one for want of it."""
 
 import contextlib
 import signal
@@ -13,6 +14,8 @@ from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 
 PEER = "org.freedesktop.DBus.Peer"
+LOG = "org.freedesktop.LogControl1"
+LOG_PATH = "/org/freedesktop/LogControl1"
 TEST = "/org/libvirt/Test"
 WITHIN = 20 * PATIENCE
 # What the bus keeps for one receiver, besides what is in its socket; and a message that takes it a while to deliver,
@@ -79,3 +82,17 @@ def test_who_a_caller_is(world, connect):
     has_read(client)
     assert body_of(newcomer.take_reply(serial, 2 * WITHIN))[0]
     assert newcomer.connect("ListDomains", "u", 0)
+
+
+def test_who_changes_the_log(world, connect):
+    """Others are served meanwhile."""
+    bus, service, client = world
+    setter = connect(bus)
+    with stopped(service):
+        serial = setter.send(LOG_PATH, PROPERTIES, "Set", "ssv", (LOG, "LogLevel", ("s", "info")))
+        setter.bus("GetId")
+        leave_no_room(bus, connect)
+    has_read(client)
+    assert client.connect("ListDomains", "u", 0)
+    assert body_of(setter.take_reply(serial, 2 * WITHIN)) == ()
+    assert client.get(LOG_PATH, LOG, "LogLevel") == ("s", "info")
