@@ -291,6 +291,14 @@ static gboolean is_forged(sd_bus_message *message)
                !bus_is_driver(message);
 }
 
+/* Whether the message that is handed out has some of the last descriptors that there are. */
+static gboolean has_spare(const Bus *bus)
+{
+        int highest = descriptors_highest();
+
+        return highest > 0 ? spare_is(highest) : bus->lent && spare_is_all(bus->source->poll.fd);
+}
+
 /* Before anything else has the message. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
@@ -306,7 +314,7 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
                 return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                          "at most %d bytes of header are accepted with a call", FIELDS_MAX);
 
-        if (!bus->lent || !spare_is_all(bus->source->poll.fd))
+        if (!has_spare(bus))
                 return 0;
 
         sd_bus_error_set_const(error, SD_BUS_ERROR_LIMITS_EXCEEDED,

@@ -55,9 +55,9 @@ static struct {
         uint64_t queued; /* sd-bus's messages when that one came */
         GHashTable *stand_ins; /* number to Arrival */
         GHashTable *arrivals;  /* the set of them */
-        int highest;           /* number of what came last, 0 for none */
-        int epoll;             /* over their pipes; */
-        guint source;          /* of the main loop while there are any */
+        int highest;  /* number of what came with the message that is read, and of its stand-ins; or 0 */
+        int epoll;    /* over their pipes; */
+        guint source; /* of the main loop while there are any */
         guint64 dropped;
 } watched = {.fd = -1, .epoll = -1};
 
@@ -145,6 +145,12 @@ static gboolean on_hangup(gint fd, GIOCondition condition, gpointer user_data)
         return G_SOURCE_CONTINUE;
 }
 
+static void note_numbers(const int *fds, int n)
+{
+        for (int i = 0; i < n; i++)
+                watched.highest = MAX(watched.highest, fds[i]);
+}
+
 static void arrival_add(Arrival *arrival)
 {
         struct epoll_event event = {.data.ptr = arrival};
@@ -166,12 +172,11 @@ static void replace(int *fds, int n)
         Arrival *arrival;
         int hangup;
 
-        for (int i = 0; i < n; i++)
-                watched.highest = MAX(watched.highest, fds[i]);
-
+        note_numbers(fds, n);
         if (n <= 0 || !make_stand_ins(stand_ins, n, &hangup, &identity))
                 return;
 
+        note_numbers(stand_ins, n);
         arrival = g_new(Arrival, 1);
         *arrival = (Arrival){.n = n, .hangup = hangup, .dev = identity.st_dev, .ino = identity.st_ino};
         arrival->sent = g_new(int, n + 1);
@@ -309,7 +314,8 @@ void descriptors_settle(void)
                 collect();
         if (watched.highest > 0 && is_scarce(watched.highest))
                 closer_wait(SCARCE_MS);
-        watched.highest = 0;
+        if (frame_is_complete(&watched.frame))
+                watched.highest = 0;
 }
 
 /* sd-bus hands out a message, so that it was not dropped. Where nobody will look for descriptors in it, they
@@ -434,6 +440,11 @@ int descriptors_sent(int fd)
                         return arrival->sent[i];
 
         return fd;
+}
+
+int descriptors_highest(void)
+{
+        return watched.highest;
 }
 
 guint64 descriptors_fields(void)

@@ -32,6 +32,10 @@ void descriptors_settle(void);
  * is open as long as the message is there. */
 int descriptors_sent(int fd);
 
+/* The highest number of those that came with the message that sd-bus hands out now, and of their stand-ins; 0
+ * for none. */
+int descriptors_highest(void);
+
 /* How many bytes the fields in the header of the message have that sd-bus hands out now, which it does not
  * tell; 0 where that is not known. */
 guint64 descriptors_fields(void);

@@ -14,7 +14,10 @@
 /* As many as the kernel lets one message have. */
 #define MESSAGE_MAX 253 /* SCM_MAX_FD */
 
-/* The same, and some for threads that open one meanwhile. */
+/* What one message can take: those that it brings, a stand-in for each, and their pipe. */
+#define MESSAGE_COST (2 * MESSAGE_MAX + 2)
+
+/* One message's own, and some for threads that open one meanwhile. */
 #define SPARE 256
 
 /* Where there are few, most are for the service itself. */
@@ -72,7 +75,7 @@ static gboolean has_to_look(void)
         if (unwatched == 0 && watched == 0) {
                 open = count_open();
                 if (open <= COUNT_MAX && open < usual.rlim_cur)
-                        unwatched = (usual.rlim_cur - open) / MESSAGE_MAX;
+                        unwatched = (usual.rlim_cur - open) / MESSAGE_COST;
                 watched = COUNT_MAX;
         }
 
@@ -111,4 +114,9 @@ gboolean spare_is_all(int fd)
 
         close(next);
         return (rlim_t)next >= usual.rlim_cur;
+}
+
+gboolean spare_is(int fd)
+{
+        return usual.rlim_cur > 0 && (rlim_t)fd >= usual.rlim_cur;
 }

@@ -20,3 +20,6 @@ void spare_return(void);
 
 /* In between: whether the ordinary ones are all in use. @fd is any that is open. */
 gboolean spare_is_all(int fd);
+
+/* Whether @fd is one of them. Ordinary ones may have become free since it was opened. */
+gboolean spare_is(int fd);

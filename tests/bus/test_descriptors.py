@@ -8,7 +8,10 @@ import time
 
 import pytest
 
+from support import bus as buses
+from support.client import field
 from support.fd_client import FDS, LINGER, FdClient, Lingering, null_fds
+from support.native import GUEST
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 
@@ -16,6 +19,8 @@ TEST = "/org/libvirt/Test"
 MESSAGES = 40
 SOCKETS = 12
 CLOSERS = 8
+# What the kernel lets one message have.
+MOST = 253
 
 
 @pytest.fixture
@@ -178,3 +183,28 @@ def test_what_was_sent_is_closed_while_its_caller_is_there(sender, service):
     with os.fdopen(ours, "rb") as end:
         assert end.read() == b""
     assert service.alive()
+
+
+@pytest.fixture(params=buses.kinds())
+def wide_bus(request, home):
+    """A bus that lets a message have as many descriptors as the kernel does."""
+    limits = {**buses.SESSION_LIMITS, "max_message_unix_fds": MOST}
+    private = buses.Daemon(home, limits=limits) if request.param == "dbus-daemon" else buses.start(request.param, home)
+    yield private
+    private.stop()
+
+
+def test_as_many_as_a_message_can_have(wide_bus, run_service, connect):
+    """Again and again, with calls that wait: they are refused before the system would cut a message."""
+    service = run_service(wide_bus, wrap=lambda argv: ["prlimit", "--nofile=4096:4096", *argv])
+    client = connect(wide_bus)
+    wait_connected(client)
+    with FdClient(wide_bus.address) as sender, null_fds(MOST) as fds:
+        for _ in range(30):
+            last = sender.send_with(fds, GUEST, "org.guestbus.Domain1", "WaitForState", "asua{sv}",
+                                    (["shutoff"], 0, {}))
+            sender.ping()
+        refused = sender.take_reply(last, 20 * PATIENCE)
+        assert field(refused, "error_name") == "org.freedesktop.DBus.Error.LimitsExceeded"
+        assert client.connect("ListDomains", "u", 0)
+    wait_until(lambda: service.descriptors() < MOST, 20 * PATIENCE, "those of who has left are closed")
