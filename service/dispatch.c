@@ -80,15 +80,16 @@ static void count_refused(const Object *object)
                 tally->refused++;
 }
 
-/* What stands for the user of a caller among those who take turns: its share, where it has one. All that have
- * no bounds are one user, and all that nobody knows yet are another. */
+/* What stands for the user of a caller among those who take turns: its share, where it has one, or that of
+ * all users that are not known. All that have no bounds are one user, and all that nobody knows yet are
+ * another. */
 static const void *user_of(const Dispatcher *dispatcher, const char *sender)
 {
         static const char unbounded, unknown;
         const Share *share = authority_share(dispatcher->authority, sender);
 
         if (share)
-                return share;
+                return share_key(share);
 
         return authority_credentials(dispatcher->authority, sender) ? &unbounded : &unknown;
 }

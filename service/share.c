@@ -134,6 +134,11 @@ guint64 share_charged(const Share *share, Quota quota)
         return account->charged[quota];
 }
 
+const void *share_key(const Share *share)
+{
+        return share->account.parent ? (const void *)share->account.parent : share;
+}
+
 uid_t share_user(const Share *share)
 {
         return share->known ? share->uid : (uid_t)-1;

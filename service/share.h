@@ -47,6 +47,10 @@ guint64 share_charged(const Share *share, Quota quota);
  * either. */
 gboolean share_is_one(const Share *a, const Share *b);
 
+/* The same as a key to compare, of a share that is held; while the user database is asked, that of all that
+ * are not known. Those that had one are not told when it changes. */
+const void *share_key(const Share *share);
+
 /* A number for that: the user's, or (uid_t)-1 for all that are not known. */
 uid_t share_user(const Share *share);
 

@@ -81,12 +81,15 @@ static void test_strangers(void)
         check(known, 6);
         check(one, 6);
         g_assert_true(share_is_one(known, one));
+        g_assert_true(share_key(known) == share_key(one));
         g_assert_cmpuint(answer(), ==, 3);
         check(known, 1);
         check(one, 5);
         check(other, 5);
         g_assert_true(share_is_one(one, other));
         g_assert_false(share_is_one(known, one));
+        g_assert_true(share_key(one) == share_key(other));
+        g_assert_true(share_key(known) == known);
         g_assert_cmpuint(share_user(known), ==, KNOWN);
         g_assert_cmpuint(share_user(one), ==, (uid_t)-1);
         charge(known, 5);
