@@ -96,3 +96,23 @@ def test_who_changes_the_log(world, connect):
     assert client.connect("ListDomains", "u", 0)
     assert body_of(setter.take_reply(serial, 2 * WITHIN)) == ()
     assert client.get(LOG_PATH, LOG, "LogLevel") == ("s", "info")
+
+
+def test_the_end(world, connect):
+    """What waits for an answer that is lost has its reply when the service ends, which does not wait for that."""
+    bus, service, client = world
+    newcomer, setter = connect(bus), connect(bus)
+    with stopped(service):
+        serial = newcomer.send(TEST, CONNECT, "ListDomains", "u", (0,))
+        newcomer.bus("GetId")
+        change = setter.send(LOG_PATH, PROPERTIES, "Set", "ssv", (LOG, "LogLevel", ("s", "info")))
+        look = setter.send(LOG_PATH, PROPERTIES, "Get", "ss", (LOG, "LogLevel"))
+        setter.bus("GetId")
+        leave_no_room(bus, connect)
+    has_read(client)
+    service.process.send_signal(signal.SIGTERM)
+    replies = [newcomer.take_reply(serial, WITHIN), setter.take_reply(change, WITHIN), setter.take_reply(look, WITHIN)]
+    # On a slow machine the second question was answered before.
+    refused = {reply.body for reply in replies if field(reply, "error_name") is not None}
+    assert refused <= {("the service is stopping",)}
+    assert service.process.wait(WITHIN) == 0
