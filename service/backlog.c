@@ -8,13 +8,10 @@
 
 #include "codec.h"
 #include "error.h"
+#include "path.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* A path may have 64 KiB, and is there twice: in the message and for the lane. Those of all objects that
- * there are are about as long as this, or shorter, and cost nothing. */
-#define PATH_FREE 512
 
 typedef struct Kept {
         Backlog *backlog;
@@ -171,13 +168,6 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
         return r < 0 || is_too_much(&count) ? most + 1 : count.bytes;
 }
 
-static size_t path_bytes(const char *path)
-{
-        size_t length = strlen(path);
-
-        return length > PATH_FREE ? 2 * length : 0;
-}
-
 static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes, GError **error)
 {
         const Limits *limits = backlog->limits;
@@ -207,7 +197,7 @@ gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
         size_t arguments = count_bytes(message, backlog->limits->request_bytes);
-        size_t bytes = arguments + path_bytes(path);
+        size_t bytes = arguments + path_cost(path);
         GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 

@@ -13,6 +13,7 @@
 #include "introspect.h"
 #include "local.h"
 #include "object.h"
+#include "path.h"
 #include "question.h"
 
 #include <string.h>
@@ -100,7 +101,8 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
 {
         const Dispatcher *dispatcher = request->dispatcher;
         const char *sender = bus_sender(request->message);
-        size_t bytes = arguments ? g_variant_get_size(arguments) : 0;
+        size_t bytes = (arguments ? g_variant_get_size(arguments) : 0) +
+                       path_cost(sd_bus_message_get_path(request->message));
         Caller *caller = caller_enter(dispatcher->callers, sender,
                                       authority_share(dispatcher->authority, sender), bytes, error);
         Call *call;

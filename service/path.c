@@ -7,6 +7,9 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
+/* Most paths are shorter. */
+#define PATH_FREE          512
+
 #define UUID_STRING_LENGTH (VIR_UUID_STRING_BUFLEN - 1)
 
 static gboolean uuid_has_dash(gsize place)
@@ -196,4 +199,11 @@ void path_parts_clear(PathParts *parts)
 {
         g_free(parts->buffer);
         *parts = (PathParts){};
+}
+
+gsize path_cost(const char *path)
+{
+        gsize length = strlen(path);
+
+        return length > PATH_FREE ? 2 * length : 0;
 }

@@ -57,3 +57,7 @@ gboolean path_split(const char *path, PathParts *parts);
 void path_parts_clear(PathParts *parts);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PathParts, path_parts_clear)
+
+/* The bytes that are to be counted for the path of a call that waits. It may have 64 KiB, and is there twice
+ * or more. Those of the objects that there are cost nothing. */
+gsize path_cost(const char *path);

@@ -390,6 +390,24 @@ def test_a_header_of_a_mebibyte(bus, run_service, connect):
     assert (waiting, refused) == ((0, {LIMITS}) if bus.kind == "dbus-broker" else (len(serials), set()))
 
 
+def test_paths_of_64_kib(bus, libvirtd, run_service, connect):
+    """A call keeps its path while it waits: long ones count as bytes."""
+    run_service(bus, {"Slow": libvirtd.test_uri}, config="[limits]\nkeepalive-interval=0\npending-bytes=1048576\n"
+                "request-bytes=1048576\n")
+    client = connect(bus)
+    wait_connected(client, "Slow")
+    libvirtd.pause()
+    try:
+        serials = [client.send(f"/org/libvirt/Slow/nodedev/{index:060000}", "org.libvirt.NodeDevice", "ListCaps")
+                   for index in range(20)]
+        error = field(client.take_reply(serials.pop(), 30 * PATIENCE), "error_name")
+    finally:
+        libvirtd.resume()
+    assert error == LIMITS
+    errors = [field(reply, "error_name") for reply in client.collect(serials, 60 * PATIENCE).values()]
+    assert errors.count("org.libvirt.Error") == MIB // 120000
+
+
 def with_field(message, body, size):
     """The message with a string of that many bytes in a field of its header that there is not."""
     header = message[:len(message) - body]
