@@ -56,6 +56,7 @@ static struct {
         GHashTable *stand_ins; /* number to Arrival */
         GHashTable *arrivals;  /* the set of them */
         int highest;  /* number of what came with the message that is read, and of its stand-ins; or 0 */
+        int brought;  /* with that message */
         int epoll;    /* over their pipes; */
         guint source; /* of the main loop while there are any */
         guint64 dropped;
@@ -173,6 +174,7 @@ static void replace(int *fds, int n)
         int hangup;
 
         note_numbers(fds, n);
+        watched.brought += n;
         if (n <= 0 || !make_stand_ins(stand_ins, n, &hangup, &identity))
                 return;
 
@@ -315,7 +317,7 @@ void descriptors_settle(void)
         if (watched.highest > 0 && is_scarce(watched.highest))
                 closer_wait(SCARCE_MS);
         if (frame_is_complete(&watched.frame))
-                watched.highest = 0;
+                watched.highest = watched.brought = 0;
 }
 
 /* sd-bus hands out a message, so that it was not dropped. Where nobody will look for descriptors in it, they
@@ -444,7 +446,7 @@ int descriptors_sent(int fd)
 
 int descriptors_highest(void)
 {
-        return watched.highest;
+        return watched.highest + watched.brought;
 }
 
 guint64 descriptors_fields(void)

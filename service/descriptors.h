@@ -32,8 +32,8 @@ void descriptors_settle(void);
  * is open as long as the message is there. */
 int descriptors_sent(int fd);
 
-/* The highest number of those that came with the message that sd-bus hands out now, and of their stand-ins; 0
- * for none. */
+/* The highest number that the message takes which sd-bus hands out now: of what came with it, of the
+ * stand-ins, and of what reading its arguments duplicates. 0 for one that takes none. */
 int descriptors_highest(void);
 
 /* How many bytes the fields in the header of the message have that sd-bus hands out now, which it does not

@@ -14,8 +14,9 @@
 /* As many as the kernel lets one message have. */
 #define MESSAGE_MAX 253 /* SCM_MAX_FD */
 
-/* What one message can take: those that it brings, a stand-in for each, and their pipe. */
-#define MESSAGE_COST (2 * MESSAGE_MAX + 2)
+/* What one message can take: those that it brings, each once more as its argument, a stand-in for each, and
+ * their pipe. */
+#define MESSAGE_COST (3 * MESSAGE_MAX + 2)
 
 /* One message's own, and some for threads that open one meanwhile. */
 #define SPARE 256

@@ -173,7 +173,7 @@ def test_descriptors_beyond_the_limit(bus, libvirtd, run_service, connect):
     """More than there is room for, with calls that have to wait: those that do not fit are refused, before the system
     would cut a message. All others are served, and there is room again when the sender has left."""
     service = run_service(bus, {"Slow": libvirtd.test_uri, "Test": "test:///default"},
-                          config="[limits]\nkeepalive-interval=0\n", wrap=shell("ulimit -n 160; "))  # 33 for each call
+                          config="[limits]\nkeepalive-interval=0\n", wrap=shell("ulimit -n 200; "))  # 49 for a call that brings 16
     client = connect(bus)
     wait_connected(client)
     wait_connected(client, "Slow")
