@@ -21,6 +21,9 @@
  * millisecond after such an answer, or never; who waits for a change to be shown waits that long at most. */
 #define MOMENT_MS 500
 
+/* As many of these a comparison waits for an object of which ever new events come: 10 s. */
+#define MOMENTS_MAX 20
+
 /* Where libvirt tells of ever new objects and answers no question, this many are waited for. */
 #define PENDING_MAX 65536
 
@@ -75,6 +78,7 @@ static void finish(Announcer *announcer, Pending *pending, gboolean told)
 {
         pending->deadline = 0;
         pending->overdue = FALSE;
+        pending->moments = 0;
         pending->found = FALSE;
         release(announcer, pending);
         pending_unpark(pending);
@@ -371,7 +375,7 @@ static void expire(Announcer *announcer, Pending *pending)
         } else if (pending->held.length > 0) {
                 publish_held(&announcer->publisher, pending, TRUE);
                 finish(announcer, pending, TRUE);
-        } else if (pending->overdue) {
+        } else if (pending->overdue && ++pending->moments >= (pending->awaited ? MOMENTS_MAX : 1)) {
                 finish(announcer, pending, FALSE);
         } else {
                 /* It is asked about: the answer is shown as soon as it is there. */
@@ -442,15 +446,30 @@ static void ask(const Announcer *announcer, const Event *event, gboolean known)
                     !known || waits_size(announcer->config.waits) > 0);
 }
 
-/* What is not active does not shut down: libvirtd has told that it is over, and of its last moments after
- * that, as it does when it is started anew meanwhile. */
+static gboolean is_start_or_end(const Event *event)
+{
+        switch (event->lifecycle) {
+        case VIR_DOMAIN_EVENT_DEFINED:
+        case VIR_DOMAIN_EVENT_UNDEFINED:
+        case VIR_DOMAIN_EVENT_STARTED:
+        case VIR_DOMAIN_EVENT_STOPPED:
+                return TRUE;
+        default:
+                return FALSE;
+        }
+}
+
+/* What is not active does not shut down, nor does a life that is over go on: libvirtd has told that it is
+ * over, and of its last moments after that, as it does when it is started anew meanwhile. */
 static gboolean is_after_end(const Item *item, const Pending *pending, const Event *event)
 {
-        if (event->kind != &kind_domain || event->lifecycle != VIR_DOMAIN_EVENT_SHUTDOWN)
+        if (event->kind != &kind_domain || is_start_or_end(event))
                 return FALSE;
 
-        return item ? !reconcile_is_active(status_of(item->kind, NULL, item).state)
-                    : pending->held.length == 0;
+        if (item ? reconcile_is_active(status_of(item->kind, NULL, item).state) : pending->held.length > 0)
+                return FALSE;
+
+        return event->lifecycle == VIR_DOMAIN_EVENT_SHUTDOWN || pending_is_after_end(pending, event);
 }
 
 void announcer_event(Announcer *announcer, const Event *event)

@@ -294,6 +294,22 @@ gboolean pending_is_late(Pending *pending, const Event *event)
         return FALSE;
 }
 
+void pending_end_life(Pending *pending, guint32 id)
+{
+        pending->ended_id = id;
+        pending->ended_at = g_get_monotonic_time();
+}
+
+static gboolean remembers_end(const Pending *pending)
+{
+        return pending->ended_id != 0 && g_get_monotonic_time() - pending->ended_at <= LATE_US;
+}
+
+gboolean pending_is_after_end(const Pending *pending, const Event *event)
+{
+        return remembers_end(pending) && event->id == pending->ended_id;
+}
+
 void pending_add_waiter(Pending *pending, RefreshWait *func, void *data)
 {
         const PendingWaiter waiter = {func, data};
@@ -342,7 +358,8 @@ void pending_settle(PendingTable *table, Pending *pending, guint64 round)
         gboolean late = pending->n_late > 0 && g_get_monotonic_time() <= pending->late_until;
 
         if (pending->round >= round || pending->held.length > 0 || pending->is_parked || pending->awaited ||
-            late || pending->doubts || pending->waiters || pending_has_changed(pending))
+            late || remembers_end(pending) || pending->doubts || pending->waiters ||
+            pending_has_changed(pending))
                 return;
 
         g_hash_table_remove(table->records, pending);

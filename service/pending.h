@@ -31,8 +31,11 @@ typedef struct Pending {
         Answer parked;
         gint64 deadline;         /* monotonic: what waits here waits no longer; 0 for nothing */
         gboolean overdue;        /* it has waited: the next answer is shown at once */
+        unsigned moments;        /* how often it has waited since then */
         int late[RECONCILE_MAX]; /* events that were told in libvirt's place, and may come yet */
         unsigned n_late;
+        guint32 ended_id; /* the life that libvirt told the end of; 0: none, or not known */
+        gint64 ended_at;
         guint32 late_id; /* of the life whose end is among them; 0: not known */
         gint64 late_until;
         GVariant *announced[N_DOMAIN1]; /* values as they were announced, where an event has changed them
@@ -83,6 +86,10 @@ void pending_unpark(Pending *pending);
  * end, or 0; and whether @event is one of these. It is at most once: what is asked about is forgotten. */
 void pending_expect_late(Pending *pending, const int *events, unsigned n, guint32 id);
 gboolean pending_is_late(Pending *pending, const Event *event);
+
+/* libvirt has told the end of the life with that number; and whether @event is a late word on that life. */
+void pending_end_life(Pending *pending, guint32 id);
+gboolean pending_is_after_end(const Pending *pending, const Event *event);
 
 /* Calls @func as soon as nothing is parked. */
 void pending_add_waiter(Pending *pending, RefreshWait *func, void *data);

@@ -203,6 +203,8 @@ void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pe
         guint64 sequence;
 
         tell_missed(publisher, item, pending, event);
+        if (event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STOPPED)
+                pending_end_life(pending, status_of(item->kind, NULL, item).id);
         sequence = publish_event(publisher, event);
         if (is_doubtful(event))
                 add_doubt(pending, sequence);

@@ -157,10 +157,16 @@ static void test_after_the_end(void)
         begin_with("running", 7);
         happens(VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_FAILED, 7);
         happens(VIR_DOMAIN_EVENT_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED, 7);
+        happens(VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED, 7);
         g_assert_cmpstr(shown_state(), ==, "shutoff");
         round_all("shutoff", "failed", 0);
         let_time_pass();
         check_told("stopped changed");
+        /* Another life may tell of itself before its start is complete. */
+        happens(VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED, 8);
+        happens(VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED, 8);
+        round_all("running", "booted", 8);
+        check_told("resumed started changed");
         tear_down();
 }
 
