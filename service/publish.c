@@ -179,23 +179,21 @@ static void tell_missed(const Publisher *publisher, const Item *item, Pending *p
 {
         const Status status = status_of(item->kind, NULL, item);
         gboolean stale = item_boolean(item, kind_slots(item->kind)->stale);
-        int events[RECONCILE_MAX] = {VIR_DOMAIN_EVENT_STOPPED};
-        unsigned n = 1;
-
-        if (!reconcile_is_restarted(item->kind, &status, event)) {
-                if (!stale)
-                        return;
-
-                n = reconcile_event(item->kind, &status, event, events);
-        }
+        int events[RECONCILE_MAX];
+        unsigned n = reconcile_event(item->kind, &status, event, stale, events);
 
         for (unsigned i = 0; i < n; i++) {
                 tell_event(publisher->stream, item, status.name, events[i]);
                 disturb_waits(publisher, item, events[i]);
         }
 
-        if (n > 0)
-                pending->n_late = 0;
+        if (n == 0)
+                return;
+
+        /* libvirt tells of a start when it is complete, which may be after this. */
+        pending->n_late = 0;
+        if (events[n - 1] == VIR_DOMAIN_EVENT_STARTED)
+                pending_expect_late(pending, &events[n - 1], 1, 0);
 }
 
 void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)

@@ -116,21 +116,7 @@ static gboolean is_start(const Kind *kind, const Event *event)
                (kind != &kind_domain || event->detail != VIR_DOMAIN_EVENT_STARTED_WAKEUP);
 }
 
-unsigned reconcile_event(const Kind *kind, const Status *status, const Event *event,
-                         int events[RECONCILE_MAX])
-{
-        Steps steps = {.kind = kind, .events = events};
-        gboolean active = reconcile_is_active(status->state);
-
-        if (is_start(kind, event) && active)
-                add(&steps, stopped_event(kind));
-        else if (event->lifecycle == stopped_event(kind) && !active)
-                add(&steps, VIR_DOMAIN_EVENT_STARTED);
-
-        return steps.n;
-}
-
-gboolean reconcile_is_restarted(const Kind *kind, const Status *status, const Event *event)
+static gboolean is_restarted(const Kind *kind, const Status *status, const Event *event)
 {
         Status after = *status;
 
@@ -139,6 +125,23 @@ gboolean reconcile_is_restarted(const Kind *kind, const Status *status, const Ev
 
         reconcile_apply(kind, &after, event);
         return after.id != 0 && after.id != status->id;
+}
+
+unsigned reconcile_event(const Kind *kind, const Status *status, const Event *event, gboolean after_outage,
+                         int events[RECONCILE_MAX])
+{
+        Steps steps = {.kind = kind, .events = events};
+        gboolean active = reconcile_is_active(status->state);
+
+        if (is_restarted(kind, status, event) || (after_outage && active && is_start(kind, event))) {
+                add(&steps, stopped_event(kind));
+                active = FALSE;
+        }
+
+        if (after_outage && !active && !is_start(kind, event) && meaning_state(event))
+                add(&steps, VIR_DOMAIN_EVENT_STARTED);
+
+        return steps.n;
 }
 
 void reconcile_apply(const Kind *kind, Status *status, const Event *event)

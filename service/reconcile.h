@@ -28,13 +28,11 @@ typedef struct Status {
 unsigned reconcile(const Kind *kind, const Status *before, const Status *after, int events[RECONCILE_MAX]);
 
 /* The same before an event is told that does not follow from @status: what must have happened, and was not
- * told, since. Such an event comes after an outage. */
-unsigned reconcile_event(const Kind *kind, const Status *status, const Event *event,
+ * told. libvirt does not tell that a start has failed, of which the event of another life tells then; nor,
+ * with
+ * @after_outage, what happened during an outage. */
+unsigned reconcile_event(const Kind *kind, const Status *status, const Event *event, gboolean after_outage,
                          int events[RECONCILE_MAX]);
-
-/* Whether @event is of another life than @status, whose end was not told: libvirt does not tell that a start
- * has failed, nor what happens during an outage. */
-gboolean reconcile_is_restarted(const Kind *kind, const Status *status, const Event *event);
 
 /* Changes @status to what is after @event, as far as the event says. @status borrows from it. */
 void reconcile_apply(const Kind *kind, Status *status, const Event *event);

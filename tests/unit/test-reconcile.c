@@ -133,15 +133,22 @@ static void test_others(void)
         }
 }
 
-static void check_missed(const Kind *kind, const char *before, int event, int detail, const char *expected)
+static void check_missed_by(const Kind *kind, const char *before, int event, int detail,
+                            gboolean after_outage, const char *expected)
 {
         g_autofree char *name = NULL, *told = NULL;
         const Status status = parse(before, &name);
-        const Event one = {.kind = kind, .name = "a", .lifecycle = event, .detail = detail};
+        const Event one = {
+                .kind = kind, .name = "a", .lifecycle = event, .detail = detail, .id = kind == &kind_domain};
         int events[RECONCILE_MAX];
 
-        told = words_of(kind, events, reconcile_event(kind, &status, &one, events));
+        told = words_of(kind, events, reconcile_event(kind, &status, &one, after_outage, events));
         g_assert_cmpstr(told, ==, expected);
+}
+
+static void check_missed(const Kind *kind, const char *before, int event, int detail, const char *expected)
+{
+        check_missed_by(kind, before, event, detail, TRUE, expected);
 }
 
 /* An event that does not follow from what was told. */
@@ -154,6 +161,14 @@ static void test_missed(void)
         check_missed(&kind_domain, "Pshutoff a", VIR_DOMAIN_EVENT_STOPPED, 0, "started");
         check_missed(&kind_domain, "Prunning a #1", VIR_DOMAIN_EVENT_STOPPED, 0, "");
         check_missed(&kind_domain, "Prunning a #1", VIR_DOMAIN_EVENT_RESUMED, 0, "");
+        check_missed(&kind_domain, "Pshutoff a", VIR_DOMAIN_EVENT_SUSPENDED, 0, "started");
+        check_missed(&kind_domain, "Pshutoff a", VIR_DOMAIN_EVENT_DEFINED, 0, "");
+        check_missed(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_STARTED, 0, "stopped");
+        check_missed(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_SUSPENDED, 0, "stopped started");
+        check_missed_by(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_SUSPENDED, 0, FALSE, "stopped");
+        check_missed_by(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_STARTED, 0, FALSE, "stopped");
+        check_missed_by(&kind_domain, "Prunning a #1", VIR_DOMAIN_EVENT_STARTED, 0, FALSE, "");
+        check_missed_by(&kind_domain, "Pshutoff a", VIR_DOMAIN_EVENT_STOPPED, 0, FALSE, "");
         check_missed(&kind_network, "Pactive a", VIR_NETWORK_EVENT_STARTED, 0, "stopped");
         check_missed(&kind_network, "Pinactive a", VIR_NETWORK_EVENT_STOPPED, 0, "started");
 }
