@@ -43,6 +43,8 @@ WINDOW = 16
 # What another user's call may take: so many times what it takes without the flood, or so many milliseconds where the
 # machine has as many processors as programs that run.
 TIMES = 3
+AT_ONCE = 5  # answers
+ODD = 4
 ENOUGH = 20 * PATIENCE
 
 
@@ -169,14 +171,19 @@ def p99(took):
 
 
 def check(world, took, calls, what):
-    """What asks libvirt waits for a worker, too, none of which is interrupted in what it is asked by others."""
+    """The making of one answer is not interrupted, neither in the service nor in a worker, nor is its way through the
+    bus, which may have several of them before another user's."""
     alone = max(world.timed(world.root.exchange, *call) for call in calls)
     quiet, loaded = [[p99(part) for part in some] for some in (world.quiet, took)]
     text = f"{what}: p99 from memory {quiet[0]:.2f} -> {loaded[0]:.2f} ms, of libvirt {quiet[1]:.2f} -> " \
            f"{loaded[1]:.2f} ms, of the bus {quiet[2]:.2f} -> {loaded[2]:.2f} ms; the longest alone {alone:.2f} ms"
     print(f"\n{text}")
-    assert loaded[0] <= max(TIMES * quiet[0], enough(), TIMES * loaded[2]), text
-    assert loaded[1] <= max(TIMES * quiet[1], enough(), TIMES * loaded[2]) + TIMES * alone, text
+    for was, now, every in zip(quiet, loaded, took[:2]):
+        bound = max(TIMES * was, enough(), TIMES * loaded[2]) + AT_ONCE * alone
+        assert sorted(every)[len(every) * 9 // 10] <= bound, text
+        # Of the hundred or so calls that large replies leave time for, one may meet something else that the machine
+        # does.
+        assert now <= ODD * bound, text
 
 
 # What is asked
