@@ -196,6 +196,23 @@ static Step make_step(Announcer *announcer, Answer *answer, gboolean found)
         };
 }
 
+/* Whether libvirt has told that the object is not defined any more, and it does not run either. That another
+ * one has its name says that it is gone, which is told then. */
+static gboolean drop_if_over(Announcer *announcer, const Item *rival)
+{
+        const Slots *slots = kind_slots(rival->kind);
+        Answer gone = {.kind = rival->kind};
+        Step step;
+
+        if (item_boolean(rival, slots->active) || item_boolean(rival, slots->persistent))
+                return FALSE;
+
+        g_strlcpy(gone.uuid, item_string(rival, slots->uuid), sizeof gone.uuid);
+        step = make_step(announcer, &gone, FALSE);
+        show(announcer, &step);
+        return TRUE;
+}
+
 /* Whether a comparison comes upon what no event has told, since the answers before. */
 static gboolean is_found(const Announcer *announcer, const Answer *answer)
 {
@@ -306,6 +323,8 @@ void announcer_answer(Announcer *announcer, Answer *answer)
                 return;
 
         plan(announcer, &step);
+        if (step.rival && drop_if_over(announcer, step.rival))
+                step.rival = NULL;
         if (may_show(announcer, &step)) {
                 show(announcer, &step);
                 return;
@@ -366,15 +385,34 @@ static gboolean show_parked(Announcer *announcer, Pending *pending, gboolean any
         return TRUE;
 }
 
+/* Announces what libvirt was not asked about in time. Where another object has its name, and was not told to
+ * be over, that may still be heard, for as long as a comparison would wait. */
+static void show_held(Announcer *announcer, Pending *pending)
+{
+        const HeldEvent *last = g_queue_peek_tail(&pending->held);
+        const Item *rival =
+                publish_find_namesake(&announcer->publisher, pending->kind, pending->uuid, last->name);
+
+        if (rival && !drop_if_over(announcer, rival) && ++pending->moments < MOMENTS_MAX) {
+                set_deadline(announcer, pending);
+                return;
+        }
+
+        publish_held(&announcer->publisher, pending, TRUE);
+        finish(announcer, pending, TRUE);
+}
+
 /* The moment is over. */
 static void expire(Announcer *announcer, Pending *pending)
 {
         pending->deadline = 0;
+        if (pending->ask_again)
+                refresh_one(announcer->config.refresh, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
+        pending->ask_again = FALSE;
         if (pending->is_parked && !pending->outdated) {
                 show_parked(announcer, pending, TRUE);
         } else if (pending->held.length > 0) {
-                publish_held(&announcer->publisher, pending, TRUE);
-                finish(announcer, pending, TRUE);
+                show_held(announcer, pending);
         } else if (pending->overdue && ++pending->moments >= (pending->awaited ? MOMENTS_MAX : 1)) {
                 finish(announcer, pending, FALSE);
         } else {
@@ -497,6 +535,9 @@ void announcer_event(Announcer *announcer, const Event *event)
                 set_deadline(announcer, pending);
         } else if (event->lifecycle < 0) {
                 publish_event(&announcer->publisher, event);
+                /* libvirt tells that a guest was reset before it says that it has not crashed any more. */
+                pending->ask_again = TRUE;
+                set_deadline(announcer, pending);
         } else {
                 publish_lifecycle(&announcer->publisher, item, pending, event);
         }

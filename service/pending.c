@@ -358,7 +358,7 @@ void pending_settle(PendingTable *table, Pending *pending, guint64 round)
         gboolean late = pending->n_late > 0 && g_get_monotonic_time() <= pending->late_until;
 
         if (pending->round >= round || pending->held.length > 0 || pending->is_parked || pending->awaited ||
-            late || remembers_end(pending) || pending->doubts || pending->waiters ||
+            late || pending->ask_again || remembers_end(pending) || pending->doubts || pending->waiters ||
             pending_has_changed(pending))
                 return;
 

@@ -30,6 +30,7 @@ typedef struct Pending {
         gboolean outdated;  /* an event came after the answer */
         Answer parked;
         gint64 deadline;         /* monotonic: what waits here waits no longer; 0 for nothing */
+        gboolean ask_again;      /* what was told may become true a moment later */
         gboolean overdue;        /* it has waited: the next answer is shown at once */
         unsigned moments;        /* how often it has waited since then */
         int late[RECONCILE_MAX]; /* events that were told in libvirt's place, and may come yet */

@@ -238,7 +238,7 @@ def test_a_view_is_given_up_while_libvirtd_hangs(world, client):
     other = client("outsider")
     assert domains(other) == [OTHER_PATH]
     other.close()
-    assert nobody_there(world) <= before
+    wait_until(lambda: nobody_there(world) <= before, WITHIN, "what was open is closed")
 
 
 def test_a_view_waits_for_its_process(world, client):
