@@ -132,13 +132,15 @@ unsigned reconcile_event(const Kind *kind, const Status *status, const Event *ev
 {
         Steps steps = {.kind = kind, .events = events};
         gboolean active = reconcile_is_active(status->state);
+        gboolean restarted = is_restarted(kind, status, event);
 
-        if (is_restarted(kind, status, event) || (after_outage && active && is_start(kind, event))) {
+        if (restarted || (after_outage && active && is_start(kind, event))) {
                 add(&steps, stopped_event(kind));
                 active = FALSE;
         }
 
-        if (after_outage && !active && !is_start(kind, event) && meaning_state(event))
+        /* A life begins with its start, whatever libvirt tells of it first. */
+        if ((after_outage || restarted) && !active && !is_start(kind, event) && meaning_state(event))
                 add(&steps, VIR_DOMAIN_EVENT_STARTED);
 
         return steps.n;

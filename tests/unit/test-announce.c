@@ -131,7 +131,7 @@ static void test_failed_start(void)
         check_told("started* suspended* changed");
         happens(VIR_DOMAIN_EVENT_RESUMED, 0, 8);
         happens(VIR_DOMAIN_EVENT_STARTED, 0, 8);
-        check_told("stopped* resumed started");
+        check_told("stopped* started* resumed");
         tear_down();
 }
 

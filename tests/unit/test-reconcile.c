@@ -165,7 +165,8 @@ static void test_missed(void)
         check_missed(&kind_domain, "Pshutoff a", VIR_DOMAIN_EVENT_DEFINED, 0, "");
         check_missed(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_STARTED, 0, "stopped");
         check_missed(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_SUSPENDED, 0, "stopped started");
-        check_missed_by(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_SUSPENDED, 0, FALSE, "stopped");
+        check_missed_by(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_SUSPENDED, 0, FALSE,
+                        "stopped started");
         check_missed_by(&kind_domain, "Prunning a #2", VIR_DOMAIN_EVENT_STARTED, 0, FALSE, "stopped");
         check_missed_by(&kind_domain, "Prunning a #1", VIR_DOMAIN_EVENT_STARTED, 0, FALSE, "");
         check_missed_by(&kind_domain, "Pshutoff a", VIR_DOMAIN_EVENT_STOPPED, 0, FALSE, "");
