@@ -332,6 +332,8 @@ class Grammar:
             # libvirt itself tells some twice: its test driver stops a network that is stopped already, and stops a
             # guest that is saved for a snapshot that it is reverted to.
             own = not found and thing.last == (word, False)
+            # What was told to be paused, say, since it was stopped is another life, whose start libvirt did not complete.
+            own = own or (word == "stopped" and thing.told.now not in (None, *OFF))
             if thing.last and thing.last[0] == word and not own and details.get("detail") not in STARTS_AGAIN:
                 self.fail("repeated", path, f"{word} again")
             thing.last = word, found
