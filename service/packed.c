@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Neither a tree of GVariants nor a sealed message is cheap to go through: an event of six details takes 5.5
- * and 3.9 us into a reply, and 320 and 1,700 bytes of memory. This takes 1.4 us and 190 bytes. sd-bus takes
- * no part of a body as it is, but for arrays of numbers; so what is kept are the steps that make it.
+ * and 3.9 us into a reply, and 320 and 1,700 bytes of memory. This takes 1.4 us, and little more memory than
+ * the values themselves. sd-bus takes no part of a body as it is, but for arrays of numbers; so what is kept
+ * are the steps that make it.
  *
  * A step is a letter and what it needs: a basic type and its value, ARRAY and its bytes, or sd-bus's letter
  * for a container and what is in it, as a string; CLOSE ends that. Numbers need no alignment. */
@@ -41,25 +42,10 @@ static void add_letter(Packer *packer, char letter)
         add(packer, &letter, 1);
 }
 
+/* On the wire, where a boolean is as long as a number of its own; 0 for what is none. */
 static size_t number_size(char type)
 {
-        switch (type) {
-        case 'y':
-                return 1;
-        case 'n':
-        case 'q':
-                return 2;
-        case 'b':
-        case 'i':
-        case 'u':
-                return 4;
-        case 'x':
-        case 't':
-        case 'd':
-                return 8;
-        default:
-                return 0;
-        }
+        return type == 'b' ? sizeof(int) : signature_fixed_size(type);
 }
 
 static gboolean pack_basic(Packer *packer, char type, GVariant *value)

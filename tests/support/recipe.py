@@ -53,8 +53,8 @@ class RecipeListener(Listener):
             self.lost = True
 
     def owned(self, new):
-        # 8. Whoever looks at `NameOwnerChanged` of `org.guestbus1`: when the name has no owner, keep what you know,
-        # for guests do not notice; when it has a new one, begin again.
+        # 8. A listener that looks at `NameOwnerChanged` of `org.guestbus1`: when the name has no owner, keep what you
+        # know, for guests do not notice; when it has a new one, begin again.
         if new:
             self.lost = True
 
