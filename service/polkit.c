@@ -29,8 +29,10 @@
 #define TYPING_TOTAL    48
 #define TYPING_PER_USER 4
 
-/* polkit reads rules and asks other services, but this long means that it hangs. */
-#define TIMEOUT_US (10 * G_TIME_SPAN_SECOND)
+/* polkit reads rules, asks other services, and may have to wait for a processor; but when it answers no
+ * question for this long, it hangs. Callers' libraries give up after 25 s: the refusal, which says why, comes
+ * before that. */
+#define TIMEOUT_US (20 * G_TIME_SPAN_SECOND)
 /* Then it is not asked for a moment: a long row of calls is not to wait that long for each. */
 #define PAUSE_US (1 * G_TIME_SPAN_SECOND)
 /* Somebody looks for a password. */
@@ -64,6 +66,7 @@ struct Polkit {
         guint64 cancel_next;      /* makes names by which polkit knows questions */
         gboolean seen; /* it was there once: when it is away now, it did not go because it was never there */
         gboolean complained; /* that it does not decide */
+        gint64 answered_at;  /* when it last answered a question */
         gint64 paused_until; /* because it hangs */
 };
 
@@ -74,8 +77,9 @@ typedef struct Check {
         Sort *sort;
         User *user;
         char *sender;
-        char *cancel;            /* "" when there is nothing to cancel */
-        char *asked;             /* polkit's owner when it was sent, or NULL */
+        char *cancel; /* "" when there is nothing to cancel */
+        char *asked;  /* polkit's owner when it was sent, or NULL */
+        gint64 asked_at;
         sd_bus_message *request; /* while it waits */
 } Check;
 
@@ -285,7 +289,7 @@ static PolkitAnswer read_answer(Polkit *polkit, sd_bus_message *reply, gboolean 
         return challenge ? POLKIT_CHALLENGE : POLKIT_NO;
 }
 
-/* No answer came to this one, and none would to those behind it: each would wait as long again. */
+/* No answer came, and none would to those that wait: each would wait as long again. */
 static void fail_waiting(Polkit *polkit, Sort *sort)
 {
         g_autoptr(GList) checks = g_hash_table_get_keys(polkit->checks);
@@ -315,11 +319,23 @@ static PolkitAnswer believe(const Check *check, sd_bus_message *reply)
 {
         Polkit *polkit = check->polkit;
 
-        if (is_from_polkit(check, reply))
+        if (is_from_polkit(check, reply)) {
+                if (!bus_is_driver(reply))
+                        polkit->answered_at = g_get_monotonic_time();
                 return read_answer(polkit, reply, check->sort == &polkit->sorts[TRUE]);
+        }
 
         ask_owner(polkit);
         return POLKIT_FAILED;
+}
+
+/* polkit has answered nothing since it was asked: @reply is the library's, whose time is over. */
+static gboolean hangs(const Check *check, sd_bus_message *reply)
+{
+        gboolean silent = sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY) ||
+                          sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT);
+
+        return silent && bus_is_driver(reply) && check->polkit->answered_at < check->asked_at;
 }
 
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -328,12 +344,9 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         Polkit *polkit = check->polkit;
         Sort *sort = check->sort;
         PolkitAnswer answer = believe(check, reply);
-        gboolean silent =
-                bus_is_driver(reply) && (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY) ||
-                                         sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT));
 
         sd_bus_slot_set_destroy_callback(sd_bus_get_current_slot(bus_handle(polkit->bus)), NULL);
-        if (silent && sort == &polkit->sorts[FALSE]) {
+        if (sort == &polkit->sorts[FALSE] && hangs(check, reply)) {
                 polkit->paused_until = g_get_monotonic_time() + PAUSE_US;
                 fail_waiting(polkit, sort);
         }
@@ -389,6 +402,7 @@ static void check_start(Check *check)
 
         sd_bus_message_unref(request);
         check->asked = g_strdup(check->polkit->owner);
+        check->asked_at = g_get_monotonic_time();
         check->sort->open++;
         check->user->open++;
         if (r >= 0)
