@@ -219,7 +219,7 @@ def reply_lines(member, expressions):
                 f'        if ({member.calls}({leading}, NULL, &result.n, {flags}) < 0 || !params_allocate(&result) ||',
                 f'            {member.calls}({leading}, result.params, &result.n, {flags}) < 0)',
                 '                return call_failed(error);', '',
-                '        return params_to_variant(result.params, result.n);']
+                '        return typed_params_to_variant(result.params, result.n);']
     return no_rule(member, f'that returns {out!r}')
 
 
@@ -331,7 +331,7 @@ def interface_table(interface):
 
 def write_source(interfaces, standard):
     lines = ['/* Made by generate.py from the interface files; do not edit. */', '',
-             '#include "args.h"', '#include "handler.h"', '#include "members.h"', '#include "params.h"', '']
+             '#include "call/arguments.h"', '#include "call/handler.h"', '#include "members.h"', '#include "virt/typed_params.h"', '']
     for interface in interfaces:
         lines += interface_table(interface)
     lines += ['const char interface_standard_xml[] =',
@@ -341,7 +341,7 @@ def write_source(interfaces, standard):
 
 def write_header(interfaces):
     lines = ['/* Made by generate.py from the interface files; do not edit. */', '#pragma once', '',
-             '#include "member.h"', '',
+             '#include "bus/member.h"', '',
              '/* Peer, Introspectable and Properties, which every object has. */',
              'extern const char interface_standard_xml[];', '']
     for interface in interfaces:

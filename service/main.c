@@ -2,10 +2,10 @@
 
 /* guestbusd: options, configuration, then the service. */
 
-#include "config.h"
-#include "logging.h"
-#include "service.h"
-#include "spare.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "bus/spare_descriptors.h"
+#include "daemon.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -182,7 +182,7 @@ static gboolean run(const Options *options, BusKind bus, const Config *config, G
                 return FALSE;
         }
 
-        return service_run(config, &service, error);
+        return daemon_run(config, &service, error);
 }
 
 /* For programs that install a file: neither a bus nor libvirt is needed. */
@@ -210,9 +210,9 @@ int main(int argc, char **argv)
         g_autoptr(Config) config = config_new();
         g_autoptr(GError) error = NULL;
 
-        logging_init(LOG_NOTICE);
+        log_init(LOG_NOTICE);
         if (!options_parse(&options, argc, argv, &error) || !options_check(&options, &error)) {
-                logging_fatal("%s", error->message);
+                log_fatal("%s", error->message);
                 return EX_USAGE;
         }
 
@@ -225,19 +225,19 @@ int main(int argc, char **argv)
                 return check(config, &options, bus_kind(&options));
 
         if (options.verbose)
-                logging_set_level(LOG_DEBUG);
+                log_set_level(LOG_DEBUG);
         /* A peer that closes its end is an error of that write, not of the process. */
         signal(SIGPIPE, SIG_IGN);
-        spare_init();
+        spare_descriptors_init();
         limit_heaps();
 
         if (!load_config(config, &options, bus_kind(&options), &error)) {
-                logging_fatal("%s", error->message);
+                log_fatal("%s", error->message);
                 return EX_CONFIG;
         }
 
         if (!run(&options, bus_kind(&options), config, &error)) {
-                logging_fatal("%s", error->message);
+                log_fatal("%s", error->message);
                 return EXIT_FAILURE;
         }
 

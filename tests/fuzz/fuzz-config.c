@@ -4,7 +4,7 @@
  *
  * Input: the file; its first line is also taken for a value of --connect. */
 
-#include "config.h"
+#include "base/config.h"
 #include "fuzz.h"
 
 #include <sys/mman.h>

@@ -4,7 +4,7 @@
  *
  * Input: a byte whose lowest bit is the order of bytes, a signature ended by 0, the body. */
 
-#include "codec.h"
+#include "bus/codec.h"
 #include "fuzz.h"
 #include "wire.h"
 

@@ -6,12 +6,12 @@
  *
  * Input: steps; see step(). */
 
-#include "codec.h"
-#include "dispatch.h"
+#include "access/user_database.h"
+#include "bus/codec.h"
 #include "fuzz.h"
+#include "objects/dispatch.h"
 #include "peer.h"
 #include "toy.h"
-#include "userdb.h"
 
 #include <gio/gio.h>
 
@@ -64,22 +64,22 @@ static void unref_message(void *data)
 
 /* Instead of the service's own user database, which is asked on threads. */
 
-Userdb *userdb_new(void)
+UserDatabase *user_database_new(void)
 {
         return g_malloc(1);
 }
 
-void userdb_free(Userdb *userdb)
+void user_database_free(UserDatabase *user_database)
 {
-        g_free(userdb);
+        g_free(user_database);
 }
 
-void userdb_ask(Userdb *userdb, uid_t uid, UserdbFunc *done, void *data)
+void user_database_ask(UserDatabase *user_database, uid_t uid, UserdbFunc *done, void *data)
 {
         done(&(const UserEntry){.known = uid != 1001, .member = uid == 1000, .group = 1000}, data);
 }
 
-/* The owner of the bus, as service.c is it. */
+/* The owner of the bus, as daemon.c is it. */
 
 static int on_call(sd_bus_message *message, void *data, sd_bus_error *error)
 {
@@ -152,13 +152,13 @@ static void on_message(sd_bus_message *message, void *data)
 static char *choose(Input *input, const char *const *words, gboolean (*is_good)(const char *))
 {
         guint8 choice = input_byte(input), n = (guint8)g_strv_length((char **)words);
-        g_autofree char *own = NULL;
+        g_autofree char *properties = NULL;
 
         if (choice != 0xff)
                 return g_strdup(words[choice % n]);
 
-        own = input_string(input);
-        return strlen(own) <= 255 && is_good(own) ? g_steal_pointer(&own) : NULL;
+        properties = input_string(input);
+        return strlen(properties) <= 255 && is_good(properties) ? g_steal_pointer(&properties) : NULL;
 }
 
 static gboolean is_signature(const char *text)

@@ -4,7 +4,7 @@
  *
  * Input: a type in GVariant's letters ended by 0, the bytes of the value. */
 
-#include "codec.h"
+#include "bus/codec.h"
 #include "fuzz.h"
 #include "wire.h"
 

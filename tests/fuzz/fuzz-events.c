@@ -5,12 +5,12 @@
  *
  * Input: events, each a byte that chooses the row, then strings and numbers as the callback has them. */
 
-#include "codec.h"
-#include "details.h"
-#include "event_rows.h"
+#include "bus/codec.h"
 #include "fuzz.h"
 #include "members.h"
-#include "stream.h"
+#include "mirror/event_log.h"
+#include "virt/event_details.h"
+#include "virt/event_table.h"
 #include "wire.h"
 
 #include <libvirt/virterror.h>

@@ -4,9 +4,9 @@
  *
  * Input: one string, which is taken for a name, for a path, and for the last piece of one. */
 
+#include "bus/path.h"
 #include "fuzz.h"
-#include "kind.h"
-#include "path.h"
+#include "virt/kind.h"
 
 static void check_name(const char *name)
 {

@@ -5,10 +5,10 @@
  *
  * Input: steps; see step(). */
 
-#include "codec.h"
+#include "access/polkit.h"
+#include "bus/codec.h"
 #include "fuzz.h"
 #include "peer.h"
-#include "polkit.h"
 
 #include <gio/gio.h>
 
@@ -195,7 +195,7 @@ static void answer(Stage *stage, Input *input)
 }
 
 /* What polkit, the driver or another client says of polkit; the last is not believed. */
-static void tell_changed(Stage *stage, guint8 what)
+static void emit_changed(Stage *stage, guint8 what)
 {
         static const char *const owners[] = {PEER_POLKIT, ":1.4", ""};
         gboolean forged = (what & 2) != 0;
@@ -233,7 +233,7 @@ static void step(Stage *stage, Input *input)
                 polkit_forget(stage->polkit, more & 1 ? ":1.7" : ":1.8");
                 break;
         case 4:
-                tell_changed(stage, more);
+                emit_changed(stage, more);
                 break;
         default:
                 answer(stage, input);

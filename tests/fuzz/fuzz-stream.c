@@ -5,13 +5,13 @@
  *
  * Input: three bytes of limits, then steps: see step(). */
 
-#include "codec.h"
-#include "error.h"
+#include "base/error.h"
+#include "base/utf8.h"
+#include "bus/codec.h"
 #include "fuzz.h"
 #include "members.h"
+#include "mirror/event_log.h"
 #include "peer.h"
-#include "stream.h"
-#include "text.h"
 
 #define EPOCH "epoch"
 #define PATH  "/org/libvirt/Test/domain/_1"
@@ -44,25 +44,25 @@ static void on_message(sd_bus_message *message, void *data)
         g_assert_cmpuint(sequence, ==, ++sent);
 }
 
-static void add(Stream *stream, Input *input)
+static void add(EventLog *event_log, Input *input)
 {
-        g_autofree char *text = input_string(input), *name = text_utf8(text);
+        g_autofree char *text = input_string(input), *name = utf8_make_valid(text);
         guint8 repeat = input_byte(input);
-        guint64 before = stream_sequence(stream);
+        guint64 before = event_log_sequence(event_log);
         GVariantBuilder details;
 
         g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
         for (guint8 i = 0; i < repeat; i++)
-                g_variant_builder_add(&details, "{sv}", name, text_variant(text));
+                g_variant_builder_add(&details, "{sv}", name, utf8_variant(text));
         if (repeat & 1)
                 g_variant_builder_add(&details, "{sv}", "synthetic", g_variant_new_boolean(TRUE));
-        g_assert_cmpuint(stream_add(stream, &kind_domain, PATH, "word", name, g_variant_builder_end(&details),
-                                    FALSE),
+        g_assert_cmpuint(event_log_add(event_log, &kind_domain, PATH, "word", name,
+                                       g_variant_builder_end(&details), FALSE),
                          ==, before + 1);
 }
 
 /* From @after on, without a gap, at most @max; all that are left where it says so. */
-static void check_events(const Stream *stream, GVariant *result, guint64 after, guint32 max)
+static void check_events(const EventLog *event_log, GVariant *result, guint64 after, guint32 max)
 {
         g_autoptr(GVariant) events = g_variant_get_child_value(result, 0);
         gsize n = g_variant_n_children(events);
@@ -70,7 +70,7 @@ static void check_events(const Stream *stream, GVariant *result, guint64 after, 
 
         g_variant_get_child(result, 1, "b", &complete);
         g_assert_true(max == 0 || n <= max);
-        g_assert_true(complete == (after + n == stream_sequence(stream)));
+        g_assert_true(complete == (after + n == event_log_sequence(event_log)));
         g_assert_true(complete || n > 0);
         for (gsize i = 0; i < n; i++) {
                 guint64 sequence;
@@ -81,16 +81,16 @@ static void check_events(const Stream *stream, GVariant *result, guint64 after, 
 }
 
 /* What GetEvents replies: the size that was told before is no less than what it takes. */
-static GVariant *read_page(const Stream *stream, const char *epoch, guint64 after, guint32 max,
+static GVariant *read_page(const EventLog *event_log, const char *epoch, guint64 after, guint32 max,
                            GError **error)
 {
         sd_bus_message *message = bus_new_signal(peer.bus, PATH, "org.guestbus.Domain1", "Page");
         GUnixFDList *fds = NULL;
         GVariant *result = NULL;
-        StreamPage page;
+        EventLogPage page;
 
-        if (stream_find(stream, epoch, after, max, &page, error)) {
-                g_assert_cmpint(stream_append(message, &page), >=, 0);
+        if (event_log_find(event_log, epoch, after, max, &page, error)) {
+                g_assert_cmpint(event_log_append(message, &page), >=, 0);
                 g_assert_cmpint(sd_bus_message_seal(message, 1, 0), >=, 0);
                 peer_check_body(message);
                 g_assert_cmpint(sd_bus_message_rewind(message, TRUE), >=, 0);
@@ -102,15 +102,15 @@ static GVariant *read_page(const Stream *stream, const char *epoch, guint64 afte
         return result;
 }
 
-static void read_some(const Stream *stream, Input *input)
+static void read_some(const EventLog *event_log, Input *input)
 {
         guint8 what = input_byte(input);
         guint64 after = what & 1 ? input_number(input) : input_byte(input);
         guint32 max = what & 2 ? (guint32)input_number(input) : input_byte(input);
         g_autofree char *epoch = what & 4 ? input_string(input) : g_strdup(EPOCH);
-        g_autofree char *valid = text_utf8(epoch);
+        g_autofree char *valid = utf8_make_valid(epoch);
         g_autoptr(GError) error = NULL;
-        g_autoptr(GVariant) result = read_page(stream, valid, after, max, &error);
+        g_autoptr(GVariant) result = read_page(event_log, valid, after, max, &error);
 
         if (!result) {
                 g_assert_true(error && error->domain == GUESTBUS_ERROR);
@@ -118,21 +118,21 @@ static void read_some(const Stream *stream, Input *input)
                               error->code == GUESTBUS_ERROR_INVALID_ARGS ||
                               error->code == GUESTBUS_ERROR_LIMITS_EXCEEDED);
                 g_assert_true((error->code == GUESTBUS_ERROR_INVALID_ARGS) ==
-                              (strcmp(valid, EPOCH) == 0 && after > stream_sequence(stream)));
+                              (strcmp(valid, EPOCH) == 0 && after > event_log_sequence(event_log)));
                 return;
         }
 
         g_assert_no_error(error);
         g_assert_cmpstr(valid, ==, EPOCH);
-        check_events(stream, result, after, max);
+        check_events(event_log, result, after, max);
 }
 
-static void step(Stream *stream, Input *input)
+static void step(EventLog *event_log, Input *input)
 {
         if (input_byte(input) & 1)
-                add(stream, input);
+                add(event_log, input);
         else
-                read_some(stream, input);
+                read_some(event_log, input);
 }
 
 int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
                 .call = on_call, .caller_gone = on_name, .name_lost = on_name, .closed = on_closed};
         Input input = {data, size};
         GVariantBuilder counters;
-        Stream *stream;
+        EventLog *event_log;
 
         if (!peer.bus)
                 peer_open(&peer, &limits, &owner, NULL);
@@ -154,15 +154,15 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
                 limits.reply_bytes = 1U << 22;
 
         sent = 0;
-        stream = stream_new(peer.bus, &limits, EPOCH);
+        event_log = event_log_new(peer.bus, &limits, EPOCH);
         while (input.left > 0)
-                step(stream, &input);
+                step(event_log, &input);
 
         peer_settle(&peer, on_message, NULL);
-        g_assert_cmpuint(sent, ==, stream_sequence(stream));
+        g_assert_cmpuint(sent, ==, event_log_sequence(event_log));
         g_variant_builder_init(&counters, G_VARIANT_TYPE("a{st}"));
-        stream_count(stream, &counters);
+        event_log_count(event_log, &counters);
         g_variant_unref(g_variant_ref_sink(g_variant_builder_end(&counters)));
-        stream_free(stream);
+        event_log_free(event_log);
         return 0;
 }

@@ -4,8 +4,8 @@
  *
  * Input: a byte that limits its length, the text. */
 
+#include "base/utf8.h"
 #include "fuzz.h"
-#include "text.h"
 #include "wire.h"
 
 /* sd-bus is the judge. */
@@ -21,8 +21,9 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         Input input = {data, size};
         guint8 max = input_byte(&input);
         g_autofree char *string = input_string(&input);
-        g_autofree char *text = text_utf8(string), *again = text_utf8(text), *clip = text_clip(string, max);
-        g_autoptr(GVariant) variant = g_variant_ref_sink(text_variant(string));
+        g_autofree char *text = utf8_make_valid(string), *again = utf8_make_valid(text),
+                        *clip = utf8_clip(string, max);
+        g_autoptr(GVariant) variant = g_variant_ref_sink(utf8_variant(string));
 
         g_assert_true(is_sendable(text));
         g_assert_true(is_sendable(clip));

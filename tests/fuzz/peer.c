@@ -8,7 +8,7 @@
 
 #include "peer.h"
 
-#include "codec.h"
+#include "bus/codec.h"
 
 #include <errno.h>
 #include <gio/gio.h>

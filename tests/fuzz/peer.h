@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "bus.h"
+#include "bus/bus.h"
 #include "wire.h"
 
 /* A Bus of the service whose other end is the test: it is the daemon, and everybody behind it. */

@@ -3,12 +3,12 @@
 /* A connection without threads: its calls wait until somebody has them run, on the only thread there is. The
  * link is a real one, to libvirt's test driver, because a call does not run without; no handler uses it. */
 
-#include "error.h"
-#include "job.h"
-#include "loop.h"
+#include "base/background.h"
+#include "base/error.h"
+#include "connection/caller_connections.h"
 #include "members.h"
 #include "toy.h"
-#include "views.h"
+#include "virt/event_loop.h"
 
 struct Connection {
         const Limits *limits;
@@ -42,8 +42,8 @@ static Link *open_link(void)
         if (link)
                 return link;
 
-        loop_register();
-        post_init();
+        event_loop_register();
+        main_queue_init();
         link = link_new("Toy", "test:///default", FALSE, &link_limits, &owner, NULL);
         link_open(link);
         while (link_state(link) != LINK_OPEN)
@@ -72,7 +72,7 @@ Connection *toy_connection_new(Bus *bus, const Limits *limits)
 
         connection->limits = limits;
         connection->inventory = inventory_new(&config);
-        waits_set_blind(inventory_waits(connection->inventory), FALSE);
+        state_waits_set_blind(inventory_waits(connection->inventory), FALSE);
         return connection;
 }
 
@@ -100,7 +100,7 @@ void toy_connection_free(Connection *connection)
                 continue;
         while ((call = g_queue_pop_head(&connection->unlisted)))
                 call_conclude(call);
-        waits_drop(inventory_waits(connection->inventory), NULL, refuse, NULL);
+        state_waits_drop(inventory_waits(connection->inventory), NULL, refuse, NULL);
         inventory_stop(connection->inventory);
         inventory_free(connection->inventory);
         g_free(connection);
@@ -187,7 +187,7 @@ void connection_submit_resync(Connection *connection, Call *call)
 
 void connection_submit_wait(Connection *connection, Call *call, const char *leaf)
 {
-        waits_add(inventory_waits(connection->inventory), call, leaf);
+        state_waits_add(inventory_waits(connection->inventory), call, leaf);
 }
 
 gboolean connection_is_settled(const Connection *connection)
@@ -212,7 +212,7 @@ void connection_drop_caller(Connection *connection, const char *name)
 {
         drop_from(&connection->waiting, name);
         drop_from(&connection->unlisted, name);
-        waits_drop(inventory_waits(connection->inventory), name, drop, NULL);
+        state_waits_drop(inventory_waits(connection->inventory), name, drop, NULL);
 }
 
 const char *connection_name(const Connection *connection)
@@ -242,7 +242,7 @@ Tally *connection_tally(Connection *connection)
 
 GVariant *connection_value(const Connection *connection, unsigned slot)
 {
-        const Stream *stream = inventory_stream(connection->inventory);
+        const EventLog *event_log = inventory_stream(connection->inventory);
         GVariantBuilder counters;
 
         if (slot == CONNECTION1_COUNTERS) {
@@ -251,8 +251,9 @@ GVariant *connection_value(const Connection *connection, unsigned slot)
                 return g_variant_ref_sink(g_variant_builder_end(&counters));
         }
 
-        return g_variant_ref_sink(slot == CONNECTION1_SEQUENCE ? g_variant_new_uint64(stream_sequence(stream))
-                                                               : g_variant_new_string(EPOCH));
+        return g_variant_ref_sink(slot == CONNECTION1_SEQUENCE
+                                          ? g_variant_new_uint64(event_log_sequence(event_log))
+                                          : g_variant_new_string(EPOCH));
 }
 
 void connection_flush(Connection *connection)
@@ -272,12 +273,12 @@ gboolean connection_is_forwarded(const Connection *connection)
         return FALSE;
 }
 
-GHashTable *views_enter(Views *views, const char *sender, const Credentials *credentials, Share *share,
-                        GError **error)
+GHashTable *caller_connections_enter(CallerConnections *views, const char *sender,
+                                     const Credentials *credentials, Share *share, GError **error)
 {
         g_assert_not_reached();
 }
 
-void views_compare(Views *views)
+void caller_connections_compare(CallerConnections *views)
 {
 }

@@ -3,13 +3,13 @@
 /* Kinds of objects that are nothing but their key. Each has the toy's interface; whether there is such an
  * object, the key's last character says. */
 
-#include "args.h"
-#include "call.h"
+#include "base/utf8.h"
+#include "bus/path.h"
+#include "call/arguments.h"
+#include "call/call.h"
 #include "members.h"
-#include "params.h"
-#include "path.h"
-#include "text.h"
 #include "toy.h"
+#include "virt/typed_params.h"
 
 #include <stdlib.h>
 
@@ -88,7 +88,7 @@ static GVariant *toy_params(Call *call, GError **error)
         if (!call_params(call, 0, &params, error))
                 return NULL;
 
-        return params_to_variant(params.params, params.n);
+        return typed_params_to_variant(params.params, params.n);
 }
 
 /* Handlers never do the next two, and if one did, the caller would get an error. */

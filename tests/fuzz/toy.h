@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "connection.h"
-#include "kind.h"
+#include "connection/connection.h"
+#include "virt/kind.h"
 
 /* A world without libvirt for the dispatcher's fuzz target: toy-kind.c has what the service's kind.c has,
  * toy-connection.c what its connection.c has. Both stand before the library, so that the linker takes these

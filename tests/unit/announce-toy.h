@@ -6,9 +6,9 @@
  * libvirt's place, and keeps what is told as words, with a * where it is not libvirt's own. The clock goes on
  * when the test says so. */
 
-#include "announce.h"
-#include "details.h"
 #include "members.h"
+#include "mirror/announce.h"
+#include "virt/event_details.h"
 
 #include <string.h>
 
@@ -66,22 +66,22 @@ static inline void let_pass(gint64 time)
 }
 
 /* In the place of what asks libvirt. */
-void refresh_one(Refresh *refresh, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent)
+void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent)
 {
         asked |= aspects;
         times_asked++;
 }
 
-void refresh_add_facts(Refresh *refresh, const char *uuid)
+void sync_add_facts(Sync *sync, const char *uuid)
 {
 }
 
-gboolean refresh_is_busy(const Refresh *refresh)
+gboolean sync_is_busy(const Sync *sync)
 {
         return asking;
 }
 
-guint64 refresh_rounds(const Refresh *refresh)
+guint64 sync_rounds(const Sync *sync)
 {
         return rounds;
 }
@@ -102,16 +102,16 @@ void bus_signal(Bus *bus, const char *path, const char *interface, const char *n
         g_variant_unref(g_variant_ref_sink(arguments));
 }
 
-void waits_check(Waits *waits, const char *leaf)
+void state_waits_check(StateWaits *waits, const char *leaf)
 {
 }
 
-void waits_disturb(Waits *waits, const char *leaf)
+void state_waits_disturb(StateWaits *waits, const char *leaf)
 {
         times_disturbed++;
 }
 
-unsigned waits_size(const Waits *waits)
+unsigned state_waits_size(const StateWaits *waits)
 {
         return 0;
 }
@@ -152,8 +152,8 @@ static inline void read_grammar(const char *word, const char *event, GVariant *d
                 g_strlcpy(last_state, plain_state(state), sizeof last_state);
 }
 
-guint64 stream_add(Stream *stream, const Kind *kind, const char *path, const char *word, const char *name,
-                   GVariant *details, gboolean synthetic)
+guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, const char *word,
+                      const char *name, GVariant *details, gboolean synthetic)
 {
         g_autoptr(GVariant) owned = g_variant_ref_sink(details);
         const char *event = word;
@@ -301,7 +301,7 @@ static inline gboolean compare(Comparison comparison, const char *state, guint32
 static inline void happens(int event, int detail, guint32 id)
 {
         g_autoptr(GVariant) details =
-                g_variant_ref_sink(details_of_lifecycle(&kind_domain, event, detail, TRUE));
+                g_variant_ref_sink(event_details_of_lifecycle(&kind_domain, event, detail, TRUE));
         const Event one = {.kind = &kind_domain,
                            .path = ONE,
                            .uuid = UUID,

@@ -4,7 +4,7 @@
 /* A bus that nobody has to serve, for the codec's tests: one end of a socket pair, whose other end has said
  * what a peer says while a connection is made. */
 
-#include "codec.h"
+#include "bus/codec.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "virt/event_loop.h"
 
 /* What the loop's tests share: a probe is a handle or a timeout that counts its callbacks and free callbacks
  * and checks what must hold in each. Calls of poll() are counted too: an idle loop makes one and a spinning
@@ -222,7 +222,7 @@ static inline void probes_begin(int *argc, char ***argv)
         g_test_init(argc, argv, NULL);
         main_thread = g_thread_self();
         g_main_context_set_poll_func(NULL, count_poll);
-        loop_register();
+        event_loop_register();
 }
 
 /* A test for handles (@func gets NULL) and for timeouts (it does not). */

@@ -3,7 +3,7 @@
 /* The access class of each member, against libvirt's own rule: what it refuses on a read-only connection is
  * "manage", what it does not is "monitor". Every handler is run on such a connection of the test driver. */
 
-#include "call.h"
+#include "call/call.h"
 #include "members.h"
 
 #include <libvirt/virterror.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "account.h"
+#include "base/account.h"
 
 static void check(const Account *account, guint64 calls, guint64 bytes)
 {

@@ -3,7 +3,7 @@
 /* The authority among a bus driver, a polkit and a user database that are the test's: they answer when it
  * says so, and callers leave, or are said to leave, at any moment. What is charged is given back, once. */
 
-#include "authority_private.h"
+#include "access/authority_private.h"
 
 #include "codec-bus.h"
 
@@ -57,12 +57,12 @@ gboolean credentials_have_group(const Credentials *credentials, gid_t group)
         return TRUE;
 }
 
-Userdb *userdb_new(void)
+UserDatabase *user_database_new(void)
 {
-        return (Userdb *)&users;
+        return (UserDatabase *)&users;
 }
 
-void userdb_ask(Userdb *userdb, uid_t uid, UserdbFunc *done, void *data)
+void user_database_ask(UserDatabase *user_database, uid_t uid, UserdbFunc *done, void *data)
 {
         Open *one = open_new(&users, NULL, data);
 
@@ -84,7 +84,7 @@ static void answer_users(gboolean member)
         open_free(one);
 }
 
-void userdb_free(Userdb *userdb)
+void user_database_free(UserDatabase *user_database)
 {
         while (users.length > 0)
                 answer_users(FALSE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "caller.h"
-#include "error.h"
+#include "access/caller.h"
+#include "base/error.h"
 
 static const Limits limits = {
         .calls_per_sender = 2, .calls_total = 3, .request_bytes = 100, .pending_bytes = 150};

@@ -2,8 +2,8 @@
 
 /* What is appended to a message is read from it again, and what D-Bus does not allow is refused. */
 
+#include "bus/packed_value.h"
 #include "codec-bus.h"
-#include "packed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static size_t wire_size(GVariant *body)
 static void check_packed(GVariant *value)
 {
         g_autoptr(GVariant) sent = g_variant_ref_sink(g_variant_new_tuple(&value, 1));
-        g_autofree Packed *packed = packed_new(value);
+        g_autofree PackedValue *packed = packed_value_new(value);
 
         g_assert_nonnull(packed);
         g_assert_cmpuint(packed->wire, >=, wire_size(sent));
@@ -37,7 +37,7 @@ static void check_packed(GVariant *value)
                 g_autoptr(GUnixFDList) fds = NULL;
                 g_autoptr(GVariant) received = NULL;
 
-                g_assert_cmpint(packed_append(message, packed), ==, 0);
+                g_assert_cmpint(packed_value_append(message, packed), ==, 0);
                 message_finish(message);
                 received = codec_read(message, g_variant_get_type_string(value), &fds, NULL);
                 g_assert_nonnull(received);
@@ -80,11 +80,11 @@ static void check_text(const char *text)
 static void check_not_packed(GVariant *value, int expected)
 {
         g_autoptr(sd_bus_message) message = message_new();
-        g_autofree Packed *packed = packed_new(value);
+        g_autofree PackedValue *packed = packed_value_new(value);
 
         g_assert_true(packed || expected < 0);
         if (packed)
-                g_assert_cmpint(packed_append(message, packed), ==, expected);
+                g_assert_cmpint(packed_value_append(message, packed), ==, expected);
 }
 
 static void check_append(GVariant *value, int expected)
@@ -341,7 +341,7 @@ static void check_descriptors(GUnixFDList **received)
         g_autoptr(sd_bus_message) message = message_new();
         g_autoptr(GVariant) value = NULL, result = NULL, inner = NULL;
         int fds[] = {temporary_file(), temporary_file()};
-        int handles[3];
+        int domain_cache[3];
 
         g_assert_cmpint(g_unix_fd_list_append(sent, fds[0], NULL), ==, 0);
         g_assert_cmpint(g_unix_fd_list_append(sent, fds[1], NULL), ==, 1);
@@ -353,12 +353,12 @@ static void check_descriptors(GUnixFDList **received)
         result = codec_read(message, "h(h)v", received, NULL);
         g_assert_nonnull(result);
 
-        g_variant_get(result, "(h(h)v)", &handles[0], &handles[1], &inner);
-        handles[2] = g_variant_get_handle(inner);
+        g_variant_get(result, "(h(h)v)", &domain_cache[0], &domain_cache[1], &inner);
+        domain_cache[2] = g_variant_get_handle(inner);
 
-        check_same_file(*received, handles[0], fds[1]);
-        check_same_file(*received, handles[1], fds[0]);
-        check_same_file(*received, handles[2], fds[1]);
+        check_same_file(*received, domain_cache[0], fds[1]);
+        check_same_file(*received, domain_cache[1], fds[0]);
+        check_same_file(*received, domain_cache[2], fds[1]);
 
         close(fds[0]);
         close(fds[1]);

@@ -3,7 +3,7 @@
 /* Descriptors between a bus's socket and sd-bus: what is handed out means what was sent, and nothing that was
  * sent stays open. The bus is ready without an answer to Hello: a peer has no names. */
 
-#include "descriptors.h"
+#include "bus/descriptors.h"
 
 #include "codec-bus.h"
 

@@ -3,9 +3,9 @@
 /* Paths to keys and back, for each kind; and objects of the test driver, from the list to the path, from the
  * path to the key, from the key to the object. */
 
-#include "kind.h"
+#include "virt/kind.h"
 
-#include "path.h"
+#include "bus/path.h"
 
 #include <libvirt/virterror.h>
 #include <stdlib.h>

@@ -2,11 +2,11 @@
 
 /* A link to the test driver inside this process, and to what is not there. */
 
-#include "error.h"
-#include "job.h"
-#include "link.h"
-#include "logging.h"
-#include "loop.h"
+#include "base/background.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "virt/event_loop.h"
+#include "virt/link.h"
 
 #include <glib/gstdio.h>
 #include <libvirt/virterror.h>
@@ -71,7 +71,7 @@ static const Limits limits = {.open_timeout = 10, .keepalive_interval = 5, .keep
 static void finish(Link *link)
 {
         link_shut(link);
-        while (jobs_running() > 0)
+        while (background_running() > 0)
                 g_main_context_iteration(NULL, TRUE);
         /* What closing made libvirt free is posted to the loop. */
         while (g_main_context_iteration(NULL, FALSE))
@@ -315,10 +315,10 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         /* As in the service: libvirt writes to who has left. */
         signal(SIGPIPE, SIG_IGN);
-        logging_init(LOG_NOTICE);
+        log_init(LOG_NOTICE);
         g_assert_cmpint(virInitialize(), ==, 0);
-        post_init();
-        loop_register();
+        main_queue_init();
+        event_loop_register();
         g_test_add_func("/link/open", test_open);
         g_test_add_func("/link/fails", test_fails);
         g_test_add_func("/link/not-prepared", test_not_prepared);
@@ -327,6 +327,6 @@ int main(int argc, char **argv)
         g_test_add_func("/link/socket-replaced-while-opening", test_socket_replaced_while_opening);
         g_test_add_func("/link/busy-directory", test_busy_directory);
         r = g_test_run();
-        post_shutdown();
+        main_queue_shutdown();
         return r;
 }

@@ -3,7 +3,7 @@
 /* The mirror: what it keeps, and what it says has changed. */
 
 #include "members.h"
-#include "mirror.h"
+#include "mirror/mirror.h"
 
 #include <string.h>
 

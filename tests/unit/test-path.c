@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "path.h"
+#include "bus/path.h"
 
 #include <string.h>
 
@@ -212,9 +212,9 @@ static void test_fits(void)
         g_autofree char *more = g_strconcat(most, "x", NULL);
 
         g_assert_cmpuint(strlen(most), ==, 64 * 1024);
-        g_assert_true(path_fits("/org/libvirt/QEMU/domain/" LEAF));
-        g_assert_true(path_fits(most));
-        g_assert_false(path_fits(more));
+        g_assert_true(object_path_fits("/org/libvirt/QEMU/domain/" LEAF));
+        g_assert_true(object_path_fits(most));
+        g_assert_false(object_path_fits(more));
 }
 
 int main(int argc, char **argv)

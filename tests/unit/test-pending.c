@@ -3,7 +3,7 @@
 /* Objects of which events and answers do not say the same yet. */
 
 #include "members.h"
-#include "pending.h"
+#include "mirror/pending.h"
 
 #include <libvirt/libvirt.h>
 #include <string.h>
@@ -156,7 +156,7 @@ static void test_settle(void)
         guint64 number = 1;
 
         set_up();
-        pending->round = 5;
+        pending->pass = 5;
         pending_settle(table, pending, 5);
         g_assert_cmpuint(pending_size(table), ==, 1);
         pending_park(pending, &answer);

@@ -2,14 +2,14 @@
 
 /* Lanes and workers, with a toy interface: its handlers wait for what the test allows. */
 
-#include "error.h"
-#include "handler.h"
-#include "job.h"
-#include "link.h"
-#include "logging.h"
-#include "loop.h"
-#include "post.h"
-#include "queue.h"
+#include "base/background.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/main_queue.h"
+#include "call/handler.h"
+#include "call/queue.h"
+#include "virt/event_loop.h"
+#include "virt/link.h"
 
 #include <pthread.h>
 
@@ -307,9 +307,9 @@ int main(int argc, char **argv)
         int r;
 
         g_test_init(&argc, &argv, NULL);
-        logging_init(LOG_NOTICE);
-        post_init();
-        loop_register();
+        log_init(LOG_NOTICE);
+        main_queue_init();
+        event_loop_register();
         g_assert_cmpint(virInitialize(), ==, 0);
         callers = callers_new(&limits);
         ran = g_string_new(NULL);
@@ -329,13 +329,13 @@ int main(int argc, char **argv)
         r = g_test_run();
 
         link_shut(test_link);
-        while (jobs_running() > 0)
+        while (background_running() > 0)
                 g_main_context_iteration(NULL, TRUE);
         link_free(test_link);
         callers_free(callers);
         g_string_free(ran, TRUE);
         g_string_free(ended, TRUE);
         g_clear_error(&last_error);
-        post_shutdown();
+        main_queue_shutdown();
         return r;
 }

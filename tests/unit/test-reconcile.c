@@ -2,8 +2,8 @@
 
 /* The table of what is told between two pictures of an object. */
 
-#include "names.h"
-#include "reconcile.h"
+#include "mirror/reconcile.h"
+#include "virt/enums.h"
 
 #include <libvirt/libvirt.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static char *words_of(const Kind *kind, const int *events, unsigned n)
 
         for (unsigned i = 0; i < n; i++)
                 g_string_append_printf(words, "%s%s", i > 0 ? " " : "",
-                                       name_find(kind == &kind_domain ? "domain-event" : "network-event",
+                                       enum_word(kind == &kind_domain ? "domain-event" : "network-event",
                                                  events[i]));
         return g_string_free(words, FALSE);
 }

@@ -2,7 +2,7 @@
 
 /* Shares, with a user database that is the test's. */
 
-#include "share.h"
+#include "access/share.h"
 
 #define KNOWN   1000
 #define UNKNOWN 2000
@@ -16,7 +16,7 @@ typedef struct Asked {
 static GQueue asked = G_QUEUE_INIT;
 
 /* Instead of the service's own. */
-void userdb_ask(Userdb *userdb, uid_t uid, UserdbFunc *done, void *data)
+void user_database_ask(UserDatabase *user_database, uid_t uid, UserdbFunc *done, void *data)
 {
         Asked *one = g_new(Asked, 1);
 
@@ -42,7 +42,7 @@ static Shares *shares;
 
 static void set_up(void)
 {
-        shares = shares_new((Userdb *)&asked);
+        shares = shares_new((UserDatabase *)&asked);
 }
 
 static Share *get(uid_t uid)

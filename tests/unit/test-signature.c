@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "signature.h"
+#include "bus/signature.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 
 /* Turns: who is served when, on a clock of the test's own. What is run moves it. */
 
-#include "turns.h"
+#include "call/turns.h"
 
 #include <string.h>
 

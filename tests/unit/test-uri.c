@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "uri.h"
+#include "base/uri.h"
 
 static const struct {
         const char *uri, *scheme, *host, *path, *query;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus/bus.h"
+
+#include <glib.h>
+#include <sys/types.h>
+
+/* Asking polkit. Main thread.
+ *
+ * The actions are the service's own. polkit lets an account that is not root ask about other people only for
+ * actions whose definition names that account as the owner; libvirt's do not. */
+
+#define POLKIT_MONITOR "org.guestbus1.monitor"
+#define POLKIT_MANAGE  "org.guestbus1.manage"
+
+typedef struct Polkit Polkit;
+
+typedef enum PolkitAnswer {
+        POLKIT_YES,
+        POLKIT_YES_ONCE, /* somebody authenticated, and polkit does not remember it */
+        POLKIT_NO,
+        POLKIT_CHALLENGE, /* no, but somebody could authenticate */
+        POLKIT_ABSENT,    /* there is no polkit on this bus, and has been none since the service started */
+        POLKIT_FAILED,    /* it did not answer, or not in its language */
+} PolkitAnswer;
+
+/* Who is asked about, and for what. The last four are what rules may look at with action.lookup(). */
+typedef struct PolkitQuestion {
+        const char *sender; /* a bus name */
+        uid_t uid;          /* of its owner, whose turns it takes; one for all users that are not known */
+        const char *action;
+        const char *connection, *domain, *uuid, *member;
+} PolkitQuestion;
+
+typedef void PolkitFunc(PolkitAnswer answer, void *data);
+
+/* @changed is called when what polkit said may no longer be so. */
+Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data);
+
+/* After the bus is freed. NULL is fine. */
+void polkit_free(Polkit *polkit);
+
+/* Asks @question, now or when its user has its turn, and calls @done once. With @interactive somebody may be
+ * asked to authenticate, which can take minutes. FALSE when polkit hangs, or cannot be asked that: then @done
+ * is not called. */
+gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean interactive, PolkitFunc *done,
+                      void *data);
+
+/* Nobody wants to know about @sender any more: nothing more is asked, and nobody is to authenticate for it.
+ */
+void polkit_forget(Polkit *polkit, const char *sender);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Closing descriptors on threads that have nothing else to do. */
+
+#include "base/closer.h"
+
+#include "base/tsan.h"
+
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+/* From so many messages on whose descriptors wait to be closed, each time that they have doubled is logged.
+ */
+#define WAITING_NOTED 256
+
+/* And not GMutex, which thread sanitizers cannot see into. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t closed = PTHREAD_COND_INITIALIZER;
+static unsigned taken; /* under lock: messages whose descriptors are not all closed */
+
+static void close_all(void *data, void *user_data)
+{
+        g_autofree int *fds = data;
+
+        taken_over(fds);
+        for (const int *fd = fds; *fd >= 0; fd++)
+                close(*fd);
+
+        pthread_mutex_lock(&lock);
+        if (--taken == 0)
+                pthread_cond_signal(&closed);
+        pthread_mutex_unlock(&lock);
+}
+
+/* What waits is bounded by the limit of descriptors alone: there is nothing else to do with them. */
+static void note_waiting(GThreadPool *pool)
+{
+        static unsigned noted = WAITING_NOTED;
+        unsigned waiting = g_thread_pool_unprocessed(pool);
+
+        if (waiting < noted)
+                return;
+
+        noted = waiting * 2;
+        g_warning("the descriptors of %u messages wait to be closed: those before them do not close",
+                  waiting);
+}
+
+void closer_take(int *fds)
+{
+        static GThreadPool *pool;
+
+        if (fds[0] < 0) {
+                g_free(fds);
+                return;
+        }
+
+        if (!pool)
+                pool = g_thread_pool_new(close_all, NULL, CLOSERS, FALSE, NULL);
+
+        pthread_mutex_lock(&lock);
+        taken++;
+        pthread_mutex_unlock(&lock);
+        handing_over(fds);
+        g_thread_pool_push(pool, fds, NULL);
+        note_waiting(pool);
+}
+
+void closer_wait(unsigned timeout_ms)
+{
+        struct timespec until;
+
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += (long)timeout_ms * 1000 * 1000;
+        until.tv_sec += until.tv_nsec / (1000 * 1000 * 1000);
+        until.tv_nsec %= 1000 * 1000 * 1000;
+
+        pthread_mutex_lock(&lock);
+        while (taken > 0 && pthread_cond_clockwait(&closed, &lock, CLOCK_MONOTONIC, &until) == 0)
+                ;
+        pthread_mutex_unlock(&lock);
+}
+
+void closer_take_list(GUnixFDList **list)
+{
+        g_autoptr(GUnixFDList) fds = g_steal_pointer(list);
+
+        if (fds)
+                closer_take(g_unix_fd_list_steal_fds(fds, NULL));
+}

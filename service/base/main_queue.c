@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The mailbox of the main thread.
+ *
+ * One source for everything that workers and libvirt's threads have to tell, so that its order is the order
+ * in which it happened: a call's result before the loss of its connection. It wakes the loop only when it was
+ * empty, which under load saves most of the wake-ups that a source per message would cost. */
+
+#include "base/main_queue.h"
+
+#include <glib.h>
+#include <pthread.h>
+
+typedef struct Letter {
+        MainQueueFunc *func;
+        void *data;
+} Letter;
+
+/* A pthread mutex, as thread sanitizers cannot see into GLib's. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static GArray *letters;  /* under lock; NULL before init and after shutdown */
+static GSource *mailbox; /* the same */
+
+static guint read_letters(void)
+{
+        g_autoptr(GArray) batch = NULL;
+
+        pthread_mutex_lock(&lock);
+        batch = g_steal_pointer(&letters);
+        letters = g_array_new(FALSE, FALSE, sizeof(Letter));
+        pthread_mutex_unlock(&lock);
+
+        for (guint i = 0; i < batch->len; i++) {
+                const Letter *letter = &g_array_index(batch, Letter, i);
+
+                letter->func(letter->data);
+        }
+
+        return batch->len;
+}
+
+static gboolean mailbox_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
+{
+        g_source_set_ready_time(source, -1);
+        read_letters();
+        return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs mailbox_funcs = {.dispatch = mailbox_dispatch};
+
+void main_queue_init(void)
+{
+        pthread_mutex_lock(&lock);
+        letters = g_array_new(FALSE, FALSE, sizeof(Letter));
+        mailbox = g_source_new(&mailbox_funcs, sizeof(GSource));
+        g_source_set_static_name(mailbox, "mailbox");
+        g_source_attach(mailbox, NULL);
+        pthread_mutex_unlock(&lock);
+}
+
+void main_queue_post(MainQueueFunc *func, void *data)
+{
+        const Letter letter = {func, data};
+        GSource *wake = NULL;
+
+        pthread_mutex_lock(&lock);
+        if (letters) {
+                g_array_append_val(letters, letter);
+                if (letters->len == 1)
+                        wake = g_source_ref(mailbox);
+        }
+        pthread_mutex_unlock(&lock);
+
+        /* Without the lock, which the main thread takes as soon as it is awake. Should it have emptied the
+         * box meanwhile, it looks once in vain; should it have thrown the box away, the reference keeps it.
+         */
+        if (wake) {
+                g_source_set_ready_time(wake, 0);
+                g_source_unref(wake);
+        }
+}
+
+void main_queue_flush(void)
+{
+        while (read_letters() > 0)
+                ;
+}
+
+void main_queue_shutdown(void)
+{
+        g_autoptr(GSource) thrown = NULL;
+
+        pthread_mutex_lock(&lock);
+        g_clear_pointer(&letters, g_array_unref);
+        thrown = g_steal_pointer(&mailbox);
+        pthread_mutex_unlock(&lock);
+
+        g_source_destroy(thrown);
+}

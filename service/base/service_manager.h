@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* What the service manager is told. Without one, nothing happens. Main thread. */
+
+/* Whether there is a service manager that started us, and would start us again. */
+gboolean service_manager_is_wanted(void);
+
+/* READY=1 with that line for people: there is nothing to serve yet, and what comes after us at boot need not
+ * wait for it. Then service_manager_alive(), WATCHDOG=1, from time to time, until service_manager_ready(). */
+void service_manager_waiting(const char *status);
+void service_manager_alive(void);
+
+/* READY=1, and WATCHDOG=1 from then on, twice within the time that the manager allows. */
+void service_manager_ready(void);
+
+/* STATUS=, a line for people. */
+void service_manager_status(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* STOPPING=1. */
+void service_manager_stopping(void);

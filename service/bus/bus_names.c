@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Who serves is who owns org.guestbus1. The name org.libvirt may be another's, such as libvirt-dbus's, which
+ * does not hinder; and a bus may refuse one of the two, such as one that has the policy of libvirt-dbus. */
+
+#include "bus/bus_names.h"
+
+#include "base/service_manager.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#define NAME_COMPATIBLE "org.libvirt"
+#define NAME_OWN        "org.guestbus1"
+
+#define MATCH                                                                                                \
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                          \
+        "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME_OWN "'"
+
+/* How often the owner of the name is looked at while it is waited for, in case its end is not told; and what
+ * it gets to show that it is there. */
+#define LOOK_US    (5 * G_TIME_SPAN_SECOND)
+#define ANSWERS_US (1 * G_TIME_SPAN_SECOND)
+
+/* A bus that refuses both names does so until someone changes its policy. The service manager starts us again
+ * a moment after we have ended, so that it is we that wait. */
+#define REFUSED_US (5 * G_TIME_SPAN_SECOND)
+
+static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return 0;
+}
+
+/* FALSE also where nobody can be asked. */
+static gboolean has_owner(sd_bus *bus)
+{
+        sd_bus_message *reply = NULL;
+        int has = FALSE;
+
+        if (sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                               "NameHasOwner", NULL, &reply, "s", NAME_OWN) >= 0)
+                sd_bus_message_read(reply, "b", &has);
+
+        sd_bus_message_unref(reply);
+        return has;
+}
+
+/* A dbus-daemon that did not read from the owner any more sees that it has left when it writes to it. */
+static void try_owner(sd_bus *bus)
+{
+        sd_bus_message *ping = NULL;
+
+        if (sd_bus_message_new_method_call(bus, &ping, NAME_OWN, "/", "org.freedesktop.DBus.Peer", "Ping") >=
+            0)
+                sd_bus_call(bus, ping, ANSWERS_US, NULL, NULL);
+        sd_bus_message_unref(ping);
+}
+
+static void wait_for_its_end(sd_bus *bus)
+{
+        g_message("another instance owns %s; waiting until it has ended", NAME_OWN);
+        service_manager_waiting("another instance owns " NAME_OWN "; waiting until it has ended");
+        while (has_owner(bus)) {
+                service_manager_alive();
+                if (sd_bus_wait(bus, LOOK_US) == 0)
+                        try_owner(bus);
+                while (sd_bus_process(bus, NULL) > 0)
+                        continue;
+        }
+}
+
+void bus_names_wait(BusKind kind, const char *address)
+{
+        sd_bus *bus = NULL;
+
+        if (!service_manager_is_wanted())
+                return;
+
+        if (bus_open(&bus, kind, address) >= 0 && sd_bus_add_match(bus, NULL, MATCH, on_change, NULL) >= 0 &&
+            has_owner(bus))
+                wait_for_its_end(bus);
+
+        sd_bus_close(bus);
+        sd_bus_unref(bus);
+}
+
+/* The first is refused: is there the other? */
+static gboolean take_compatible_alone(BusName taken, const GError *properties, const GError *compatible,
+                                      GError **error)
+{
+        switch (taken) {
+        case BUS_NAME_OWNED:
+                g_warning("%s; serving as %s alone", properties->message, NAME_COMPATIBLE);
+                return TRUE;
+        case BUS_NAME_TAKEN:
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                            "%s, and another program owns %s; --replace takes its place", properties->message,
+                            NAME_COMPATIBLE);
+                break;
+        case BUS_NAME_FAILED:
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED, "%s; %s", properties->message,
+                            compatible->message);
+                break;
+        }
+
+        if (service_manager_is_wanted())
+                g_usleep(REFUSED_US);
+        return FALSE;
+}
+
+static void take_compatible_too(BusName taken, const GError *compatible)
+{
+        if (taken == BUS_NAME_TAKEN)
+                g_warning("%s is owned by another program; serving as %s until it is free", NAME_COMPATIBLE,
+                          NAME_OWN);
+        else if (taken == BUS_NAME_FAILED)
+                g_warning("%s; serving as %s alone", compatible->message, NAME_OWN);
+}
+
+gboolean bus_names_take(BusNames *ownership, Bus *bus, gboolean replace, GError **error)
+{
+        g_autoptr(GError) properties = NULL, compatible = NULL;
+        BusName first = bus_request_name(bus, NAME_OWN, replace, &properties), second;
+
+        if (first == BUS_NAME_TAKEN) {
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                            "another instance owns %s already; --replace takes its place", NAME_OWN);
+                return FALSE;
+        }
+
+        ownership->properties = first == BUS_NAME_OWNED;
+        second = bus_request_name(bus, NAME_COMPATIBLE, replace, &compatible);
+        if (!ownership->properties)
+                return take_compatible_alone(second, properties, compatible, error);
+
+        take_compatible_too(second, compatible);
+        return TRUE;
+}
+
+gboolean bus_names_lost(const BusNames *ownership, const char *name)
+{
+        if (strcmp(name, ownership->properties ? NAME_OWN : NAME_COMPATIBLE) == 0) {
+                g_message("%s was taken over by another %s; stopping", name,
+                          ownership->properties ? "instance" : "program");
+                return TRUE;
+        }
+
+        if (strcmp(name, NAME_COMPATIBLE) == 0)
+                g_warning("%s was taken over by another program; going on as %s", name, NAME_OWN);
+
+        return FALSE;
+}

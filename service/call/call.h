@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "access/caller.h"
+#include "base/config.h"
+#include "base/main_queue.h"
+#include "bus/bus.h"
+#include "bus/member.h"
+#include "call/turns.h"
+#include "mirror/event_log.h"
+#include "virt/domain_cache.h"
+#include "virt/kind.h"
+#include "virt/link.h"
+
+#include <gio/gunixfdlist.h>
+#include <glib.h>
+#include <libvirt/libvirt.h>
+#include <systemd/sd-bus.h>
+
+/* One request, from its message to its one reply. There is no other way in. This is for those that carry
+ * calls about; handlers see what handler.h has. */
+
+typedef enum CallType {
+        CALL_METHOD,
+        CALL_GET,
+        CALL_SET,
+        CALL_GET_ALL,
+        CALL_INTROSPECT,
+} CallType;
+
+/* Calls by what came of them. */
+typedef struct Tally {
+        guint64 ok, failed, refused, dropped;
+} Tally;
+
+struct Call {
+        /* Set before the call is queued, constant from then on. */
+        CallType type;
+        const Interface *interface;
+        const Member *member; /* NULL for GetAll and Introspect */
+        const char *connection_path;
+        char *path; /* the object's */
+        const Kind *kind;
+        char *key; /* of the object, NULL for a connection's */
+        GVariant *args;
+        size_t bytes;
+        GUnixFDList *fds;
+        Link *link;
+        DomainCache *domain_cache; /* of the link */
+        gboolean reader;           /* the caller may monitor only: a read-only connection serves it */
+        const Limits *limits;
+        MainQueueFunc *completed; /* main thread, with the call: it was run */
+        /* Of a domain's GetAll: properties that are known already, by name, a{sv}; () stands for one that
+         * cannot be read. May be NULL. */
+        GVariant *known;
+
+        /* Main thread only: reference counts of sd-bus are not atomic. */
+        Bus *bus;
+        sd_bus_message *message;
+        Caller *caller;
+        Tally *tally; /* of the object's connection; NULL for the root */
+        void *owner;  /* the Connection; NULL for none, as for the root's */
+        GList place;  /* in the owner's list of calls */
+        Turns *turns;
+        Turn turn;
+        const void *user; /* the same for all callers of one user */
+        gboolean unheard; /* its caller has left: no reply is made */
+        /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
+         * more time: somebody else has the call then. The next is for it. */
+        gboolean (*conclude)(Call *call);
+        const struct Dispatcher *dispatcher;
+        GHashTable *connections; /* those that the caller sees, name to Connection */
+        /* Writes the reply, instead of a result; returns a negative errno where it cannot. NULL for most. */
+        int (*write)(const Call *call, sd_bus_message *reply);
+        size_t written; /* about how many bytes that makes */
+        union {         /* from which; borrowed, until the next turn */
+                const struct Item *item;
+                EventLogPage page;
+        } source;
+
+        /* The worker's, until the call is completed. */
+        virConnectPtr conn;
+        void *object;
+        gboolean remembered;      /* the object is from an earlier call's look-up */
+        virDomainPtr domain;      /* of a snapshot */
+        const Kind *touched_kind; /* of the object that the call returned, which it may have made, */
+        char touched[VIR_UUID_STRING_BUFLEN]; /* and its UUID; "" for none */
+        GVariant *result;
+        GUnixFDList *result_fds;
+        GError *error;
+};
+
+/* A call for @message, which it keeps. Main thread, as call_free(). */
+Call *call_new(sd_bus_message *message, CallType type, const char *path, const Limits *limits);
+void call_free(Call *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
+
+/* Runs the handler and leaves a checked result, or an error. Worker thread. */
+void call_run(Call *call);
+
+/* Sends the one reply, the result or the error, counts it and frees @call, unless its conclude() keeps it.
+ * Main thread, when no worker has it. */
+void call_conclude(Call *call);
+
+/* Has @run called with @call when it is its turn, which may be at once. All that takes the main thread time
+ * for a caller goes through here. Main thread. */
+void call_take_turn(Call *call, TurnFunc *run);
+
+/* The same for what only has to keep its place among what the caller has waiting. Main thread. */
+void call_follow(Call *call, TurnFunc *run);
+
+/* Whether something has come of it yet, a result or an error. */
+gboolean call_is_run(const Call *call);
+
+/* Counts what came of it, or that it was dropped, and frees it without a reply. Main thread. */
+void call_drop(Call *call);
+
+/* Takes the calls of that caller out of @queue, puts them before @calls and returns the list. Main thread. */
+GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls);
+
+/* Sends an error as the one reply while a worker may still have the call. Main thread. */
+void call_reply_abandoned(Call *call, const char *why);

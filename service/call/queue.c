@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Lanes.
+ *
+ * The calls of one caller to one object form a lane and run in the order in which they were sent; a client
+ * that sets a property and reads it back without waiting finds what it wrote. A lane that has calls is one
+ * task of the pool. A worker runs its first call and, when other lanes wait for a thread, puts the lane back
+ * at the end: a long lane delays nobody, and the main thread is not needed between two calls. */
+
+#include "call/queue.h"
+
+#include "base/main_queue.h"
+#include "base/tsan.h"
+
+#include <pthread.h>
+#include <string.h>
+
+struct Queue {
+        GThreadPool *pool;    /* of Lane */
+        pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
+        GHashTable *lanes;    /* under lock; a set of the lanes that have calls waiting or running */
+};
+
+typedef struct Lane {
+        const char *caller; /* both belong to the first part of the key, below */
+        const char *path;
+        GQueue calls; /* under lock: those not begun */
+        char key[];   /* "caller\0path\0" */
+} Lane;
+
+static guint lane_hash(gconstpointer key)
+{
+        const Lane *lane = key;
+
+        return g_str_hash(lane->caller) * 33 ^ g_str_hash(lane->path);
+}
+
+static gboolean lane_equal(gconstpointer a, gconstpointer b)
+{
+        const Lane *x = a, *y = b;
+
+        return strcmp(x->path, y->path) == 0 && strcmp(x->caller, y->caller) == 0;
+}
+
+static Lane *lane_new(const char *caller, const char *path)
+{
+        size_t caller_size = strlen(caller) + 1, path_size = strlen(path) + 1;
+        Lane *lane = g_malloc(sizeof *lane + caller_size + path_size);
+
+        lane->caller = memcpy(lane->key, caller, caller_size);
+        lane->path = memcpy(lane->key + caller_size, path, path_size);
+        g_queue_init(&lane->calls);
+        return lane;
+}
+
+/* Whether the lane has to make way: others wait for a thread, so it goes to the end. */
+static gboolean gives_way(Queue *queue, Lane *lane)
+{
+        if (g_queue_is_empty(&lane->calls) || g_thread_pool_unprocessed(queue->pool) == 0)
+                return FALSE;
+
+        g_thread_pool_push(queue->pool, lane, NULL);
+        return TRUE;
+}
+
+/* The call to run now, after @first or another one. NULL when the lane is done with, or back in the pool. */
+static Call *next_in_lane(Queue *queue, Lane *lane, gboolean first)
+{
+        Call *call = NULL;
+
+        pthread_mutex_lock(&queue->lock);
+        if (first || !gives_way(queue, lane)) {
+                call = g_queue_pop_head(&lane->calls);
+                if (!call) {
+                        g_hash_table_remove(queue->lanes, lane);
+                        g_free(lane);
+                }
+        }
+        pthread_mutex_unlock(&queue->lock);
+
+        return call;
+}
+
+/* Worker thread. */
+static void run_lane(void *data, void *user_data)
+{
+        Lane *lane = data;
+        Queue *queue = user_data;
+        Call *call;
+
+        taken_over(queue);
+        for (gboolean first = TRUE; (call = next_in_lane(queue, lane, first)); first = FALSE) {
+                call_run(call);
+                /* Before anybody can have the lane's next call, so that this one is completed first. */
+                main_queue_post(call->completed, call);
+        }
+        handing_over(queue);
+}
+
+Queue *queue_new(unsigned workers)
+{
+        Queue *queue = g_new0(Queue, 1);
+
+        pthread_mutex_init(&queue->lock, NULL);
+        queue->lanes = g_hash_table_new(lane_hash, lane_equal);
+        queue->pool = g_thread_pool_new(run_lane, queue, (int)workers, FALSE, NULL);
+        handing_over(queue);
+        return queue;
+}
+
+void queue_free(Queue *queue)
+{
+        if (!queue)
+                return;
+
+        g_thread_pool_free(queue->pool, FALSE, TRUE);
+        taken_over(queue);
+        g_hash_table_unref(queue->lanes);
+        pthread_mutex_destroy(&queue->lock);
+        g_free(queue);
+}
+
+void queue_push(Queue *queue, Call *call)
+{
+        const Lane key = {.caller = caller_name(call->caller), .path = call->path};
+        Lane *lane, *made = NULL;
+
+        pthread_mutex_lock(&queue->lock);
+        lane = g_hash_table_lookup(queue->lanes, &key);
+        if (!lane) {
+                lane = made = lane_new(key.caller, key.path);
+                g_hash_table_add(queue->lanes, lane);
+        }
+        g_queue_push_tail(&lane->calls, call);
+        pthread_mutex_unlock(&queue->lock);
+
+        /* Without the lock, which the worker that wakes up for this takes first. */
+        if (made)
+                g_thread_pool_push(queue->pool, made, NULL);
+}
+
+GList *queue_withdraw(Queue *queue, const char *name)
+{
+        GHashTableIter iter;
+        GList *calls = NULL;
+        gpointer lane;
+
+        pthread_mutex_lock(&queue->lock);
+        g_hash_table_iter_init(&iter, queue->lanes);
+        while (g_hash_table_iter_next(&iter, &lane, NULL)) {
+                Lane *each = lane;
+
+                /* The lane itself stays: a worker has it, or the pool, and finds it empty. */
+                if (!name || strcmp(each->caller, name) == 0) {
+                        calls = g_list_concat(calls, g_steal_pointer(&each->calls.head));
+                        g_queue_init(&each->calls);
+                }
+        }
+        pthread_mutex_unlock(&queue->lock);
+
+        return calls;
+}

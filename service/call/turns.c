@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Users in a circle, and in each the callers that have something waiting, in a circle too. The caller whose
+ * turn it is is served until its time is over; then it is another user's turn, and the next time it is
+ * another caller's of the first. So a user with 200 connections has one user's turns.
+ *
+ * What is begun is not interrupted: an answer that takes longer than a turn is the whole turn. */
+
+#include "call/turns.h"
+
+#include <string.h>
+
+/* For how long one turn of the main loop serves callers: what comes from libvirt and from the bus waits no
+ * longer for it. Less than the bus is read in one turn: requests are then taken in faster than they are
+ * answered, and the limits of what is in flight bound what waits. */
+#define LOOP_US (2 * G_TIME_SPAN_MILLISECOND)
+
+/* For how long of that what comes is answered at once. The bus has one queue for the requests of all: what is
+ * behind others in it has no turn, so it is to be emptied before much is answered. */
+#define AT_ONCE_US (1 * G_TIME_SPAN_MILLISECOND)
+
+/* A caller's turn: some fifty readings of a property, or a page of events. With a much shorter one, a caller
+ * of many small things would get too little beside callers of large ones; with a longer one all would wait
+ * longer for each other. */
+#define TURN_US (1 * G_TIME_SPAN_MILLISECOND)
+
+typedef struct TurnUser {
+        const void *key;
+        GQueue lines; /* of TurnLine, none of them empty; the first is served first */
+        GList place;
+} TurnUser;
+
+typedef struct TurnLine {
+        TurnUser *user;
+        char *caller;
+        GQueue turns; /* of Turn */
+        GList place;
+} TurnLine;
+
+typedef struct TurnsSource {
+        GSource base;
+        Turns *turns;
+} TurnsSource;
+
+struct Turns {
+        const TurnsOwner *owner;
+        GSource *source;
+        GQueue users; /* of TurnUser, none of them empty; it is the first one's turn */
+        GHashTable *users_by_key;
+        GHashTable *lines_by_caller;
+        unsigned waiting;
+        gint64 used;         /* of the first user's turn, in microseconds */
+        gint64 spent;        /* of this turn of the loop, in microseconds */
+        const Turn *running; /* only compared: it may be freed */
+};
+
+static gboolean is_held(const Turns *turns)
+{
+        return turns->owner->held(turns->owner->data);
+}
+
+/* The loop begins a turn. */
+static gboolean turns_prepare(GSource *source, gint *timeout)
+{
+        Turns *turns = ((TurnsSource *)source)->turns;
+
+        turns->spent = 0;
+        *timeout = -1;
+        return turns->waiting > 0 && !is_held(turns);
+}
+
+static gboolean turns_check(GSource *source)
+{
+        const Turns *turns = ((TurnsSource *)source)->turns;
+
+        return turns->waiting > 0 && !is_held(turns);
+}
+
+static void user_leave(Turns *turns, TurnUser *user)
+{
+        if (turns->users.head == &user->place)
+                turns->used = 0;
+        g_queue_unlink(&turns->users, &user->place);
+        g_hash_table_remove(turns->users_by_key, user->key);
+        g_free(user);
+}
+
+static void line_leave(Turns *turns, TurnLine *line)
+{
+        TurnUser *user = line->user;
+
+        g_queue_unlink(&user->lines, &line->place);
+        g_hash_table_remove(turns->lines_by_caller, line->caller);
+        g_free(line->caller);
+        g_free(line);
+        if (user->lines.length == 0)
+                user_leave(turns, user);
+}
+
+static void leave(Turns *turns, Turn *turn)
+{
+        TurnLine *line = turn->line;
+
+        g_queue_unlink(&line->turns, &turn->place);
+        turn->line = NULL;
+        turns->waiting--;
+        if (line->turns.length == 0)
+                line_leave(turns, line);
+}
+
+static void rotate(GQueue *queue)
+{
+        g_queue_push_tail_link(queue, g_queue_pop_head_link(queue));
+}
+
+/* Runs it, and returns how long that took. */
+static gint64 run(Turns *turns, Turn *turn, TurnFunc *func, void *data)
+{
+        gint64 begun = turns->owner->now(), took;
+
+        turns->running = turn;
+        func(data);
+        turns->running = NULL;
+        took = turns->owner->now() - begun;
+        turns->spent += took;
+        return took;
+}
+
+/* The turn of @caller, and with it its user's, is over. */
+static void pass_on(Turns *turns, const char *caller)
+{
+        TurnUser *user = turns->users.head->data;
+        const TurnLine *line = user->lines.head->data;
+
+        turns->used = 0;
+        if (strcmp(line->caller, caller) == 0)
+                rotate(&user->lines);
+        rotate(&turns->users);
+}
+
+static void run_first(Turns *turns)
+{
+        const TurnUser *user = turns->users.head->data;
+        const TurnLine *line = user->lines.head->data;
+        const void *key = user->key;
+        g_autofree char *caller = g_strdup(line->caller);
+        Turn *turn = line->turns.head->data;
+        gint64 took;
+
+        /* The line, and its user, are gone with the last that waits in them. */
+        leave(turns, turn);
+        took = run(turns, turn, turn->run, turn->data);
+        if (!g_hash_table_contains(turns->users_by_key, key))
+                return;
+
+        turns->used += took;
+        if (turns->used >= TURN_US)
+                pass_on(turns, caller);
+}
+
+static gboolean turns_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
+{
+        Turns *turns = ((TurnsSource *)source)->turns;
+
+        /* One in any case, however long the loop's turn was until now. But the bus may have told of callers
+         * that have left since the loop asked whether any waits. */
+        for (gboolean more = TRUE; more && turns->waiting > 0;
+             more = turns->spent < LOOP_US && !is_held(turns))
+                run_first(turns);
+
+        return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs turns_funcs = {
+        .prepare = turns_prepare,
+        .check = turns_check,
+        .dispatch = turns_dispatch,
+};
+
+Turns *turns_new(const TurnsOwner *owner)
+{
+        Turns *turns = g_new0(Turns, 1);
+
+        turns->owner = owner;
+        turns->users_by_key = g_hash_table_new(NULL, NULL);
+        turns->lines_by_caller = g_hash_table_new(g_str_hash, g_str_equal);
+        turns->source = g_source_new(&turns_funcs, sizeof(TurnsSource));
+        ((TurnsSource *)turns->source)->turns = turns;
+        g_source_set_static_name(turns->source, "turns");
+        g_source_attach(turns->source, NULL);
+        return turns;
+}
+
+void turns_free(Turns *turns)
+{
+        if (!turns)
+                return;
+
+        g_assert(turns->waiting == 0);
+        g_source_destroy(turns->source);
+        g_source_unref(turns->source);
+        g_hash_table_unref(turns->users_by_key);
+        g_hash_table_unref(turns->lines_by_caller);
+        g_free(turns);
+}
+
+static TurnUser *find_user(Turns *turns, const void *key)
+{
+        TurnUser *user = g_hash_table_lookup(turns->users_by_key, key);
+
+        if (user)
+                return user;
+
+        user = g_new0(TurnUser, 1);
+        user->key = key;
+        user->place.data = user;
+        g_hash_table_insert(turns->users_by_key, (void *)key, user);
+        g_queue_push_tail_link(&turns->users, &user->place);
+        return user;
+}
+
+static TurnLine *find_line(Turns *turns, const void *user, const char *caller)
+{
+        TurnLine *line = g_hash_table_lookup(turns->lines_by_caller, caller);
+
+        if (line)
+                return line;
+
+        line = g_new0(TurnLine, 1);
+        line->user = find_user(turns, user);
+        line->caller = g_strdup(caller);
+        line->place.data = line;
+        g_hash_table_insert(turns->lines_by_caller, line->caller, line);
+        g_queue_push_tail_link(&line->user->lines, &line->place);
+        return line;
+}
+
+static void wait_in_line(Turns *turns, Turn *turn, const void *user, const char *caller)
+{
+        g_assert(!turn->line);
+
+        turn->line = find_line(turns, user, caller);
+        turn->place.data = turn;
+        g_queue_push_tail_link(&turn->line->turns, &turn->place);
+        turns->waiting++;
+}
+
+void turns_take(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *func, void *data)
+{
+        turn->run = func;
+        turn->data = data;
+        if (!turns || turns->running == turn)
+                func(data);
+        else if (turns->waiting == 0 && !turns->running && turns->spent < AT_ONCE_US && !is_held(turns))
+                run(turns, turn, func, data);
+        else
+                wait_in_line(turns, turn, user, caller);
+}
+
+void turns_follow(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *func, void *data)
+{
+        turn->run = func;
+        turn->data = data;
+        if (turns && turns->waiting > 0 && g_hash_table_contains(turns->lines_by_caller, caller))
+                wait_in_line(turns, turn, user, caller);
+        else
+                func(data);
+}
+
+/* Some callers' @drop may end what others wait for, or have others wait: each is looked for anew. */
+static Turn *find_turn(const Turns *turns, const char *caller)
+{
+        const TurnLine *line = NULL;
+
+        if (caller)
+                line = g_hash_table_lookup(turns->lines_by_caller, caller);
+        else if (turns->users.head)
+                line = ((TurnUser *)turns->users.head->data)->lines.head->data;
+
+        return line ? line->turns.head->data : NULL;
+}
+
+void turns_drop(Turns *turns, const char *caller, TurnFunc *drop)
+{
+        Turn *turn;
+
+        while (turns && (turn = find_turn(turns, caller))) {
+                void *data = turn->data;
+
+                leave(turns, turn);
+                drop(data);
+        }
+}
+
+unsigned turns_waiting(const Turns *turns)
+{
+        return turns ? turns->waiting : 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "access/credentials.h"
+#include "access/share.h"
+#include "base/config.h"
+#include "bus/bus.h"
+#include "mirror/event_numbers.h"
+
+#include <glib.h>
+
+/* What each caller sees where callers are forwarded to libvirt: connections of the caller's own, in libvirt's
+ * eyes too, in the place of those that stand for them. Main thread.
+ *
+ * A view belongs to one identity (identity.h) and serves all bus names of that process; its signals go to
+ * them alone. It is opened by the first call that needs it, and closed some time after the last of its names
+ * has left the bus. */
+
+typedef struct CallerConnections CallerConnections;
+typedef struct ConnectionOwner ConnectionOwner;
+
+/* @connections maps names to Connection: those that callers are forwarded to are replaced, the others are
+ * everybody's. Events are numbered from @numbers. All pointers must outlive it. NULL where no connection is
+ * forwarded: the functions below that return nothing take that. */
+CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventNumbers *numbers,
+                                          GHashTable *connections, const ConnectionOwner *owner, void *data);
+
+/* What the owner of the name @sender sees, name to Connection; it stays until that name leaves the bus and
+ * its calls are answered. @share is that of its user, or NULL, and is held. NULL and an error when the caller
+ * cannot be told from others, or there are too many. */
+GHashTable *caller_connections_enter(CallerConnections *views, const char *sender,
+                                     const Credentials *credentials, Share *share, GError **error);
+
+/* The owner of that name has left the bus: what it has waiting is dropped, and it is told nothing more. */
+void caller_connections_drop_caller(CallerConnections *views, const char *name);
+
+/* Whether some callers have a view; and adds their names to the set @names, owned. */
+gboolean caller_connections_are_used(const CallerConnections *views);
+void caller_connections_collect(const CallerConnections *views, GHashTable *names);
+
+/* Compares all views with libvirt: it may tell some callers more now, or less. */
+void caller_connections_compare(CallerConnections *views);
+
+/* As the functions of the connections: all of them, at the end. */
+void caller_connections_stop(CallerConnections *views);
+void caller_connections_abandon(CallerConnections *views);
+gboolean caller_connections_are_busy(const CallerConnections *views);
+
+/* After caller_connections_stop(), when nothing is busy and no job runs. */
+void caller_connections_free(CallerConnections *views);

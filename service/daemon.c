@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Putting the pieces together, in the order that the bus needs (objects before names), and taking them apart
+ * against the clock. */
+
+#include "daemon.h"
+
+#include "access/departures.h"
+#include "base/background.h"
+#include "base/log.h"
+#include "base/service_manager.h"
+#include "bus/bus.h"
+#include "bus/bus_names.h"
+#include "connection/connection.h"
+#include "mirror/event_numbers.h"
+#include "objects/dispatch.h"
+#include "virt/event_loop.h"
+
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How long calls in progress and libvirt's farewell may take at the end. With the time for the last messages
+ * it stays under the 2 s that an administrator waits without wondering. */
+#define STOP_MS  1200
+#define FLUSH_MS 300
+
+/* How long the start waits for the disk that remembers the numbers of events. */
+#define NUMBERS_MS 2000
+
+/* Known callers that the bus is not asked about. When there are more, twice as many as there were at the last
+ * question are a reason for the next. */
+#define CALLERS_MIN 64
+
+typedef struct Daemon {
+        GMainLoop *loop;
+        unsigned sigterm, sigint;
+        Bus *bus;
+        BusNames names;
+        Dispatcher dispatcher;
+        TurnsOwner turns;
+        char *epoch_name;
+        Epoch epoch; /* of this start */
+        Departures *departures;
+        unsigned callers_max; /* known callers, with more of which the bus is asked whether all are there */
+        GError *error;
+        gboolean stopping;
+        gboolean late; /* the time for stopping is over */
+} Daemon;
+
+static void service_stop(Daemon *service)
+{
+        if (service->stopping)
+                return;
+
+        service->stopping = TRUE;
+        g_main_loop_quit(service->loop);
+}
+
+static gboolean on_signal(gpointer user_data)
+{
+        service_stop(user_data);
+        return G_SOURCE_CONTINUE;
+}
+
+static void on_caller_gone(const char *name, void *data)
+{
+        Daemon *service = data;
+        GHashTableIter iter;
+        gpointer connection;
+
+        /* Before the views: what waits may be theirs. */
+        dispatch_drop_caller(&service->dispatcher, name);
+        if (service->dispatcher.authority)
+                authority_forget(service->dispatcher.authority, name);
+        caller_connections_drop_caller(service->dispatcher.views, name);
+        if (!callers_has(service->dispatcher.callers, name))
+                return;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                connection_drop_caller(connection, name);
+}
+
+static void on_name_lost(const char *name, void *data)
+{
+        Daemon *service = data;
+
+        if (!service->stopping && bus_names_lost(&service->names, name))
+                service_stop(service);
+}
+
+static void on_bus_closed(void *data)
+{
+        Daemon *service = data;
+
+        if (!service->stopping)
+                g_set_error_literal(&service->error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                                    "the bus closed the connection");
+        service_stop(service);
+}
+
+/* Replies leave in the order in which they are made: turns would mean nothing behind a long queue. */
+static gboolean is_held(void *data)
+{
+        return bus_is_busy(((const Daemon *)data)->bus);
+}
+
+static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Daemon *service = userdata;
+
+        if (authority_size(service->dispatcher.authority) > service->callers_max)
+                departures_suspect(service->departures);
+
+        return dispatch(message, &service->dispatcher, error);
+}
+
+static void on_suspicion(void *data)
+{
+        departures_suspect(((Daemon *)data)->departures);
+}
+
+/* That a caller is known costs a few hundred bytes, which a clock is not to run for: those are looked at when
+ * there are many new ones. */
+static gboolean holds_something(void *data)
+{
+        const Dispatcher *dispatcher = &((Daemon *)data)->dispatcher;
+
+        return callers_total(dispatcher->callers) > 0 || authority_is_keeping(dispatcher->authority) ||
+               caller_connections_are_used(dispatcher->views);
+}
+
+static void collect_callers(GHashTable *names, void *data)
+{
+        Daemon *service = data;
+        const Dispatcher *dispatcher = &service->dispatcher;
+
+        callers_collect(dispatcher->callers, names);
+        authority_collect(dispatcher->authority, names);
+        caller_connections_collect(dispatcher->views, names);
+        service->callers_max = MAX(CALLERS_MIN, 2 * authority_size(dispatcher->authority));
+}
+
+static void on_connection_changed(void *data)
+{
+        Daemon *service = data;
+        GHashTableIter iter;
+        gpointer connection;
+        unsigned connected = 0, all = 0;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection)) {
+                /* Of these each caller has one, or none has. */
+                if (connection_is_forwarded(connection))
+                        continue;
+
+                all++;
+                if (connection_is_connected(connection))
+                        connected++;
+        }
+
+        service_manager_status("%u of %u hypervisors connected", connected, all);
+}
+
+static const BusOwner bus_owner = {
+        .call = on_call,
+        .caller_gone = on_caller_gone,
+        .name_lost = on_name_lost,
+        .closed = on_bus_closed,
+        .suspicious = on_suspicion,
+};
+
+static const DeparturesOwner departures_owner = {
+        .holds = holds_something,
+        .collect = collect_callers,
+        .gone = on_caller_gone,
+};
+
+static const ConnectionOwner connection_owner = {.changed = on_connection_changed};
+
+static void add_connections(Daemon *service, const Config *config)
+{
+        GHashTable *connections = service->dispatcher.connections;
+
+        for (guint i = 0; i < config->connections->len; i++) {
+                Connection *connection =
+                        connection_new(g_ptr_array_index(config->connections, i), NULL, &config->limits,
+                                       service->bus, &service->epoch, &connection_owner, service);
+
+                g_hash_table_insert(connections, (void *)connection_name(connection), connection);
+        }
+
+        service->dispatcher.views = caller_connections_new(config, service->bus, service->epoch.numbers,
+                                                           connections, &connection_owner, service);
+}
+
+static gboolean is_busy(const Daemon *service)
+{
+        GHashTableIter iter;
+        gpointer connection;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                if (connection_is_busy(connection))
+                        return TRUE;
+
+        return turns_waiting(service->dispatcher.turns) > 0 ||
+               caller_connections_are_busy(service->dispatcher.views) || background_running() > 0;
+}
+
+static void for_each_connection(Daemon *service, void (*func)(Connection *))
+{
+        GHashTableIter iter;
+        gpointer connection;
+
+        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        while (g_hash_table_iter_next(&iter, NULL, &connection))
+                func(connection);
+}
+
+static gboolean on_late(gpointer user_data)
+{
+        Daemon *service = user_data;
+
+        service->late = TRUE;
+        return G_SOURCE_REMOVE;
+}
+
+static void service_free(Daemon *service)
+{
+        /* A letter may have been the cause of another, such as of the end of a connection. */
+        main_queue_flush();
+        /* Before the connections, for it tells of callers that leave while it sends what is left. */
+        bus_free(service->bus, FLUSH_MS);
+        /* What it has of the bus goes first, so that the rest ends with the authority. */
+        departures_free(service->departures);
+        caller_connections_free(service->dispatcher.views);
+        for_each_connection(service, connection_free);
+        g_hash_table_unref(service->dispatcher.connections);
+        authority_free(service->dispatcher.authority);
+        turns_free(service->dispatcher.turns);
+        callers_free(service->dispatcher.callers);
+        event_numbers_free(service->epoch.numbers);
+        g_free(service->epoch_name);
+        main_queue_shutdown();
+        g_main_loop_unref(service->loop);
+}
+
+/* Every call gets its reply, libvirt its time to part, and the clock the last word. */
+static void service_end(Daemon *service)
+{
+        unsigned timer;
+
+        service_manager_stopping();
+        service->dispatcher.stopping = TRUE;
+        if (service->dispatcher.authority)
+                authority_stop(service->dispatcher.authority);
+        caller_connections_stop(service->dispatcher.views);
+        for_each_connection(service, connection_stop);
+
+        timer = g_timeout_add(STOP_MS, on_late, service);
+        while (is_busy(service) && !service->late)
+                g_main_context_iteration(NULL, TRUE);
+
+        if (!service->late) {
+                g_source_remove(timer);
+                service_free(service);
+                return;
+        }
+
+        /* A thread waits for libvirt and cannot be made to stop. Nothing of it may be freed; the process
+         * ends. */
+        if (service->error)
+                log_fatal("%s", service->error->message);
+        g_message("libvirt does not answer; stopping without it");
+        caller_connections_abandon(service->dispatcher.views);
+        for_each_connection(service, connection_abandon);
+        dispatch_abandon(&service->dispatcher);
+        bus_free(service->bus, FLUSH_MS);
+        _exit(service->error ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void on_early_signal(int number)
+{
+        (void)number;
+        _exit(EXIT_SUCCESS);
+}
+
+/* For the start: there is nothing to part from yet, and sd-bus, which waits for the bus's answers, would not
+ * look up. */
+static void end_at_signals(void)
+{
+        signal(SIGTERM, on_early_signal);
+        signal(SIGINT, on_early_signal);
+}
+
+static void handle_signals(Daemon *service)
+{
+        service->sigterm = g_unix_signal_add(SIGTERM, on_signal, service);
+        service->sigint = g_unix_signal_add(SIGINT, on_signal, service);
+}
+
+/* systemd's, or the place that the system or the user has for it. A bus of one's own is the user's matter. */
+static char *state_directory(const ServiceOptions *options)
+{
+        const char *given = g_getenv("STATE_DIRECTORY");
+
+        if (given && *given)
+                return g_strndup(given, strcspn(given, ":"));
+        if (options->bus == BUS_SYSTEM && !options->address)
+                return g_strdup("/var/lib/guestbus");
+
+        return g_build_filename(g_get_user_state_dir(), "guestbus", NULL);
+}
+
+static void begin_epoch(Daemon *service, const ServiceOptions *options)
+{
+        g_autofree char *directory = state_directory(options);
+
+        service->epoch_name = g_uuid_string_random();
+        service->epoch.name = service->epoch_name;
+        service->epoch.numbers = event_numbers_new(directory, g_get_real_time, NUMBERS_MS);
+}
+
+/* Until it is told to stop, or cannot begin. */
+static void serve(Daemon *service, const Config *config, const ServiceOptions *options)
+{
+        service->bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, service,
+                               &service->error);
+        if (!service->bus)
+                return;
+
+        service->dispatcher.authority =
+                authority_new(service->bus, &config->limits, &dispatch_authority_owner, &service->dispatcher);
+        service->dispatcher.bus = service->bus;
+        service->departures = departures_new(service->bus, &departures_owner, service);
+        service->turns = (TurnsOwner){.now = g_get_monotonic_time, .held = is_held, .data = service};
+        service->dispatcher.turns = turns_new(&service->turns);
+        add_connections(service, config);
+        if (!bus_names_take(&service->names, service->bus, options->replace, &service->error))
+                return;
+
+        handle_signals(service);
+        service_manager_ready();
+        on_connection_changed(service);
+        if (!service->stopping)
+                g_main_loop_run(service->loop);
+}
+
+gboolean daemon_run(const Config *config, const ServiceOptions *options, GError **error)
+{
+        Daemon service = {
+                .loop = g_main_loop_new(NULL, FALSE),
+                .callers_max = CALLERS_MIN,
+                .dispatcher =
+                        {
+                                .connections = g_hash_table_new(g_str_hash, g_str_equal),
+                                .callers = callers_new(&config->limits),
+                                .limits = &config->limits,
+                        },
+        };
+
+        end_at_signals();
+        main_queue_init();
+        event_loop_register();
+        /* The numbers of its events are to be above those of the one that serves until then. */
+        if (!options->replace)
+                bus_names_wait(options->bus, options->address);
+        begin_epoch(&service, options);
+
+        serve(&service, config, options);
+        service_end(&service);
+        g_clear_handle_id(&service.sigterm, g_source_remove);
+        g_clear_handle_id(&service.sigint, g_source_remove);
+
+        if (service.error) {
+                g_propagate_error(error, service.error);
+                return FALSE;
+        }
+
+        return TRUE;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.libvirt.Domain: what the guest says of itself, and what is typed and shown to it. */
+
+#include "base/utf8.h"
+#include "call/handler.h"
+#include "members.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static GVariant *addresses(const virDomainInterface *interface)
+{
+        GVariantBuilder builder;
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(isu)"));
+        for (unsigned i = 0; i < interface->naddrs; i++)
+                g_variant_builder_add(&builder, "(i@su)", interface->addrs[i].type,
+                                      utf8_variant(interface->addrs[i].addr), interface->addrs[i].prefix);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *domain_interface_addresses(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        virDomainInterfacePtr *interfaces = NULL;
+        GVariantBuilder builder;
+        guint32 source, flags;
+        int n;
+
+        g_variant_get(call_args(call), "(uu)", &source, &flags);
+        n = domain ? virDomainInterfaceAddresses(domain, &interfaces, source, flags) : -1;
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(ssa(isu))"));
+        for (int i = 0; i < n; i++) {
+                g_variant_builder_add(&builder, "(@s@s@a(isu))", utf8_variant(interfaces[i]->name),
+                                      utf8_variant(interfaces[i]->hwaddr), addresses(interfaces[i]));
+                virDomainInterfaceFree(interfaces[i]);
+        }
+        free(interfaces);
+
+        return g_variant_builder_end(&builder);
+}
+
+static GVariant *aliases(const virDomainFSInfo *info)
+{
+        GVariantBuilder builder;
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
+        for (size_t i = 0; i < info->ndevAlias; i++)
+                g_variant_builder_add_value(&builder, utf8_variant(info->devAlias[i]));
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *domain_get_fs_info(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        virDomainFSInfoPtr *info = NULL;
+        GVariantBuilder builder;
+        guint32 flags;
+        int n;
+
+        g_variant_get(call_args(call), "(u)", &flags);
+        n = domain ? virDomainGetFSInfo(domain, &info, flags) : -1;
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sssas)"));
+        for (int i = 0; i < n; i++) {
+                g_variant_builder_add(&builder, "(@s@s@s@as)", utf8_variant(info[i]->mountpoint),
+                                      utf8_variant(info[i]->name), utf8_variant(info[i]->fstype),
+                                      aliases(info[i]));
+                virDomainFSInfoFree(info[i]);
+        }
+        free(info);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *domain_get_time(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        long long seconds = 0;
+        unsigned nanoseconds = 0;
+        guint32 flags;
+
+        g_variant_get(call_args(call), "(u)", &flags);
+        if (!domain || virDomainGetTime(domain, &seconds, &nanoseconds, flags) < 0)
+                return call_failed(error);
+
+        return g_variant_new("(tu)", (guint64)seconds, nanoseconds);
+}
+
+GVariant *domain_send_key(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        g_autoptr(GVariant) keys = g_variant_get_child_value(call_args(call), 2);
+        guint32 codeset, holdtime, flags;
+        gsize n;
+        const guint32 *codes = g_variant_get_fixed_array(keys, &n, sizeof(guint32));
+
+        if (!domain)
+                return call_failed(error);
+
+        if (n > VIR_DOMAIN_SEND_KEY_MAX_KEYS)
+                return call_invalid(error,
+                                    "%" G_GSIZE_FORMAT " key codes are given, but at most %d go at once", n,
+                                    VIR_DOMAIN_SEND_KEY_MAX_KEYS);
+
+        g_variant_get(call_args(call), "(uu@auu)", &codeset, &holdtime, NULL, &flags);
+        return virDomainSendKey(domain, codeset, holdtime, (guint32 *)codes, (int)n, flags) < 0
+                       ? call_failed(error)
+                       : call_done();
+}
+
+GVariant *domain_open_graphics_fd(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        guint32 index, flags;
+        int fd, handle;
+
+        g_variant_get(call_args(call), "(uu)", &index, &flags);
+        fd = domain ? virDomainOpenGraphicsFD(domain, index, flags) : -1;
+        if (fd < 0)
+                return call_failed(error);
+
+        handle = call_add_fd(call, fd, error);
+        return handle >= 0 ? g_variant_new_handle(handle) : NULL;
+}
+
+GVariant *domain_get_security_label_list(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        virSecurityLabelPtr labels = NULL;
+        int n = domain ? virDomainGetSecurityLabelList(domain, &labels) : -1;
+        GVariantBuilder builder;
+
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sb)"));
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add(&builder, "(@sb)", utf8_variant(labels[i].label),
+                                      labels[i].enforcing != 0);
+        free(labels);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *domain_memory_stats(Call *call, GError **error)
+{
+        virDomainPtr domain = call_object(call);
+        virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+        GVariantBuilder builder;
+        guint32 flags;
+        int n;
+
+        g_variant_get(call_args(call), "(u)", &flags);
+        n = domain ? virDomainMemoryStats(domain, stats, G_N_ELEMENTS(stats), flags) : -1;
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a{it}"));
+        for (int i = 0; i < n; i++)
+                g_variant_builder_add(&builder, "{it}", stats[i].tag, (guint64)stats[i].val);
+
+        return g_variant_builder_end(&builder);
+}

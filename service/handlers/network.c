@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.libvirt.Network and org.libvirt.Secret: the members that are more than one call of libvirt with the
+ * arguments as they come. */
+
+#include "base/utf8.h"
+#include "call/handler.h"
+#include "members.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static GVariant *lease_variant(const virNetworkDHCPLease *lease)
+{
+        return g_variant_new("(@sxi@s@s@su@s@s)", utf8_variant(lease->iface), (gint64)lease->expirytime,
+                             lease->type, utf8_variant(lease->mac), utf8_variant(lease->iaid),
+                             utf8_variant(lease->ipaddr), lease->prefix, utf8_variant(lease->hostname),
+                             utf8_variant(lease->clientid));
+}
+
+GVariant *network_get_dhcp_leases(Call *call, GError **error)
+{
+        virNetworkPtr network = call_object(call);
+        virNetworkDHCPLeasePtr *leases = NULL;
+        GVariantBuilder builder;
+        const char *mac;
+        guint32 flags;
+        int n;
+
+        g_variant_get(call_args(call), "(&su)", &mac, &flags);
+        n = network ? virNetworkGetDHCPLeases(network, call_nullable(mac), &leases, flags) : -1;
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sxisssuss)"));
+        for (int i = 0; i < n; i++) {
+                g_variant_builder_add_value(&builder, lease_variant(leases[i]));
+                virNetworkDHCPLeaseFree(leases[i]);
+        }
+        free(leases);
+
+        return g_variant_builder_end(&builder);
+}
+
+GVariant *secret_get_value(Call *call, GError **error)
+{
+        virSecretPtr secret = call_object(call);
+        unsigned char *value = NULL;
+        GVariant *variant;
+        guint32 flags;
+        size_t size = 0;
+
+        g_variant_get(call_args(call), "(u)", &flags);
+        value = secret ? virSecretGetValue(secret, &size, flags) : NULL;
+        if (!value)
+                return call_failed(error);
+
+        variant = g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, value, size, 1);
+        explicit_bzero(value, size);
+        free(value);
+        return variant;
+}

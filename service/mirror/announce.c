@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Between libvirt's events and answers on one side, and those that listen on the other.
+ *
+ * The mirror shows what was told, nothing else: what an event says is taken over with it, and an answer is
+ * shown when events have led to what it says. So the picture before an answer, the picture after it, and
+ * reconcile() between the two are all that is needed to know what is still to be told. */
+
+#include "mirror/announce.h"
+
+#include "bus/path.h"
+#include "members.h"
+#include "mirror/event_meaning.h"
+#include "mirror/pending.h"
+#include "mirror/reconcile.h"
+#include "mirror/status.h"
+
+#include <string.h>
+
+/* How long libvirt's own word is waited for when an answer shows what no event has told. Events come a
+ * millisecond after such an answer, or never; who waits for a change to be shown waits that long at most. */
+#define MOMENT_MS 500
+
+/* As many of these a comparison waits for an object of which ever new events come: 10 s. */
+#define MOMENTS_MAX 20
+
+/* Where libvirt tells of ever new objects and answers no question, this many are waited for. */
+#define PENDING_MAX 65536
+
+struct Announcer {
+        AnnouncerConfig config;
+        Publisher publisher;
+        PendingTable *pending;
+        unsigned timer;
+        gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
+        gboolean fresh[N_MIRRORED];  /* or are for the first time, in the answers that are taken now */
+        gboolean silent[N_MIRRORED]; /* libvirt tells nothing of the kind */
+        gboolean comparing;          /* the answers that are taken now are a comparison's */
+        Comparison comparison;
+        Differences found;
+        unsigned awaited; /* objects that the comparison came upon and that are not told yet */
+};
+
+static void set_timer(Announcer *announcer);
+
+/* The number of the last round that began. */
+static guint64 last_round(const Announcer *announcer)
+{
+        const Sync *sync = announcer->config.sync;
+
+        return sync_rounds(sync) + (sync_is_busy(sync) ? 1 : 0);
+}
+
+/* What a comparison came upon is told, or turned out to be an event's. */
+static void release(Announcer *announcer, Pending *pending)
+{
+        if (!pending->awaited)
+                return;
+
+        pending->awaited = FALSE;
+        if (--announcer->awaited == 0 && !announcer->comparing)
+                announcer->config.compared(announcer->config.data);
+}
+
+static void tell_waiters(Pending *pending, gboolean told)
+{
+        g_autoptr(GArray) waiters = pending_take_waiters(pending);
+
+        for (guint i = 0; waiters && i < waiters->len; i++) {
+                const PendingWaiter *waiter = &g_array_index(waiters, PendingWaiter, i);
+
+                waiter->func(told, waiter->data);
+        }
+}
+
+/* Nothing of it waits any more. */
+static void finish(Announcer *announcer, Pending *pending, gboolean told)
+{
+        pending->deadline = 0;
+        pending->overdue = FALSE;
+        pending->moments = 0;
+        pending->found = FALSE;
+        release(announcer, pending);
+        pending_unpark(pending);
+        publish_untold(&announcer->publisher, pending);
+        tell_waiters(pending, told);
+}
+
+static void show(Announcer *announcer, Step *step)
+{
+        if (!step->pending && step->n_events > 0)
+                step->pending = pending_get(announcer->pending, step->kind, step->uuid);
+
+        if (!step->answer->present)
+                publish_gone(&announcer->publisher, step);
+        else if (!step->item)
+                publish_new(&announcer->publisher, step);
+        else
+                publish_changed(&announcer->publisher, step);
+
+        if (step->pending)
+                finish(announcer, step->pending, TRUE);
+}
+
+/* Has a moment from now on, if it has none yet. */
+static void set_deadline(Announcer *announcer, Pending *pending)
+{
+        if (pending->deadline == 0)
+                pending->deadline = g_get_monotonic_time() + MOMENT_MS * (gint64)1000;
+        set_timer(announcer);
+}
+
+/* The comparison is over when this object is told. */
+static void await(Announcer *announcer, Pending *pending)
+{
+        if (!pending->awaited)
+                announcer->awaited++;
+        pending->awaited = TRUE;
+        set_deadline(announcer, pending);
+}
+
+/* Keeps the answer until libvirt has told how it came to that. */
+static void park(Announcer *announcer, Step *step)
+{
+        Pending *pending = pending_get(announcer->pending, step->kind, step->uuid);
+        if (announcer->comparing)
+                await(announcer, pending);
+        pending->found = step->found;
+        pending_park(pending, step->answer);
+        set_deadline(announcer, pending);
+}
+
+/* The object that has the name of the answer, where that is new to the answer's own. */
+static const Item *find_rival(const Announcer *announcer, const Step *step, const Status *after)
+{
+        const char *now = step->item ? item_string(step->item, kind_slots(step->kind)->name) : "";
+
+        if (!after->present || strcmp(now, after->name) == 0)
+                return NULL;
+
+        return publish_find_namesake(&announcer->publisher, step->kind, step->uuid, after->name);
+}
+
+/* Fills in what is to be told before the answer can be shown. */
+static void plan(const Announcer *announcer, Step *step)
+{
+        Status before = step_before(step), after = step_after(step);
+
+        step->n_events = 0;
+        step->rival = find_rival(announcer, step, &after);
+        /* What the first list has was there before. */
+        if (!before.present && !announcer->listed[mirrored_index(step->kind)])
+                return;
+
+        /* The event that tells what came of a doubt tells the state, too. */
+        if (step->pending && step->pending->doubts && before.present && after.present &&
+            reconcile_is_active(before.state) && reconcile_is_active(after.state))
+                before.state = after.state;
+
+        step->n_events = reconcile(step->kind, &before, &after, step->events);
+}
+
+/* One of two objects of a name is gone, or has another name by now: that is told first. */
+static void ask_rival(const Announcer *announcer, const Step *step)
+{
+        sync_one(announcer->config.sync, step->kind, item_string(step->rival, kind_slots(step->kind)->uuid),
+                 ASPECT_LIFE, FALSE);
+        sync_one(announcer->config.sync, step->kind, step->uuid, ASPECT_DEFINITION, FALSE);
+}
+
+/* Facts that no event tells of. */
+static void take_facts(Announcer *announcer, Answer *answer)
+{
+        const Item *item = mirror_find_uuid(announcer->config.mirror, answer->kind, answer->uuid);
+
+        if (!item)
+                return;
+
+        publish_facts(&announcer->publisher, item, answer->values);
+        memset(answer->values, 0, sizeof answer->values);
+}
+
+static Step make_step(Announcer *announcer, Answer *answer, gboolean found)
+{
+        gboolean first = announcer->comparing && announcer->comparison == COMPARISON_FIRST;
+
+        return (Step){
+                .found = found,
+                .listed = announcer->comparing,
+                .counted = found || first ? &announcer->found : NULL,
+                .kind = answer->kind,
+                .uuid = answer->uuid,
+                .item = mirror_find_uuid(announcer->config.mirror, answer->kind, answer->uuid),
+                .pending = pending_find(announcer->pending, answer->kind, answer->uuid),
+                .answer = answer,
+        };
+}
+
+/* Whether libvirt has told that the object is not defined any more, and it does not run either. That another
+ * one has its name says that it is gone, which is told then. */
+static gboolean drop_if_over(Announcer *announcer, const Item *rival)
+{
+        const Slots *slots = kind_slots(rival->kind);
+        Answer gone = {.kind = rival->kind};
+        Step step;
+
+        if (item_boolean(rival, slots->active) || item_boolean(rival, slots->persistent))
+                return FALSE;
+
+        g_strlcpy(gone.uuid, item_string(rival, slots->uuid), sizeof gone.uuid);
+        step = make_step(announcer, &gone, FALSE);
+        show(announcer, &step);
+        return TRUE;
+}
+
+/* Whether a comparison comes upon what no event has told, since the answers before. */
+static gboolean is_found(const Announcer *announcer, const Answer *answer)
+{
+        const Pending *pending = pending_find(announcer->pending, answer->kind, answer->uuid);
+        gboolean told = pending && pending->pass >= sync_rounds(announcer->config.sync);
+
+        if (pending && pending->found)
+                return TRUE;
+
+        return announcer->comparing && (announcer->comparison == COMPARISON_AFTER_OUTAGE ||
+                                        (announcer->comparison == COMPARISON_AGAIN && !told));
+}
+
+/* Whether libvirt has told something since the question. */
+static gboolean is_old(const Announcer *announcer, const Step *step)
+{
+        return step->pending && step->pending->pass >= last_round(announcer);
+}
+
+/* libvirt says that it is not there, and nobody was told that it is. */
+static gboolean is_nothing(const Step *step)
+{
+        return !step->answer->present && !step->item && (!step->pending || step->pending->held.length == 0);
+}
+
+/* Whether the answer need not wait: for events that lead to it, or for the object that has its name. */
+static gboolean may_show(const Announcer *announcer, const Step *step)
+{
+        gboolean after_outage = announcer->comparing && announcer->comparison == COMPARISON_AFTER_OUTAGE;
+
+        if (step->pending && step->pending->overdue)
+                return TRUE;
+        if (step->rival)
+                return FALSE;
+
+        /* Events of an outage, or of a driver that has none, do not come. */
+        return step->n_events == 0 || after_outage || announcer->silent[mirrored_index(step->kind)];
+}
+
+static void set_value(Answer *answer, unsigned slot, GVariant *value)
+{
+        g_clear_pointer(&answer->values[slot], g_variant_unref);
+        answer->values[slot] = g_variant_ref_sink(value);
+}
+
+/* The answer to a smaller question is not to take the place of all that is known. A state that says that the
+ * domain is active, or is not, has the rest of that follow. FALSE when more has to be asked first. */
+static gboolean complete(const Announcer *announcer, const Step *step)
+{
+        Answer *answer = step->answer;
+        gboolean alone = answer->kind == &kind_domain && answer->present && !answer->values[DOMAIN1_ACTIVE] &&
+                         answer->values[DOMAIN1_STATE];
+        gboolean active, was_active = step->item && item_boolean(step->item, DOMAIN1_ACTIVE);
+
+        if (step->pending && !pending_complete(step->pending, answer)) {
+                sync_one(announcer->config.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+                return FALSE;
+        }
+
+        if (!alone)
+                return TRUE;
+
+        active = reconcile_is_active(step_after(step).state);
+        if (answer->values[DOMAIN1_ACTIVE])
+                was_active = g_variant_get_boolean(answer->values[DOMAIN1_ACTIVE]);
+        if (active != was_active) {
+                set_value(answer, DOMAIN1_ACTIVE, g_variant_new_boolean(active));
+                set_value(answer, DOMAIN1_ID, g_variant_new_uint32(0));
+                sync_one(announcer->config.sync, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
+        }
+
+        return TRUE;
+}
+
+/* libvirt has told something since the question. The event has a question of its own follow, which may be a
+ * smaller one; and a comparison has not seen the object before. */
+static void drop_old(Announcer *announcer, const Step *step)
+{
+        const Answer *answer = step->answer;
+
+        if (answer->kind == &kind_domain && (!answer->present || answer->values[DOMAIN1_PERSISTENT]))
+                sync_one(announcer->config.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+        if (announcer->comparing)
+                await(announcer, step->pending);
+}
+
+void announcer_answer(Announcer *announcer, Answer *answer)
+{
+        Step step = make_step(announcer, answer, is_found(announcer, answer));
+
+        if (answer->scheduler) {
+                take_facts(announcer, answer);
+                return;
+        }
+
+        if (is_old(announcer, &step)) {
+                drop_old(announcer, &step);
+                return;
+        }
+
+        if (is_nothing(&step)) {
+                if (step.pending)
+                        finish(announcer, step.pending, TRUE);
+                return;
+        }
+
+        if (!complete(announcer, &step))
+                return;
+
+        plan(announcer, &step);
+        if (step.rival && drop_if_over(announcer, step.rival))
+                step.rival = NULL;
+        if (may_show(announcer, &step)) {
+                show(announcer, &step);
+                return;
+        }
+
+        if (step.rival)
+                ask_rival(announcer, &step);
+        park(announcer, &step);
+}
+
+static void add_absent(GPtrArray *gone, const char *uuid)
+{
+        g_ptr_array_add(gone, g_strdup(uuid));
+}
+
+void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves)
+{
+        g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+        GHashTableIter iter;
+        gpointer leaf, item;
+
+        announcer->fresh[mirrored_index(kind)] = TRUE;
+        mirror_iterate(announcer->config.mirror, kind, &iter);
+        while (g_hash_table_iter_next(&iter, &leaf, &item))
+                if (!g_hash_table_contains(leaves, leaf))
+                        add_absent(gone, item_string(item, kind_slots(kind)->uuid));
+
+        for (guint i = 0; i < all->len; i++) {
+                const Pending *pending = g_ptr_array_index(all, i);
+                g_autofree char *held_leaf = path_uuid_leaf(pending->uuid);
+
+                if (pending->kind == kind && !mirror_find(announcer->config.mirror, kind, held_leaf) &&
+                    !g_hash_table_contains(leaves, held_leaf))
+                        add_absent(gone, pending->uuid);
+        }
+
+        for (guint i = 0; i < gone->len; i++) {
+                Answer answer = {.kind = kind};
+
+                g_strlcpy(answer.uuid, g_ptr_array_index(gone, i), sizeof answer.uuid);
+                announcer_answer(announcer, &answer);
+        }
+}
+
+/* Waiting */
+
+/* Shows what is parked, if events have led there or with @anyhow. FALSE when it stays. */
+static gboolean show_parked(Announcer *announcer, Pending *pending, gboolean anyhow)
+{
+        Step step = make_step(announcer, &pending->parked, pending->found);
+
+        plan(announcer, &step);
+        if (!anyhow && (step.n_events > 0 || step.rival))
+                return FALSE;
+
+        show(announcer, &step);
+        return TRUE;
+}
+
+/* Announces what libvirt was not asked about in time. Where another object has its name, and was not told to
+ * be over, that may still be heard, for as long as a comparison would wait. */
+static void show_held(Announcer *announcer, Pending *pending)
+{
+        const HeldEvent *last = g_queue_peek_tail(&pending->held);
+        const Item *rival =
+                publish_find_namesake(&announcer->publisher, pending->kind, pending->uuid, last->name);
+
+        if (rival && !drop_if_over(announcer, rival) && ++pending->moments < MOMENTS_MAX) {
+                set_deadline(announcer, pending);
+                return;
+        }
+
+        publish_held(&announcer->publisher, pending, TRUE);
+        finish(announcer, pending, TRUE);
+}
+
+/* The moment is over. */
+static void expire(Announcer *announcer, Pending *pending)
+{
+        pending->deadline = 0;
+        if (pending->ask_again)
+                sync_one(announcer->config.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
+        pending->ask_again = FALSE;
+        if (pending->is_parked && !pending->outdated) {
+                show_parked(announcer, pending, TRUE);
+        } else if (pending->held.length > 0) {
+                show_held(announcer, pending);
+        } else if (pending->overdue && ++pending->moments >= (pending->awaited ? MOMENTS_MAX : 1)) {
+                finish(announcer, pending, FALSE);
+        } else {
+                /* It is asked about: the answer is shown as soon as it is there. */
+                publish_untold(&announcer->publisher, pending);
+                pending->overdue = pending->is_parked || pending->waiters || pending->awaited;
+                if (pending->waiters || pending->awaited)
+                        set_deadline(announcer, pending);
+        }
+}
+
+static gboolean on_deadline(gpointer user_data)
+{
+        Announcer *announcer = user_data;
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+        gint64 now = g_get_monotonic_time();
+
+        announcer->timer = 0;
+        for (guint i = 0; i < all->len; i++) {
+                Pending *pending = g_ptr_array_index(all, i);
+
+                if (pending->deadline > 0 && pending->deadline <= now)
+                        expire(announcer, pending);
+        }
+
+        set_timer(announcer);
+        return G_SOURCE_REMOVE;
+}
+
+/* One timer for all: those that wait later have a later deadline. */
+static void set_timer(Announcer *announcer)
+{
+        gint64 deadline;
+
+        if (announcer->timer)
+                return;
+
+        deadline = pending_next_deadline(announcer->pending);
+        if (deadline > 0)
+                announcer->timer =
+                        g_timeout_add((unsigned)(MAX(deadline - g_get_monotonic_time(), 0) / 1000) + 1,
+                                      on_deadline, announcer);
+}
+
+/* Events */
+
+/* A libvirt that tells ever more and answers nothing is not waited for. */
+static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
+{
+        Pending *pending;
+
+        if (pending_size(announcer->pending) >= PENDING_MAX) {
+                announcer_give_up(announcer);
+                pending_clear(announcer->pending);
+        }
+
+        pending = pending_get(announcer->pending, kind, uuid);
+        pending->pass = last_round(announcer);
+        pending->outdated = pending->is_parked;
+        return pending;
+}
+
+static void ask(const Announcer *announcer, const Event *event, gboolean known)
+{
+        Aspects aspects =
+                event->lifecycle >= 0 || !known ? event_meaning_aspects(event, known) : ASPECT_STATE;
+
+        /* What is held is told as soon as there is an answer. */
+        sync_one(announcer->config.sync, event->kind, event->uuid, aspects,
+                 !known || state_waits_size(announcer->config.waits) > 0);
+}
+
+static gboolean is_start_or_end(const Event *event)
+{
+        switch (event->lifecycle) {
+        case VIR_DOMAIN_EVENT_DEFINED:
+        case VIR_DOMAIN_EVENT_UNDEFINED:
+        case VIR_DOMAIN_EVENT_STARTED:
+        case VIR_DOMAIN_EVENT_STOPPED:
+                return TRUE;
+        default:
+                return FALSE;
+        }
+}
+
+/* What is not active does not shut down, nor does a life that is over go on: libvirtd has told that it is
+ * over, and of its last moments after that, as it does when it is started anew meanwhile. */
+static gboolean is_after_end(const Item *item, const Pending *pending, const Event *event)
+{
+        if (event->kind != &kind_domain || is_start_or_end(event))
+                return FALSE;
+
+        if (item ? reconcile_is_active(status_of(item->kind, NULL, item).state) : pending->held.length > 0)
+                return FALSE;
+
+        return event->lifecycle == VIR_DOMAIN_EVENT_SHUTDOWN || pending_is_after_end(pending, event);
+}
+
+void announcer_event(Announcer *announcer, const Event *event)
+{
+        const Item *item = mirror_find_uuid(announcer->config.mirror, event->kind, event->uuid);
+        Pending *pending;
+
+        if (item && event->lifecycle < 0 && !event->may_change) {
+                publish_event(&announcer->publisher, event);
+                return;
+        }
+
+        pending = note(announcer, event->kind, event->uuid);
+        pending->found = FALSE;
+        if (event->lifecycle >= 0 &&
+            (pending_is_late(pending, event) || is_after_end(item, pending, event))) {
+                if (item && event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STARTED)
+                        publish_started(&announcer->publisher, item, pending, event);
+                ask(announcer, event, item != NULL);
+                return;
+        }
+
+        if (!item) {
+                pending_hold(pending, event);
+                set_deadline(announcer, pending);
+        } else if (event->lifecycle < 0) {
+                publish_event(&announcer->publisher, event);
+                /* libvirt tells that a guest was reset before it says that it has not crashed any more. */
+                pending->ask_again = TRUE;
+                set_deadline(announcer, pending);
+        } else {
+                publish_lifecycle(&announcer->publisher, item, pending, event);
+        }
+
+        /* The answer may be what the event told of. */
+        if (pending->is_parked && item)
+                show_parked(announcer, pending, FALSE);
+        if (pending_has_changed(pending))
+                set_deadline(announcer, pending);
+        ask(announcer, event, item != NULL);
+}
+
+void announcer_touch(Announcer *announcer, const Kind *kind, const char *uuid)
+{
+        note(announcer, kind, uuid);
+}
+
+void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent)
+{
+        announcer->silent[mirrored_index(kind)] = silent;
+}
+
+/* Comparisons */
+
+void announcer_begin_comparison(Announcer *announcer, Comparison comparison)
+{
+        announcer->comparing = TRUE;
+        announcer->comparison = comparison;
+        announcer->found = (Differences){};
+}
+
+gboolean announcer_end_comparison(Announcer *announcer)
+{
+        announcer->comparing = FALSE;
+        return announcer->awaited == 0;
+}
+
+const Differences *announcer_found(const Announcer *announcer)
+{
+        return &announcer->found;
+}
+
+void announcer_settle(Announcer *announcer, guint64 pass)
+{
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                announcer->listed[i] = announcer->listed[i] || announcer->fresh[i];
+        for (guint i = 0; i < all->len; i++)
+                pending_settle(announcer->pending, g_ptr_array_index(all, i), pass);
+}
+
+gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, const char *uuid)
+{
+        const Pending *pending = pending_find(announcer->pending, kind, uuid);
+
+        return !pending || (!pending->is_parked && pending->held.length == 0 &&
+                            pending->pass < sync_rounds(announcer->config.sync));
+}
+
+gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, SyncWait *done, void *data)
+{
+        Pending *pending;
+
+        if (announcer_is_settled(announcer, kind, uuid))
+                return FALSE;
+
+        pending = pending_find(announcer->pending, kind, uuid);
+        pending_add_waiter(pending, done, data);
+        set_deadline(announcer, pending);
+        /* Something told of it since the question: it is due, and not to rest before that. */
+        sync_one(announcer->config.sync, kind, uuid, ASPECT_STATE, TRUE);
+        return TRUE;
+}
+
+void announcer_flush(Announcer *announcer)
+{
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+
+        for (guint i = 0; i < all->len; i++)
+                publish_untold(&announcer->publisher, g_ptr_array_index(all, i));
+}
+
+void announcer_give_up(Announcer *announcer)
+{
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+
+        g_clear_handle_id(&announcer->timer, g_source_remove);
+        for (guint i = 0; i < all->len; i++) {
+                Pending *pending = g_ptr_array_index(all, i);
+
+                if (pending->held.length > 0)
+                        publish_held(&announcer->publisher, pending, TRUE);
+                finish(announcer, pending, FALSE);
+        }
+}
+
+/* Life */
+
+Announcer *announcer_new(const AnnouncerConfig *config)
+{
+        Announcer *announcer = g_new0(Announcer, 1);
+
+        announcer->config = *config;
+        announcer->publisher = (Publisher){.bus = config->bus,
+                                           .mirror = config->mirror,
+                                           .sync = config->sync,
+                                           .event_log = config->event_log,
+                                           .waits = config->waits};
+        announcer->pending = pending_table_new();
+        return announcer;
+}
+
+void announcer_free(Announcer *announcer)
+{
+        if (!announcer)
+                return;
+
+        g_clear_handle_id(&announcer->timer, g_source_remove);
+        pending_table_free(announcer->pending);
+        g_free(announcer);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus/bus.h"
+#include "mirror/event_log.h"
+#include "mirror/mirror.h"
+#include "mirror/publish.h"
+#include "mirror/state_waits.h"
+#include "mirror/sync.h"
+#include "virt/events.h"
+
+#include <glib.h>
+
+/* What listeners are told of objects, in an order that can be relied on: the grammar of the stream. Main
+ * thread.
+ *
+ * - Of each object `added` is the first event, and `removed` the last one until it is added again.
+ * - A change of state is told by an event of the object's lifecycle before a property shows it.
+ * - What libvirt's event said is newer than an answer that was asked for before: the object is asked about
+ *   again, and the answer is not shown.
+ * - An answer that shows what no event has told waits a moment for libvirt's word; then the service tells it
+ *   in libvirt's place, as a synthetic event, and libvirt's own late word is not told again. */
+
+typedef struct Announcer Announcer;
+
+typedef struct AnnouncerConfig {
+        Bus *bus;
+        Mirror *mirror;
+        Sync *sync;
+        EventLog *event_log;
+        StateWaits *waits;
+        void (*compared)(void *data); /* the last object that a comparison came upon is announced */
+        void *data;
+} AnnouncerConfig;
+
+/* Everything in @config must outlive it. */
+Announcer *announcer_new(const AnnouncerConfig *config);
+
+/* NULL is fine. */
+void announcer_free(Announcer *announcer);
+
+/* Whether libvirt tells nothing of changes of that kind, so that its word is not waited for. */
+void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent);
+
+/* libvirt told of something about an object of a mirrored kind: it is told, or held until the object was
+ * announced; and the object is asked about where the event may have changed it. */
+void announcer_event(Announcer *announcer, const Event *event);
+
+/* Something may have changed the object that no event tells, such as a call: answers of questions that began
+ * before now do not count. */
+void announcer_touch(Announcer *announcer, const Kind *kind, const char *uuid);
+
+/* libvirt answered: takes the values of @answer where they are shown, now or later. */
+void announcer_answer(Announcer *announcer, Answer *answer);
+
+/* libvirt listed all objects of a kind: what is not in the set of leaves is gone. */
+void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves);
+
+/* The answers of a comparison follow: of the first one of all, of one after an outage, or of another one. */
+typedef enum Comparison {
+        COMPARISON_FIRST,
+        COMPARISON_AFTER_OUTAGE,
+        COMPARISON_AGAIN,
+} Comparison;
+void announcer_begin_comparison(Announcer *announcer, Comparison comparison);
+
+/* They are over; where FALSE, some wait for libvirt's word, and AnnouncerConfig.compared is called for that.
+ */
+gboolean announcer_end_comparison(Announcer *announcer);
+
+/* By the comparison that is under way, or was the last. */
+const Differences *announcer_found(const Announcer *announcer);
+
+/* Answers of rounds up to number @pass are in the mirror. */
+void announcer_settle(Announcer *announcer, guint64 pass);
+
+/* Whether what is known of the object is told: no event and no answer of it waits. */
+gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, const char *uuid);
+
+/* Calls @done when that is so, at the latest after a moment. FALSE when it is so now: @done is not called. */
+gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, SyncWait *done, void *data);
+
+/* Announces the values that the mirror shows already, because an event said them: for a picture that belongs
+ * to the number of the last event. */
+void announcer_flush(Announcer *announcer);
+
+/* The connection is lost, or left: what waits is told without libvirt's word, as far as an event said it. */
+void announcer_give_up(Announcer *announcer);

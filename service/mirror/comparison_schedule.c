@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Comparisons soon after an outage, and then from time to time; often, where libvirt tells of no changes. */
+
+#include "mirror/comparison_schedule.h"
+
+/* A libvirtd that was started anew takes over its guests while it serves already, and tells nobody of one
+ * that it gives up. So everything is compared again after an outage: this many seconds after the comparison
+ * before. */
+static const unsigned again_after[] = {1, 3, 12};
+
+struct ComparisonSchedule {
+        unsigned interval, poll_interval;
+        ComparisonScheduleFunc *func, *poll;
+        void *data;
+        unsigned timer, poll_timer;
+        unsigned again_timer, again; /* which of again_after is next */
+};
+
+ComparisonSchedule *comparison_schedule_new(unsigned interval, ComparisonScheduleFunc *func,
+                                            unsigned poll_interval, ComparisonScheduleFunc *poll, void *data)
+{
+        ComparisonSchedule *schedule = g_new0(ComparisonSchedule, 1);
+
+        schedule->interval = interval;
+        schedule->func = func;
+        schedule->poll_interval = poll_interval;
+        schedule->poll = poll;
+        schedule->data = data;
+        return schedule;
+}
+
+void comparison_schedule_free(ComparisonSchedule *schedule)
+{
+        if (!schedule)
+                return;
+
+        comparison_schedule_end(schedule);
+        g_free(schedule);
+}
+
+static gboolean on_timer(gpointer user_data)
+{
+        const ComparisonSchedule *schedule = user_data;
+
+        schedule->func(schedule->data);
+        return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_poll(gpointer user_data)
+{
+        const ComparisonSchedule *schedule = user_data;
+
+        schedule->poll(schedule->data);
+        return G_SOURCE_CONTINUE;
+}
+
+static void call_later(ComparisonSchedule *schedule);
+
+static gboolean on_again(gpointer user_data)
+{
+        ComparisonSchedule *schedule = user_data;
+
+        schedule->again_timer = 0;
+        call_later(schedule);
+        schedule->func(schedule->data);
+        return G_SOURCE_REMOVE;
+}
+
+static void call_later(ComparisonSchedule *schedule)
+{
+        if (schedule->again < G_N_ELEMENTS(again_after))
+                schedule->again_timer =
+                        g_timeout_add_seconds(again_after[schedule->again++], on_again, schedule);
+}
+
+void comparison_schedule_begin(ComparisonSchedule *schedule, gboolean again, gboolean polls)
+{
+        comparison_schedule_end(schedule);
+        if (schedule->interval > 0)
+                schedule->timer = g_timeout_add_seconds(schedule->interval, on_timer, schedule);
+        if (polls && schedule->poll_interval > 0)
+                schedule->poll_timer = g_timeout_add_seconds(schedule->poll_interval, on_poll, schedule);
+        if (!again)
+                return;
+
+        schedule->again = 0;
+        call_later(schedule);
+}
+
+void comparison_schedule_end(ComparisonSchedule *schedule)
+{
+        g_clear_handle_id(&schedule->timer, g_source_remove);
+        g_clear_handle_id(&schedule->poll_timer, g_source_remove);
+        g_clear_handle_id(&schedule->again_timer, g_source_remove);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One event, one number, whoever listens. The last ones are kept as they were sent, so a listener that was
+ * away gets the very same; how many is limited by number and by bytes, and who comes too late is told so. */
+
+#include "mirror/event_log.h"
+
+#include "base/error.h"
+#include "bus/packed_value.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What GetEvents returns for one. */
+#define RECORD_FIELDS "ostxsa{sv}"
+
+/* What the fields but the strings and the details take in a message, at most. */
+#define FIELDS_BYTES 64
+
+/* The most that one reply holds: it takes some 0.5 ms, half of what a caller gets in one turn (turns.c), and
+ * is read by every library. What is left is asked for with the next call. */
+#define PAGE_EVENTS 256
+
+/* The same where the events are long. To append a megabyte takes a millisecond. */
+#define PAGE_BYTES (512U << 10)
+
+/* One that is kept. */
+typedef struct Record {
+        guint64 sequence;
+        gint64 timestamp;
+        const char *word;
+        PackedValue *details; /* NULL where no message can have them */
+        const char *name;     /* after the path */
+        char path[];
+} Record;
+
+struct EventLog {
+        Bus *bus;
+        const Limits *limits;
+        const char *epoch;
+        EventNumbers *numbers;
+        guint64 before; /* the number before its first */
+        guint64 sequence;
+        GQueue kept; /* of Record, the oldest first, without gaps: the last has the number above */
+        size_t bytes;
+        guint64 synthetic;
+        guint64 forgotten; /* no longer kept */
+        guint64 dropped;   /* kept, but not sent as a signal */
+        GHashTable *kinds; /* the word to how many (guint64 *) */
+};
+
+EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch)
+{
+        EventLog *event_log = g_new0(EventLog, 1);
+
+        event_log->bus = bus;
+        event_log->limits = limits;
+        event_log->epoch = epoch;
+        event_log->kinds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+        return event_log;
+}
+
+void event_log_number_from(EventLog *event_log, EventNumbers *numbers)
+{
+        event_log->numbers = numbers;
+        event_log->before = event_log->sequence = event_numbers_begin(numbers);
+}
+
+static size_t strings_size(const Record *record)
+{
+        return strlen(record->path) + 1 + strlen(record->name) + 1;
+}
+
+/* In memory. */
+static size_t record_size(const Record *record)
+{
+        return sizeof *record + strings_size(record) + (record->details ? record->details->size : 0);
+}
+
+/* In a message, at most. */
+static size_t record_wire(const Record *record)
+{
+        return FIELDS_BYTES + strlen(record->word) + strings_size(record) +
+               (record->details ? record->details->wire : 0);
+}
+
+static void forget_oldest(EventLog *event_log)
+{
+        Record *record = g_queue_pop_head(&event_log->kept);
+
+        event_log->bytes -= record_size(record);
+        g_free(record->details);
+        g_free(record);
+}
+
+void event_log_free(EventLog *event_log)
+{
+        if (!event_log)
+                return;
+
+        while (event_log->kept.length > 0)
+                forget_oldest(event_log);
+        g_hash_table_unref(event_log->kinds);
+        g_free(event_log);
+}
+
+static Record *record_new(const char *path, const char *word, const char *name, GVariant *details)
+{
+        g_autoptr(GVariant) owned = g_variant_ref_sink(details);
+        size_t path_size = strlen(path) + 1, name_size = strlen(name) + 1;
+        Record *record = g_malloc(sizeof *record + path_size + name_size);
+
+        record->timestamp = g_get_real_time();
+        record->word = word;
+        record->details = packed_value_new(owned);
+        memcpy(record->path, path, path_size);
+        record->name = memcpy(record->path + path_size, name, name_size);
+        return record;
+}
+
+static int append_fields(sd_bus_message *message, const Record *record)
+{
+        int r = sd_bus_message_append(message, "stxs", record->word, record->sequence, record->timestamp,
+                                      record->name);
+
+        return r < 0 ? r : packed_value_append(message, record->details);
+}
+
+static void send(EventLog *event_log, const Kind *kind, const Record *record)
+{
+        sd_bus_message *message = bus_new_signal(event_log->bus, record->path, kind->native->name, "Event");
+        int r = -EMSGSIZE;
+
+        if (message && record->details && record->details->wire <= event_log->limits->reply_bytes)
+                r = append_fields(message, record);
+        if (bus_send(event_log->bus, message, record_wire(record), r) < 0)
+                event_log->dropped++;
+}
+
+static void keep(EventLog *event_log, Record *record)
+{
+        event_log->bytes += record_size(record);
+        g_queue_push_tail(&event_log->kept, record);
+        while (event_log->kept.length > event_log->limits->events_kept ||
+               (event_log->bytes > event_log->limits->events_bytes && event_log->kept.length > 0)) {
+                forget_oldest(event_log);
+                event_log->forgotten++;
+        }
+}
+
+static void count(EventLog *event_log, const char *word, gboolean synthetic)
+{
+        guint64 *n = g_hash_table_lookup(event_log->kinds, word);
+
+        if (!n) {
+                n = g_new0(guint64, 1);
+                g_hash_table_insert(event_log->kinds, (void *)word, n);
+        }
+
+        (*n)++;
+        if (synthetic)
+                event_log->synthetic++;
+}
+
+guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, const char *word,
+                      const char *name, GVariant *details, gboolean synthetic)
+{
+        Record *record = record_new(path, word, name, details);
+
+        record->sequence = ++event_log->sequence;
+        event_numbers_use(event_log->numbers, event_log->sequence);
+        count(event_log, word, synthetic);
+        send(event_log, kind, record);
+        keep(event_log, record);
+        return event_log->sequence;
+}
+
+guint64 event_log_sequence(const EventLog *event_log)
+{
+        return event_log->sequence;
+}
+
+static gboolean check_place(const EventLog *event_log, const char *epoch, guint64 after, GError **error)
+{
+        guint64 forgotten = event_log->sequence - event_log->kept.length;
+
+        if (strcmp(epoch, event_log->epoch) != 0) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_GONE,
+                            "the events of epoch \"%s\" are gone; the service was started again, and its "
+                            "epoch is now \"%s\"",
+                            epoch, event_log->epoch);
+                return FALSE;
+        }
+
+        if (after > event_log->sequence) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                            "there is no event %" G_GUINT64_FORMAT " yet; the last one is %" G_GUINT64_FORMAT,
+                            after, event_log->sequence);
+                return FALSE;
+        }
+
+        if (after > 0 && after < event_log->before) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_GONE,
+                            "event %" G_GUINT64_FORMAT
+                            " is not of epoch \"%s\", which begins after %" G_GUINT64_FORMAT
+                            "; GetManagedObjects tells what is",
+                            after, event_log->epoch, event_log->before);
+                return FALSE;
+        }
+
+        if (MAX(after, event_log->before) < forgotten) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_GONE,
+                            "events up to %" G_GUINT64_FORMAT " are gone, and those after %" G_GUINT64_FORMAT
+                            " were asked for; GetManagedObjects tells what is",
+                            forgotten, after);
+                return FALSE;
+        }
+
+        return TRUE;
+}
+
+gboolean event_log_find(const EventLog *event_log, const char *epoch, guint64 after, guint32 max,
+                        EventLogPage *page, GError **error)
+{
+        size_t room = MIN(PAGE_BYTES, event_log->limits->reply_bytes), size = 0;
+        guint32 most = max == 0 ? PAGE_EVENTS : MIN(max, PAGE_EVENTS), n = 0;
+        const GList *first, *each;
+
+        if (!check_place(event_log, epoch, after, error))
+                return FALSE;
+
+        first = g_queue_peek_nth_link((GQueue *)&event_log->kept,
+                                      (guint)(MAX(after, event_log->before) -
+                                              (event_log->sequence - event_log->kept.length)));
+        for (each = first; each && n < most; each = each->next, n++) {
+                size_t wire = record_wire(each->data);
+
+                /* One that is too long for a page is a page. */
+                if (size + wire > room && n > 0)
+                        break;
+
+                size += wire;
+        }
+
+        if (size > event_log->limits->reply_bytes) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "event %" G_GUINT64_FORMAT " is too large for a reply",
+                            ((const Record *)first->data)->sequence);
+                return FALSE;
+        }
+
+        *page = (EventLogPage){.first = first, .n = n, .size = size, .complete = each == NULL};
+        return TRUE;
+}
+
+/* What no message can have, and no signal had either, is told without its details: the events after it are
+ * not to be lost with them. */
+static int append_record(sd_bus_message *message, const Record *record)
+{
+        static const char *const none = "stxsa{sv}";
+        int r = sd_bus_message_open_container(message, 'r', RECORD_FIELDS);
+
+        if (r >= 0)
+                r = sd_bus_message_append_basic(message, 'o', record->path);
+        if (r >= 0)
+                r = record->details ? append_fields(message, record)
+                                    : sd_bus_message_append(message, none, record->word, record->sequence,
+                                                            record->timestamp, record->name, 0);
+
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+int event_log_append(sd_bus_message *message, const EventLogPage *page)
+{
+        const GList *each = page->first;
+        int r = sd_bus_message_open_container(message, 'a', "(" RECORD_FIELDS ")");
+
+        for (guint32 i = 0; i < page->n && r >= 0; i++, each = each->next)
+                r = append_record(message, each->data);
+        if (r >= 0)
+                r = sd_bus_message_close_container(message);
+
+        return r < 0 ? r : sd_bus_message_append(message, "b", (int)page->complete);
+}
+
+void event_log_count(const EventLog *event_log, GVariantBuilder *counters)
+{
+        GHashTableIter iter;
+        gpointer word, n;
+
+        g_variant_builder_add(counters, "{st}", "events", event_log->sequence - event_log->before);
+        g_variant_builder_add(counters, "{st}", "events.synthetic", event_log->synthetic);
+        g_variant_builder_add(counters, "{st}", "events.forgotten", event_log->forgotten);
+        g_variant_builder_add(counters, "{st}", "events.dropped", event_log->dropped);
+        g_hash_table_iter_init(&iter, event_log->kinds);
+        while (g_hash_table_iter_next(&iter, &word, &n)) {
+                g_autofree char *key = g_strconcat("events.", word, NULL);
+
+                g_variant_builder_add(counters, "{st}", key, *(guint64 *)n);
+        }
+}

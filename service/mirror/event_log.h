@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/config.h"
+#include "bus/bus.h"
+#include "mirror/event_numbers.h"
+#include "virt/kind.h"
+
+#include <glib.h>
+
+/* The stream of events of one connection: numbered, sent as signals, and kept for a while. Main thread. */
+
+typedef struct EventLog EventLog;
+
+/* What is common to the streams of a service is @epoch: the numbers belong to it. All pointers must outlive
+ * the stream. */
+EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch);
+
+/* Before the first event: numbers it from where @numbers, which must outlive it, have come to. */
+void event_log_number_from(EventLog *event_log, EventNumbers *numbers);
+
+/* NULL is fine. */
+void event_log_free(EventLog *event_log);
+
+/* Adds an event about the object of @kind at @path and sends it as the signal Event. @word is its kind in
+ * words, a static string; @name the object's, valid UTF-8; @details (a{sv}) is consumed when it is floating.
+ * @synthetic: libvirt did not tell, as @details say, too. Returns its number. */
+guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, const char *word,
+                      const char *name, GVariant *details, gboolean synthetic);
+
+/* The number of the last event; before the first, the one that it will follow. */
+guint64 event_log_sequence(const EventLog *event_log);
+
+/* Some events in a row, as they are kept, until the next is added. */
+typedef struct EventLogPage {
+        const GList *first;
+        guint32 n;
+        size_t size;       /* about how many bytes they take in a message */
+        gboolean complete; /* there are no more after them */
+} EventLogPage;
+
+/* Finds the events after number @after: at most @max, and at most a page, as with 0. FALSE and an error where
+ * they cannot be had. */
+gboolean event_log_find(const EventLog *event_log, const char *epoch, guint64 after, guint32 max,
+                        EventLogPage *page, GError **error);
+
+/* Appends what Connection1.GetEvents returns. Returns 0 or a negative errno. */
+int event_log_append(sd_bus_message *message, const EventLogPage *page);
+
+/* Adds its counters to a builder of a{st}. */
+void event_log_count(const EventLog *event_log, GVariantBuilder *counters);

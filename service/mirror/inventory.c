@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a connection has, from its opening to its loss: when libvirt is asked, when everything is compared,
+ * and what the connection itself has to tell. What is told of its objects is the announcer's. */
+
+#include "mirror/inventory.h"
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "bus/path.h"
+#include "members.h"
+#include "mirror/announce.h"
+#include "mirror/comparison_schedule.h"
+#include "mirror/emit.h"
+#include "virt/enums.h"
+
+struct Inventory {
+        InventoryConfig config;
+        Mirror *mirror;
+        Sync *sync;
+        EventLog *event_log;
+        StateWaits *waits;
+        ConnectionProperties *properties;
+        ComparisonSchedule *schedule;
+        Announcer *announcer;
+
+        gboolean open, stopped;
+        gboolean was_open;
+        gboolean compared;  /* once */
+        gboolean polling;   /* the comparison under way is made for want of events: it is to find something */
+        gboolean ending;    /* a comparison is over but for what the announcer waits for */
+        GQueue comparisons; /* of Comparing */
+        gint64 opened_at;   /* until the first comparison since then is over */
+        guint64 comparisons_made, differences, polls, reconnects, resync_us;
+};
+
+/* A comparison that somebody wants to hear of. */
+typedef struct Comparing {
+        Inventory *inventory;
+        InventoryCompared *func;
+        void *data;
+        gboolean asked; /* libvirt has answered */
+} Comparing;
+
+/* A call that has changed something, or a request that wants to see it. */
+typedef struct Showing {
+        Inventory *inventory;
+        const Kind *kind;
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        SyncWait *done;
+        void *data;
+} Showing;
+
+/* Comparisons */
+
+/* With the epoch: a listener that did not see the service leave and return learns of it. */
+static void begin_details(const Inventory *inventory, GVariantBuilder *details)
+{
+        g_variant_builder_init(details, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(details, "{sv}", "epoch", g_variant_new_string(inventory->config.epoch->name));
+}
+
+static void tell_resynced(Inventory *inventory)
+{
+        const Member *signal = interface_find(&interface_connection1, MEMBER_SIGNAL, "Resynced");
+        const Differences *found = announcer_found(inventory->announcer);
+        GVariantBuilder details;
+
+        begin_details(inventory, &details);
+        g_variant_builder_add(&details, "{sv}", "added", g_variant_new_uint32(found->added));
+        g_variant_builder_add(&details, "{sv}", "changed", g_variant_new_uint32(found->changed));
+        g_variant_builder_add(&details, "{sv}", "removed", g_variant_new_uint32(found->removed));
+        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "resynced", "",
+                      g_variant_builder_end(&details), FALSE);
+        bus_emit(inventory->config.bus, inventory->config.path, &interface_connection1, signal,
+                 g_variant_new("(stuuu)", inventory->config.epoch->name,
+                               event_log_sequence(inventory->event_log), found->added, found->changed,
+                               found->removed));
+}
+
+static void finish_comparing(Comparing *comparing, gboolean told)
+{
+        Inventory *inventory = comparing->inventory;
+
+        g_queue_remove(&inventory->comparisons, comparing);
+        if (comparing->func)
+                comparing->func(told ? announcer_found(inventory->announcer) : NULL, comparing->data);
+        g_free(comparing);
+}
+
+/* Tells those whose comparison has its answers. */
+static void finish_comparisons(Inventory *inventory, gboolean told)
+{
+        g_autoptr(GList) all = g_list_copy(inventory->comparisons.head);
+
+        for (GList *each = all; each; each = each->next)
+                if (((Comparing *)each->data)->asked)
+                        finish_comparing(each->data, told);
+}
+
+/* Where there are no events, that something was found says nothing of events that were lost. */
+static void count_comparison(Inventory *inventory, guint32 differences)
+{
+        if (inventory->polling) {
+                inventory->polls++;
+                return;
+        }
+
+        inventory->comparisons_made++;
+        if (inventory->compared)
+                inventory->differences += differences;
+        inventory->compared = TRUE;
+}
+
+static void end_comparison(Inventory *inventory)
+{
+        const Differences *found = announcer_found(inventory->announcer);
+        gboolean after_outage = inventory->opened_at > 0;
+        guint32 sum = found->added + found->changed + found->removed;
+
+        inventory->ending = FALSE;
+        state_waits_set_blind(inventory->waits, FALSE);
+        count_comparison(inventory, sum);
+        if (after_outage)
+                inventory->resync_us = (guint64)(g_get_monotonic_time() - inventory->opened_at);
+        inventory->opened_at = 0;
+
+        /* A client that asks for one comparison after the other must not push what happened out of the
+         * stream. */
+        if (after_outage || (sum > 0 && !inventory->polling))
+                tell_resynced(inventory);
+        inventory->polling = FALSE;
+        finish_comparisons(inventory, TRUE);
+}
+
+/* The last difference that a comparison found is told. */
+static void on_announced(void *data)
+{
+        Inventory *inventory = data;
+
+        if (inventory->ending)
+                end_comparison(inventory);
+}
+
+static Comparison comparison_of(const Inventory *inventory)
+{
+        if (!sync_is_filled(inventory->sync))
+                return COMPARISON_FIRST;
+
+        return inventory->opened_at > 0 ? COMPARISON_AFTER_OUTAGE : COMPARISON_AGAIN;
+}
+
+static void on_applying(gboolean all, void *data)
+{
+        Inventory *inventory = data;
+
+        if (!all)
+                return;
+
+        /* What the one before it waits for, this one finds again. */
+        if (inventory->ending)
+                end_comparison(inventory);
+        announcer_begin_comparison(inventory->announcer, comparison_of(inventory));
+}
+
+static void on_absent(const Kind *kind, GHashTable *leaves, void *data)
+{
+        const Inventory *inventory = data;
+
+        announcer_absent(inventory->announcer, kind, leaves);
+}
+
+static void on_answer(Answer *answer, void *data)
+{
+        const Inventory *inventory = data;
+
+        announcer_answer(inventory->announcer, answer);
+}
+
+static void on_applied(gboolean all, gboolean told, void *data)
+{
+        Inventory *inventory = data;
+
+        if (all) {
+                inventory->ending = TRUE;
+                if (announcer_end_comparison(inventory->announcer))
+                        end_comparison(inventory);
+        }
+        /* What libvirt could not be asked about is news still, over an outage, too. */
+        if (told)
+                announcer_settle(inventory->announcer, sync_rounds(inventory->sync));
+}
+
+static void on_stale(const Item *item, void *data)
+{
+        const Inventory *inventory = data;
+
+        emit_changed(inventory->config.bus, inventory->event_log, item, 1u << kind_slots(item->kind)->stale,
+                     FALSE);
+}
+
+static void on_listed(const Kind *kind, gboolean told, void *data)
+{
+        Inventory *inventory = data;
+
+        mirror_set_stale(inventory->mirror, kind, !told, on_stale, inventory);
+}
+
+static const SyncOwner refresh_owner = {.applying = on_applying,
+                                        .absent = on_absent,
+                                        .answer = on_answer,
+                                        .applied = on_applied,
+                                        .listed = on_listed};
+
+static void on_compared(gboolean told, void *data)
+{
+        Comparing *comparing = data;
+
+        comparing->asked = TRUE;
+        if (!told || !comparing->inventory->ending)
+                finish_comparing(comparing, told);
+}
+
+void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data)
+{
+        Comparing *comparing = g_new0(Comparing, 1);
+
+        comparing->inventory = inventory;
+        comparing->func = compared;
+        comparing->data = data;
+        inventory->polling = FALSE;
+        g_queue_push_tail(&inventory->comparisons, comparing);
+        sync_all(inventory->sync, on_compared, comparing);
+}
+
+static void on_schedule(void *data)
+{
+        Inventory *inventory = data;
+
+        inventory->polling = FALSE;
+        sync_all(inventory->sync, NULL, NULL);
+}
+
+/* A libvirt that answers slowly is not asked again before it has answered. */
+static void on_poll(void *data)
+{
+        Inventory *inventory = data;
+
+        if (sync_is_busy(inventory->sync) || inventory->ending)
+                return;
+
+        inventory->polling = inventory->compared;
+        sync_all(inventory->sync, NULL, NULL);
+}
+
+/* How changes of each kind are heard of, as the property Changes says it; @polls is FALSE when all have
+ * events. */
+static GVariant *make_changes(const Inventory *inventory, const void *registered, gboolean *polls)
+{
+        GVariantBuilder changes;
+
+        *polls = FALSE;
+        g_variant_builder_init(&changes, G_VARIANT_TYPE("a{ss}"));
+        for (size_t i = 0; mirrored_kinds[i]; i++) {
+                gboolean told = events_tell_of(registered, mirrored_kinds[i]);
+
+                *polls = *polls || !told;
+                announcer_set_silent(inventory->announcer, mirrored_kinds[i], !told);
+                g_variant_builder_add(&changes, "{ss}", mirrored_kinds[i]->collection,
+                                      told ? "events" : "polling");
+        }
+
+        return g_variant_builder_end(&changes);
+}
+
+/* Opened and lost */
+
+void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
+                      InventoryCompared *compared, void *data)
+{
+        GVariantBuilder details;
+        gboolean polls;
+
+        inventory->open = TRUE;
+        inventory->reconnects += inventory->was_open ? 1 : 0;
+        connection_properties_set_changes(inventory->properties, make_changes(inventory, registered, &polls));
+        comparison_schedule_begin(inventory->schedule, inventory->was_open, polls);
+        inventory->was_open = TRUE;
+        inventory->opened_at = g_get_monotonic_time();
+
+        begin_details(inventory, &details);
+        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "opened", "",
+                      g_variant_builder_end(&details), FALSE);
+        connection_properties_set_state(inventory->properties, "connected", driver, "");
+        inventory_compare(inventory, compared, data);
+}
+
+/* What waits for libvirt's word has waited long enough. */
+static void give_up(Inventory *inventory)
+{
+        inventory->ending = FALSE;
+        announcer_give_up(inventory->announcer);
+        finish_comparisons(inventory, FALSE);
+}
+
+void inventory_lost(Inventory *inventory, int reason, const GError *error)
+{
+        const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
+        GVariantBuilder details;
+
+        inventory->open = FALSE;
+        comparison_schedule_end(inventory->schedule);
+        give_up(inventory);
+
+        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(&details, "{sv}", "reason", g_variant_new_take_string(enum_text(word, reason)));
+        g_variant_builder_add(&details, "{sv}", "error", utf8_variant(error ? error->message : NULL));
+        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "closed", "",
+                      g_variant_builder_end(&details), FALSE);
+
+        connection_properties_set_state(inventory->properties, "disconnected", NULL,
+                                        error ? error->message : "");
+        sync_forget(inventory->sync);
+        state_waits_set_blind(inventory->waits, TRUE);
+        for (size_t i = 0; mirrored_kinds[i]; i++)
+                mirror_set_stale(inventory->mirror, mirrored_kinds[i], TRUE, on_stale, inventory);
+}
+
+void inventory_failed(Inventory *inventory, const GError *error)
+{
+        connection_properties_set_state(inventory->properties, "disconnected", NULL,
+                                        error ? error->message : "");
+}
+
+/* libvirt's events, and what calls change */
+
+void inventory_event(Inventory *inventory, const Event *event)
+{
+        /* At the end there is nothing more that could be asked, and the numbers of another start follow. */
+        if (inventory->stopped)
+                return;
+
+        if (kind_is_mirrored(event->kind))
+                announcer_event(inventory->announcer, event);
+        else
+                event_log_add(inventory->event_log, event->kind, event->path, event->word, event->name,
+                              event->details, FALSE);
+}
+
+static Showing *showing_new(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done,
+                            void *data)
+{
+        Showing *showing = g_new0(Showing, 1);
+
+        showing->inventory = inventory;
+        showing->kind = kind;
+        g_strlcpy(showing->uuid, uuid, sizeof showing->uuid);
+        showing->done = done;
+        showing->data = data;
+        return showing;
+}
+
+static void on_shown(gboolean told, void *data)
+{
+        g_autofree Showing *showing = data;
+
+        showing->done(told, showing->data);
+}
+
+/* libvirt has answered; but what it said may wait for libvirt's own word. */
+static void on_asked(gboolean told, void *data)
+{
+        Showing *showing = data;
+
+        if (!told ||
+            !announcer_wait(showing->inventory->announcer, showing->kind, showing->uuid, on_shown, showing))
+                on_shown(told, showing);
+}
+
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data)
+{
+        announcer_touch(inventory->announcer, kind, uuid);
+        sync_wait(inventory->sync, kind, uuid, ASPECT_DEFINITION | ASPECT_FACTS,
+                  inventory->config.limits->open_timeout * 1000, on_asked,
+                  showing_new(inventory, kind, uuid, done, data));
+}
+
+void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid)
+{
+        if (inventory->open && mirror_find_uuid(inventory->mirror, kind, uuid))
+                sync_one(inventory->sync, kind, uuid, ASPECT_LIFE, FALSE);
+}
+
+gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid)
+{
+        return !inventory->open || (sync_is_settled(inventory->sync, kind, uuid) &&
+                                    announcer_is_settled(inventory->announcer, kind, uuid));
+}
+
+void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data)
+{
+        sync_settle(inventory->sync, on_asked, showing_new(inventory, kind, uuid, done, data));
+}
+
+/* Life */
+
+static Announcer *make_announcer(Inventory *inventory)
+{
+        const AnnouncerConfig config = {
+                .bus = inventory->config.bus,
+                .mirror = inventory->mirror,
+                .sync = inventory->sync,
+                .event_log = inventory->event_log,
+                .waits = inventory->waits,
+                .compared = on_announced,
+                .data = inventory,
+        };
+
+        return announcer_new(&config);
+}
+
+Inventory *inventory_new(const InventoryConfig *config)
+{
+        Inventory *inventory = g_new0(Inventory, 1);
+
+        inventory->config = *config;
+        inventory->mirror = mirror_new(config->path);
+        inventory->sync = sync_new(config->link, inventory->mirror, &refresh_owner, inventory);
+        inventory->event_log = event_log_new(config->bus, config->limits, config->epoch->name);
+        event_log_number_from(inventory->event_log, config->epoch->numbers);
+        inventory->waits = state_waits_new(inventory->mirror, config->finish, config->data);
+        inventory->announcer = make_announcer(inventory);
+        inventory->schedule = comparison_schedule_new(config->limits->check_interval, on_schedule,
+                                                      config->limits->poll_interval, on_poll, inventory);
+        inventory->properties =
+                connection_properties_new(config->bus, config->path, config->uri, config->epoch->name);
+        return inventory;
+}
+
+void inventory_stop(Inventory *inventory)
+{
+        inventory->stopped = TRUE;
+        inventory->open = FALSE;
+        sync_stop(inventory->sync);
+        comparison_schedule_end(inventory->schedule);
+        give_up(inventory);
+}
+
+gboolean inventory_is_busy(const Inventory *inventory)
+{
+        return sync_is_busy(inventory->sync);
+}
+
+void inventory_free(Inventory *inventory)
+{
+        if (!inventory)
+                return;
+
+        announcer_free(inventory->announcer);
+        state_waits_free(inventory->waits);
+        sync_free(inventory->sync);
+        mirror_free(inventory->mirror);
+        event_log_free(inventory->event_log);
+        connection_properties_free(inventory->properties);
+        comparison_schedule_free(inventory->schedule);
+        g_free(inventory);
+}
+
+void inventory_flush(Inventory *inventory)
+{
+        announcer_flush(inventory->announcer);
+}
+
+gboolean inventory_is_filled(const Inventory *inventory)
+{
+        return inventory->compared;
+}
+
+GVariant *inventory_facts(const Inventory *inventory, const char *uuid)
+{
+        const Item *item = mirror_find_uuid(inventory->mirror, &kind_domain, uuid);
+        GVariantBuilder facts;
+
+        if (!item || !item->scheduler || !inventory->open || item_boolean(item, DOMAIN1_STALE) ||
+            !inventory_is_settled(inventory, &kind_domain, uuid))
+                return NULL;
+
+        g_variant_builder_init(&facts, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(&facts, "{sv}", "Persistent", item->values[DOMAIN1_PERSISTENT]);
+        g_variant_builder_add(&facts, "{sv}", "SchedulerType", item->scheduler);
+        if (*item_string(item, DOMAIN1_OS_TYPE))
+                g_variant_builder_add(&facts, "{sv}", "OSType", item->values[DOMAIN1_OS_TYPE]);
+        return g_variant_ref_sink(g_variant_builder_end(&facts));
+}
+
+const Mirror *inventory_mirror(const Inventory *inventory)
+{
+        return inventory->mirror;
+}
+
+const EventLog *inventory_stream(const Inventory *inventory)
+{
+        return inventory->event_log;
+}
+
+StateWaits *inventory_waits(const Inventory *inventory)
+{
+        return inventory->waits;
+}
+
+const ConnectionProperties *inventory_own(const Inventory *inventory)
+{
+        return inventory->properties;
+}
+
+void inventory_count(const Inventory *inventory, GVariantBuilder *counters)
+{
+        const struct {
+                const char *name;
+                guint64 value;
+        } properties[] = {
+                {"refreshes", sync_rounds(inventory->sync)},
+                {"refreshes.coalesced", sync_coalesced(inventory->sync)},
+                {"comparisons", inventory->comparisons_made},
+                {"comparisons.differences", inventory->differences},
+                {"polls", inventory->polls},
+                {"reconnects", inventory->reconnects},
+                {"resync-us", inventory->resync_us},
+                {"waits", state_waits_size(inventory->waits)},
+        };
+
+        event_log_count(inventory->event_log, counters);
+        for (size_t i = 0; i < G_N_ELEMENTS(properties); i++)
+                g_variant_builder_add(counters, "{st}", properties[i].name, properties[i].value);
+}

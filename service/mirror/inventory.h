@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/config.h"
+#include "bus/bus.h"
+#include "mirror/announce.h"
+#include "mirror/connection_properties.h"
+#include "mirror/event_log.h"
+#include "mirror/mirror.h"
+#include "mirror/state_waits.h"
+#include "mirror/sync.h"
+#include "virt/events.h"
+#include "virt/link.h"
+
+#include <glib.h>
+
+/* What one connection has, and what happens on it: the mirror, the stream, and those who are told. Main
+ * thread. */
+
+typedef struct Inventory Inventory;
+
+/* Called when a comparison is over; @differences is NULL when libvirt could not be asked. */
+typedef void InventoryCompared(const Differences *differences, void *data);
+
+typedef struct InventoryConfig {
+        Bus *bus;
+        const Limits *limits;
+        const char *path; /* of the connection */
+        const char *uri;
+        const Epoch *epoch;                     /* of its events */
+        Link *link;                             /* to ask over */
+        void (*finish)(Call *call, void *data); /* takes a call that waited for a state */
+        void *data;
+} InventoryConfig;
+
+/* Everything in @config must outlive it. */
+Inventory *inventory_new(const InventoryConfig *config);
+
+/* Whether answers of libvirt's are still on their way, or being told. */
+gboolean inventory_is_busy(const Inventory *inventory);
+
+/* Once it is not busy, and after inventory_stop(). NULL is fine. */
+void inventory_free(Inventory *inventory);
+
+/* libvirt told of something. */
+void inventory_event(Inventory *inventory, const Event *event);
+
+/* The connection was opened, with libvirt's name of the driver; callbacks are @registered. Compares
+ * everything, and then calls @compared. */
+void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
+                      InventoryCompared *compared, void *data);
+
+/* It was lost, for a reason as virConnectCloseReason (-1: unknown), or could not be opened. @error says why.
+ */
+void inventory_lost(Inventory *inventory, int reason, const GError *error);
+void inventory_failed(Inventory *inventory, const GError *error);
+
+/* No timers and no questions from here on. */
+void inventory_stop(Inventory *inventory);
+
+/* Has the mirror show what libvirt says of an object from now on, and then calls @done; without that after
+ * open-timeout: who has changed something is told so even where libvirt does not say what came of it. */
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data);
+
+/* Something may have changed the object: libvirt is asked about it soon. */
+void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid);
+
+/* Whether nothing that libvirt told lately says that the mirror may be wrong about that object; and has @done
+ * called when that is so. */
+gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid);
+void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data);
+
+/* Compares everything, and then calls @compared, which may be NULL. */
+void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data);
+
+/* Announces what the mirror shows already: for a picture that belongs to the number of the last event. */
+void inventory_flush(Inventory *inventory);
+
+/* Whether all objects were listed at least once. */
+gboolean inventory_is_filled(const Inventory *inventory);
+
+/* What the mirror knows of a domain for sure, for a GetAll that comes now, by name of org.libvirt.Domain's
+ * property: a dictionary a{sv}, owned, where () stands for a property that cannot be read; NULL where it is
+ * not sure. */
+GVariant *inventory_facts(const Inventory *inventory, const char *uuid);
+
+const Mirror *inventory_mirror(const Inventory *inventory);
+const EventLog *inventory_stream(const Inventory *inventory);
+StateWaits *inventory_waits(const Inventory *inventory);
+
+/* What the connection says of itself. */
+const ConnectionProperties *inventory_own(const Inventory *inventory);
+
+/* Adds its counters to a builder of a{st}. */
+void inventory_count(const Inventory *inventory, GVariantBuilder *counters);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "mirror/mirror.h"
+#include "mirror/query.h"
+#include "mirror/reconcile.h"
+#include "mirror/sync.h"
+#include "virt/events.h"
+
+#include <glib.h>
+
+/* Objects of which libvirt's events and libvirt's answers do not say the same yet. Main thread. */
+
+/* An event that waits until its object was announced. */
+typedef struct HeldEvent {
+        Event event; /* its strings are owned by what follows */
+        char *path, *name, *uuid;
+} HeldEvent;
+
+/* One object. A record is made when libvirt tells of an object, and goes when the mirror shows an answer that
+ * is newer than all that was told. */
+typedef struct Pending {
+        const Kind *kind;
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        guint64 pass;       /* answers of rounds up to this one are older than what is known */
+        GQueue held;        /* of HeldEvent */
+        gboolean is_parked; /* @parked is what libvirt answered, and nobody was told how it came to that */
+        gboolean awaited;   /* a comparison is not over before this is told */
+        gboolean found;     /* that comparison came upon it, no event */
+        gboolean outdated;  /* an event came after the answer */
+        Answer parked;
+        gint64 deadline;         /* monotonic: what waits here waits no longer; 0 for nothing */
+        gboolean ask_again;      /* what was told may become true a moment later */
+        gboolean overdue;        /* it has waited: the next answer is shown at once */
+        unsigned moments;        /* how often it has waited since then */
+        int late[RECONCILE_MAX]; /* events that were told in libvirt's place, and may come yet */
+        unsigned n_late;
+        guint32 ended_id; /* the life that libvirt told the end of; 0: none, or not known */
+        gint64 ended_at;
+        guint32 late_id; /* of the life whose end is among them; 0: not known */
+        gint64 late_until;
+        GVariant *announced[N_DOMAIN1]; /* values as they were announced, where an event has changed them
+                                           since */
+        GArray *doubts;  /* of guint64: the numbers of events that told a state with doubt; or NULL */
+        GArray *waiters; /* of PendingWaiter; or NULL */
+} Pending;
+
+/* Those that wait until nothing is parked. */
+typedef struct PendingWaiter {
+        SyncWait *func;
+        void *data;
+} PendingWaiter;
+
+typedef struct PendingTable PendingTable;
+
+PendingTable *pending_table_new(void);
+
+/* Nobody must wait any more. NULL is fine. */
+void pending_table_free(PendingTable *table);
+
+/* The record of an object, or NULL; and the same, made where there is none. */
+Pending *pending_find(const PendingTable *table, const Kind *kind, const char *uuid);
+Pending *pending_get(PendingTable *table, const Kind *kind, const char *uuid);
+
+/* How many there are; and forgets all of them, for which nobody may wait. */
+unsigned pending_size(const PendingTable *table);
+void pending_clear(PendingTable *table);
+
+/* All of them, as a list to free; a record may go while it is gone through: look it up again. */
+GPtrArray *pending_all(const PendingTable *table);
+
+/* Keeps a copy of @event behind the others. */
+void pending_hold(Pending *pending, const Event *event);
+HeldEvent *pending_pop_held(Pending *pending);
+void held_event_free(HeldEvent *held);
+
+/* Gives @answer what an older answer, which is parked, had of the object and it has not: not all that is
+ * known of an object is asked for each time. FALSE where an event came between the two, so that all is to be
+ * asked for. */
+gboolean pending_complete(Pending *pending, Answer *answer);
+
+/* Takes @answer, whose values it empties, in the place of what is parked; and forgets it. */
+void pending_park(Pending *pending, Answer *answer);
+void pending_unpark(Pending *pending);
+
+/* Remembers that those events were told although libvirt did not, @id being the number of the life that they
+ * end, or 0; and whether @event is one of these. It is at most once: what is asked about is forgotten. */
+void pending_expect_late(Pending *pending, const int *events, unsigned n, guint32 id);
+gboolean pending_is_late(Pending *pending, const Event *event);
+
+/* libvirt has told the end of the life with that number; and whether @event is a late word on that life. */
+void pending_end_life(Pending *pending, guint32 id);
+gboolean pending_is_after_end(const Pending *pending, const Event *event);
+
+/* Calls @func as soon as nothing is parked. */
+void pending_add_waiter(Pending *pending, SyncWait *func, void *data);
+
+/* Takes those who wait, for the caller to tell: an array of PendingWaiter, or NULL. */
+GArray *pending_take_waiters(Pending *pending);
+
+/* Remembers that @value was announced in that slot, unless an older one is remembered. */
+void pending_remember(Pending *pending, unsigned slot, GVariant *value);
+
+/* The slots, one bit each, in which @item has other values than those that were announced; forgets these. */
+guint32 pending_take_changed(Pending *pending, const Item *item);
+gboolean pending_has_changed(const Pending *pending);
+
+/* All of the object is announced anew, or that it is gone. */
+void pending_forget_changed(Pending *pending);
+
+/* Forgets the record if nothing of it counts any more: answers of round number @pass are in the mirror. */
+void pending_settle(PendingTable *table, Pending *pending, guint64 pass);
+
+/* The earliest deadline, or 0. */
+gint64 pending_next_deadline(const PendingTable *table);

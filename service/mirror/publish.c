@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From what was decided about an object to the signals and events that say it, in their order. */
+
+#include "mirror/publish.h"
+
+#include "members.h"
+#include "mirror/emit.h"
+#include "mirror/status.h"
+#include "virt/event_details.h"
+
+#include <string.h>
+
+Status step_after(const Step *step)
+{
+        return step->answer->present ? status_of(step->kind, step->answer->values, step->item) : (Status){};
+}
+
+Status step_before(const Step *step)
+{
+        Status after;
+
+        if (step->item)
+                return status_of(step->kind, NULL, step->item);
+
+        if (!step->pending)
+                return (Status){};
+
+        after = step_after(step);
+        return status_of_held(step->pending, &after);
+}
+
+/* What waits for a state that lasts waits anew when the domain is started or stopped. */
+static void disturb_waits(const Publisher *publisher, const Item *item, int event)
+{
+        if (item->kind == &kind_domain &&
+            (event == VIR_DOMAIN_EVENT_STARTED || event == VIR_DOMAIN_EVENT_STOPPED))
+                state_waits_disturb(publisher->waits, item->leaf);
+}
+
+static void check_waits(const Publisher *publisher, const Item *item)
+{
+        if (item->kind == &kind_domain)
+                state_waits_check(publisher->waits, item->leaf);
+}
+
+guint64 publish_event(const Publisher *publisher, const Event *event)
+{
+        return event_log_add(publisher->event_log, event->kind, event->path, event->word, event->name,
+                             event->details, FALSE);
+}
+
+/* libvirt tells that a domain was started when it is complete. */
+static gboolean is_starting(const Item *item, const Answer *answer)
+{
+        GVariant *reason;
+
+        if (!answer->present || answer->kind != &kind_domain)
+                return FALSE;
+
+        reason = answer->values[DOMAIN1_STATE_REASON];
+        return strcmp(g_variant_get_string(reason ? reason : item->values[DOMAIN1_STATE_REASON], NULL),
+                      "starting-up") == 0;
+}
+
+/* In libvirt's place; what libvirt may tell of it yet is known. */
+static void tell_synthetic(const Publisher *publisher, const Item *item, const Step *step)
+{
+        const Status before = status_of(step->kind, NULL, item);
+        const Status after = step_after(step);
+        const char *name = after.present ? after.name : item_string(item, kind_slots(item->kind)->name);
+
+        if (step->n_events == 0)
+                return;
+
+        for (unsigned i = 0; i < step->n_events; i++) {
+                emit_event(publisher->event_log, item, name, step->events[i]);
+                disturb_waits(publisher, item, step->events[i]);
+        }
+
+        pending_expect_late(step->pending, step->events, step->n_events, before.id);
+        /* That may take any time. */
+        if (is_starting(item, step->answer))
+                step->pending->late_until = G_MAXINT64;
+}
+
+/* The values are consumed. With @pending the old ones are remembered, as those that were announced. Returns
+ * the slots of those that are new. */
+static guint32 set_values(const Publisher *publisher, const Item *item, Pending *pending, GVariant **values)
+{
+        const char *uuid = item_string(item, kind_slots(item->kind)->uuid);
+        guint32 changed;
+
+        for (unsigned i = 0; pending && i < item->kind->native->n_properties; i++)
+                if (values[i])
+                        pending_remember(pending, i, item->values[i]);
+
+        mirror_update(publisher->mirror, item->kind, uuid, values, &changed);
+        if (changed != 0)
+                check_waits(publisher, item);
+        return changed;
+}
+
+static void tell_values(const Publisher *publisher, const Item *item, guint32 changed, gboolean found)
+{
+        if (changed == 0)
+                return;
+
+        emit_changed(publisher->bus, publisher->event_log, item, changed, found);
+}
+
+static void set_boolean(GVariant **values, unsigned slot, gboolean value)
+{
+        values[slot] = g_variant_ref_sink(g_variant_new_boolean(value));
+}
+
+static void set_string(GVariant **values, unsigned slot, const char *value)
+{
+        values[slot] = g_variant_ref_sink(g_variant_new_string(value));
+}
+
+/* Whether another object has that name yet; libvirt has one of that name at most. */
+const Item *publish_find_namesake(const Publisher *publisher, const Kind *kind, const char *uuid,
+                                  const char *name)
+{
+        const Item *other = *name ? mirror_find_name(publisher->mirror, kind, name) : NULL;
+
+        return other && strcmp(item_string(other, kind_slots(kind)->uuid), uuid) != 0 ? other : NULL;
+}
+
+/* The state that an event tells and how it came to that, in the values of a domain. */
+static void set_domain_state(GVariant **values, const Event *event, const Status *status)
+{
+        const char *reason = event_details_implied_reason(event->lifecycle, event->detail);
+
+        set_string(values, DOMAIN1_STATE, status->state);
+        set_string(values, DOMAIN1_STATE_REASON, reason ? reason : "unknown");
+        values[DOMAIN1_ID] = g_variant_ref_sink(g_variant_new_uint32(status->id));
+}
+
+/* The mirror shows what an event said at once. That the values are new is told with those that the answer to
+ * come has: one signal for both, and one for many events. */
+static void take_over(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+{
+        const Slots *slots = kind_slots(item->kind);
+        const Status before = status_of(item->kind, NULL, item);
+        Status after = before;
+        GVariant *values[N_DOMAIN1] = {};
+
+        reconcile_apply(item->kind, &after, event);
+        if (after.persistent != before.persistent)
+                set_boolean(values, slots->persistent, after.persistent);
+        if (after.name != before.name &&
+            !publish_find_namesake(publisher, item->kind, event->uuid, after.name))
+                set_string(values, slots->name, after.name);
+        if (after.state != before.state) {
+                set_boolean(values, slots->active, reconcile_is_active(after.state));
+                if (item->kind == &kind_domain)
+                        set_domain_state(values, event, &after);
+        }
+
+        set_values(publisher, item, pending, values);
+}
+
+static void add_doubt(Pending *pending, guint64 sequence)
+{
+        if (!pending->doubts)
+                pending->doubts = g_array_new(FALSE, FALSE, sizeof sequence);
+        g_array_append_val(pending->doubts, sequence);
+}
+
+static gboolean is_doubtful(const Event *event)
+{
+        return event->kind == &kind_domain && event_details_are_doubtful(event->lifecycle, event->detail);
+}
+
+/* What was missed on the way from what the mirror shows to @event. Little can be, but over an outage. */
+static void tell_missed(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+{
+        const Status status = status_of(item->kind, NULL, item);
+        gboolean stale = item_boolean(item, kind_slots(item->kind)->stale);
+        int events[RECONCILE_MAX];
+        unsigned n = reconcile_event(item->kind, &status, event, stale, events);
+
+        for (unsigned i = 0; i < n; i++) {
+                emit_event(publisher->event_log, item, status.name, events[i]);
+                disturb_waits(publisher, item, events[i]);
+        }
+
+        if (n == 0)
+                return;
+
+        /* libvirt tells of a start when it is complete, which may be after this. */
+        pending->n_late = 0;
+        if (events[n - 1] == VIR_DOMAIN_EVENT_STARTED)
+                pending_expect_late(pending, &events[n - 1], 1, 0);
+}
+
+void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+{
+        guint64 sequence;
+
+        tell_missed(publisher, item, pending, event);
+        if (event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STOPPED)
+                pending_end_life(pending, status_of(item->kind, NULL, item).id);
+        sequence = publish_event(publisher, event);
+        if (is_doubtful(event))
+                add_doubt(pending, sequence);
+        else
+                take_over(publisher, item, pending, event);
+        disturb_waits(publisher, item, event->lifecycle);
+}
+
+void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+{
+        const char *name = item_string(item, DOMAIN1_NAME);
+
+        if (strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") != 0)
+                return;
+
+        pending->n_late = 0;
+        emit_event(publisher->event_log, item, name, VIR_DOMAIN_EVENT_RESUMED);
+        take_over(publisher, item, pending, event);
+}
+
+/* States that were told with doubt: @state is what libvirt says, NULL that the domain is gone. */
+static void tell_doubts(const Publisher *publisher, const Item *item, Pending *pending, GVariant *state,
+                        GVariant *reason)
+{
+        g_autoptr(GArray) doubts = pending ? g_steal_pointer(&pending->doubts) : NULL;
+
+        for (guint i = 0; doubts && i < doubts->len; i++)
+                emit_checked(publisher->event_log, item, g_array_index(doubts, guint64, i), state, reason);
+}
+
+static void tell_held(const Publisher *publisher, Pending *pending)
+{
+        HeldEvent *held;
+
+        while (pending && (held = pending_pop_held(pending))) {
+                guint64 sequence = publish_event(publisher, &held->event);
+
+                if (is_doubtful(&held->event))
+                        add_doubt(pending, sequence);
+                held_event_free(held);
+        }
+}
+
+/* Announces an object that libvirt told of, but was not asked about, or is gone already: as far as events
+ * say what it is. */
+const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale)
+{
+        const Slots *slots = kind_slots(pending->kind);
+        const Status status = status_of_held(pending, NULL);
+        GVariant *values[N_DOMAIN1] = {};
+        const Item *item;
+
+        set_string(values, slots->name, status.name);
+        set_boolean(values, slots->persistent, status.persistent);
+        set_boolean(values, slots->active, reconcile_is_active(status.state));
+        set_boolean(values, slots->stale, stale);
+        if (pending->kind == &kind_domain) {
+                set_string(values, DOMAIN1_STATE, status.state);
+                set_string(values, DOMAIN1_STATE_REASON, "unknown");
+                values[DOMAIN1_ID] = g_variant_ref_sink(g_variant_new_uint32(status.id));
+        }
+
+        item = mirror_update(publisher->mirror, pending->kind, pending->uuid, values, NULL);
+        emit_added(publisher->bus, publisher->event_log, item, FALSE);
+        tell_held(publisher, pending);
+        if (stale && pending->kind == &kind_domain)
+                sync_add_facts(publisher->sync, pending->uuid);
+        check_waits(publisher, item);
+        return item;
+}
+
+void publish_gone(const Publisher *publisher, Step *step)
+{
+        const Item *item = step->item ? step->item : publish_held(publisher, step->pending, FALSE);
+        Item *gone;
+
+        tell_synthetic(publisher, item, step);
+        tell_doubts(publisher, item, step->pending, NULL, NULL);
+        gone = mirror_take(publisher->mirror, item);
+        if (step->counted)
+                step->counted->removed++;
+        emit_removed(publisher->bus, publisher->event_log, gone, step->found);
+        check_waits(publisher, gone);
+        item_free(gone);
+        if (step->pending)
+                pending_forget_changed(step->pending);
+}
+
+void publish_new(const Publisher *publisher, Step *step)
+{
+        const Item *item =
+                mirror_update(publisher->mirror, step->kind, step->uuid, step->answer->values, NULL);
+
+        memset(step->answer->values, 0, sizeof step->answer->values);
+        step->item = item;
+        if (step->counted)
+                step->counted->added++;
+        emit_added(publisher->bus, publisher->event_log, item, step->found);
+        tell_held(publisher, step->pending);
+        if (step->kind == &kind_domain) {
+                tell_doubts(publisher, item, step->pending, item->values[DOMAIN1_STATE],
+                            item->values[DOMAIN1_STATE_REASON]);
+                sync_add_facts(publisher->sync, step->uuid);
+        }
+        tell_synthetic(publisher, item, step);
+        check_waits(publisher, item);
+}
+
+void publish_changed(const Publisher *publisher, Step *step)
+{
+        GVariant **values = step->answer->values;
+        unsigned stale = kind_slots(step->kind)->stale;
+        guint32 changed;
+
+        if (step->kind == &kind_domain && values[DOMAIN1_STATE])
+                tell_doubts(publisher, step->item, step->pending, values[DOMAIN1_STATE],
+                            values[DOMAIN1_STATE_REASON]);
+        tell_synthetic(publisher, step->item, step);
+        /* Of many at once that is told when the whole kind was listed. */
+        if (!step->listed && item_boolean(step->item, stale))
+                set_boolean(values, stale, FALSE);
+        changed = set_values(publisher, step->item, step->pending, values);
+        memset(values, 0, sizeof step->answer->values);
+        if (step->pending)
+                changed = pending_take_changed(step->pending, step->item);
+        if (changed != 0 && step->counted)
+                step->counted->changed++;
+        tell_values(publisher, step->item, changed, step->found);
+}
+
+/* What events said and no answer has confirmed. */
+void publish_untold(const Publisher *publisher, Pending *pending)
+{
+        const Item *item = mirror_find_uuid(publisher->mirror, pending->kind, pending->uuid);
+
+        if (item)
+                tell_values(publisher, item, pending_take_changed(pending, item), FALSE);
+}
+
+void publish_facts(const Publisher *publisher, const Item *item, GVariant **values)
+{
+        tell_values(publisher, item, set_values(publisher, item, NULL, values), FALSE);
+}

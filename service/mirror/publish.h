@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus/bus.h"
+#include "mirror/event_log.h"
+#include "mirror/mirror.h"
+#include "mirror/pending.h"
+#include "mirror/state_waits.h"
+#include "mirror/sync.h"
+#include "virt/events.h"
+
+#include <glib.h>
+
+/* Bringing what libvirt said into the mirror and to those that listen. Whether, and when, the announcer says.
+ * Main thread. */
+
+/* What a comparison with libvirt found. */
+typedef struct Differences {
+        guint32 added, changed, removed;
+} Differences;
+
+/* Where it goes; all of it is borrowed. */
+typedef struct Publisher {
+        Bus *bus;
+        Mirror *mirror;
+        Sync *sync;
+        EventLog *event_log;
+        StateWaits *waits;
+} Publisher;
+
+/* An answer, and what is to be told before it is shown. */
+typedef struct Step {
+        const Kind *kind;
+        const char *uuid;
+        const Item *item; /* NULL: it was not announced */
+        Pending *pending; /* NULL: nothing is known of it but what the mirror shows */
+        Answer *answer;
+        int events[RECONCILE_MAX];
+        unsigned n_events;
+        const Item *rival;    /* another object that has its name yet, or NULL */
+        gboolean found;       /* a comparison came upon it, no event */
+        gboolean listed;      /* the answer is part of a comparison */
+        Differences *counted; /* where it counts; or NULL */
+} Step;
+
+/* What was told of the object, and what it is by the answer. */
+Status step_before(const Step *step);
+Status step_after(const Step *step);
+
+/* Tells @event, of whatever kind, as it is; returns its number. */
+guint64 publish_event(const Publisher *publisher, const Event *event);
+
+/* Tells @event of the lifecycle of @item, and has the mirror show what it says. */
+void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event);
+
+/* The start of a domain, which was told in libvirt's place when it was under way, is complete: it runs. */
+void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event);
+
+/* Announces an object that libvirt told of, but was not asked about, or is gone already: as far as events say
+ * what it is. Returns it. */
+const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale);
+
+/* Tells what is to be told before the answer, and the answer: that the object is gone, is new (it has no
+ * item), or is as it says. The answer's values are taken. */
+void publish_gone(const Publisher *publisher, Step *step);
+void publish_new(const Publisher *publisher, Step *step);
+void publish_changed(const Publisher *publisher, Step *step);
+
+/* Tells the values that events have changed, and that no answer has confirmed yet. */
+void publish_untold(const Publisher *publisher, Pending *pending);
+
+/* Another object of that name, of which libvirt has one at most; NULL for none. */
+const Item *publish_find_namesake(const Publisher *publisher, const Kind *kind, const char *uuid,
+                                  const char *name);
+
+/* Takes over values that no event tells of, and tells them. */
+void publish_facts(const Publisher *publisher, const Item *item, GVariant **values);

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Rounds. */
+
+#include "mirror/sync.h"
+
+#include "base/background.h"
+#include "base/error.h"
+#include "mirror/apply.h"
+#include "mirror/dirty.h"
+#include "mirror/pass.h"
+#include "virt/event_loop.h"
+
+#include <string.h>
+
+/* Answers applied in one go: each that changes something is told to the bus, and the main thread has other
+ * work than telling thousands in a row. */
+#define APPLIED_AT_ONCE 128
+
+/* Rounds that nobody waits for begin at most this often: an event on its own is asked about at once, and many
+ * in a row cost a few rounds. Short enough for who watches properties on a screen. */
+#define REST_MS 50
+
+/* What libvirt did not answer on a connection that lives, or not for good, is asked for again: first after
+ * this time, then after twice as long, and so on. */
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS   60000
+
+struct Sync {
+        Link *link;
+        DomainCache *domain_cache; /* of the link's connection */
+        Mirror *mirror;
+        const SyncOwner *owner;
+        void *data;
+        gboolean filled;
+        gboolean stopped;
+        guint64 rounds, coalesced;
+        unsigned generation; /* of the connection: what was asked before it was lost tells nothing any more */
+
+        unsigned retry_timer, retry_ms;
+        unsigned rest_timer;
+        unsigned late_timer; /* while somebody may wait with a deadline */
+        gint64 began;        /* the last round */
+
+        /* The round that is under way. */
+        Pass *pass;
+        unsigned round_generation;
+        GArray *round_waiters; /* see dirty_tell() */
+        GHashTable *passing;   /* a set of UUIDs: domains in a state that does not last */
+        GArray *order;         /* of its answers, see apply_order() */
+        guint applied;         /* of these */
+
+        Dirty dirty; /* for the next one */
+};
+
+static void refresh_start(Sync *sync);
+static void refresh_start_rested(Sync *sync);
+
+static gboolean tells_all(const Pass *pass)
+{
+        return pass->all && !pass->error;
+}
+
+/* First what is gone: a name may have passed to another object. */
+static void begin_applying(Sync *sync, const Pass *pass)
+{
+        sync->owner->applying(tells_all(pass), sync->data);
+        for (size_t i = 0; mirrored_kinds[i]; i++) {
+                g_autoptr(GHashTable) leaves = NULL;
+
+                if (!pass->listed[i])
+                        continue;
+
+                leaves = apply_leaves(mirrored_kinds[i], pass->answers);
+                sync->owner->absent(mirrored_kinds[i], leaves, sync->data);
+        }
+}
+
+static void end_applying(Sync *sync, const Pass *pass)
+{
+        if (tells_all(pass)) {
+                sync->filled = TRUE;
+                apply_missing_facts(sync->mirror, sync->dirty.facts);
+        }
+
+        for (size_t i = 0; mirrored_kinds[i] && !pass->error; i++)
+                if (pass->list[i])
+                        sync->owner->listed(mirrored_kinds[i], pass->listed[i], sync->data);
+        sync->owner->applied(tells_all(pass), !pass->error, sync->data);
+}
+
+static gboolean on_retry(gpointer user_data)
+{
+        Sync *sync = user_data;
+
+        sync->retry_timer = 0;
+        dirty_release(&sync->dirty);
+        refresh_start(sync);
+        return G_SOURCE_REMOVE;
+}
+
+/* Has what libvirt did not answer, or not for good, asked for again, in a while; with what becomes due
+ * before, if something does. A connection that is lost has its own end for this. */
+static void retry_unanswered(Sync *sync, const Pass *pass, GHashTable *passing)
+{
+        gboolean any = dirty_add_again(&sync->dirty, pass, passing) || pass->error;
+
+        if (!any) {
+                /* What is held keeps its time. */
+                if (!sync->dirty.held)
+                        sync->retry_ms = 0;
+                return;
+        }
+
+        if (sync->stopped || sync->retry_timer || link_state(sync->link) != LINK_OPEN)
+                return;
+
+        sync->retry_ms = CLAMP(sync->retry_ms * 2, RETRY_FIRST_MS, RETRY_MAX_MS);
+        sync->retry_timer = g_timeout_add(sync->retry_ms, on_retry, sync);
+}
+
+static void round_end(Sync *sync, Pass *pass)
+{
+        g_autoptr(GArray) waiters = g_steal_pointer(&sync->round_waiters);
+        g_autoptr(GHashTable) passing = g_steal_pointer(&sync->passing);
+        gboolean again = !dirty_is_empty(&sync->dirty) && !sync->dirty.held;
+
+        sync->pass = NULL;
+        g_clear_pointer(&sync->order, g_array_unref);
+        sync->rounds++;
+        end_applying(sync, pass);
+
+        /* What stayed without an answer is in the next list: that of a new connection, or with whatever is
+         * due next. Not at once, as the cause is likely to be there still. */
+        if (pass->error) {
+                dirty_add_all(&sync->dirty);
+                g_hash_table_remove_all(sync->dirty.facts);
+        }
+
+        retry_unanswered(sync, pass, passing);
+        dirty_tell(waiters, !pass->error && g_hash_table_size(pass->failed) == 0);
+        if (sync->dirty.waiters->len > 0 || (!pass->error && g_hash_table_size(sync->dirty.facts) > 0))
+                refresh_start(sync);
+        else if (again)
+                refresh_start_rested(sync);
+
+        pass_free(pass);
+}
+
+/* Whether nothing of it counts: it was asked before the connection was lost, or is part of a list of all,
+ * which is no list of all. */
+static gboolean is_void(const Sync *sync, const Pass *pass)
+{
+        return sync->round_generation != sync->generation || (pass->all && pass->error);
+}
+
+/* Applies some answers. The connection may get lost between two times; the rest is void then. */
+static gboolean round_apply(gpointer user_data)
+{
+        Sync *sync = user_data;
+        Pass *pass = sync->pass;
+        guint end = MIN(sync->applied + APPLIED_AT_ONCE, pass->answers->len);
+
+        if (is_void(sync, pass)) {
+                if (!pass->error)
+                        g_set_error_literal(&pass->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                                            "the connection was lost");
+                end = sync->applied = pass->answers->len;
+        }
+
+        for (; sync->applied < end; sync->applied++) {
+                guint place = g_array_index(sync->order, guint, sync->applied);
+                Answer *answer = &g_array_index(pass->answers, Answer, place);
+
+                if (apply_is_passing(sync->mirror, answer))
+                        g_hash_table_add(sync->passing, g_strdup(answer->uuid));
+                sync->owner->answer(answer, sync->data);
+                apply_scheduler(sync->mirror, answer, sync->dirty.facts);
+        }
+
+        if (sync->applied < pass->answers->len)
+                return G_SOURCE_CONTINUE;
+
+        round_end(sync, pass);
+        return G_SOURCE_REMOVE;
+}
+
+/* Worker thread. */
+static void round_work(void *data)
+{
+        pass_ask(data);
+}
+
+/* Main thread. */
+static void round_done(void *data)
+{
+        const Pass *pass = data;
+        Sync *sync = pass->data;
+
+        /* What libvirt told before it answered. A comparison would tell it as if nobody had. */
+        event_loop_catch_up();
+
+        if (!is_void(sync, pass))
+                begin_applying(sync, pass);
+        sync->order = apply_order(sync->mirror, pass->answers);
+        if (round_apply(sync) == G_SOURCE_CONTINUE)
+                g_idle_add_full(G_PRIORITY_DEFAULT, round_apply, sync, NULL);
+}
+
+/* Nobody is asked any more. Those who are told so may have others wait: hence the loop. */
+static void send_away(Sync *sync)
+{
+        while (sync->dirty.waiters->len > 0) {
+                g_autoptr(GArray) waiters = dirty_take_waiters(&sync->dirty);
+
+                dirty_tell(waiters, FALSE);
+        }
+}
+
+static void refresh_start(Sync *sync)
+{
+        if (sync->stopped)
+                send_away(sync);
+        if (sync->pass || sync->stopped)
+                return;
+
+        g_clear_handle_id(&sync->rest_timer, g_source_remove);
+        sync->began = g_get_monotonic_time();
+        sync->pass = pass_new(sync->link, sync->domain_cache);
+        sync->pass->data = sync;
+        sync->round_generation = sync->generation;
+        sync->round_waiters = dirty_take(&sync->dirty, sync->pass, mirror_size(sync->mirror, &kind_domain));
+        sync->passing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        sync->applied = 0;
+        background_run(round_work, round_done, sync->pass);
+}
+
+static gboolean on_rested(gpointer user_data)
+{
+        Sync *sync = user_data;
+
+        sync->rest_timer = 0;
+        refresh_start(sync);
+        return G_SOURCE_REMOVE;
+}
+
+static void refresh_start_rested(Sync *sync)
+{
+        gint64 rested = (g_get_monotonic_time() - sync->began) / 1000;
+
+        if (sync->stopped || rested >= REST_MS)
+                refresh_start(sync);
+        else if (!sync->pass && !sync->rest_timer)
+                sync->rest_timer = g_timeout_add(REST_MS - (unsigned)rested, on_rested, sync);
+}
+
+Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)
+{
+        Sync *sync = g_new0(Sync, 1);
+
+        sync->link = link;
+        sync->domain_cache = domain_cache_new();
+        sync->mirror = mirror;
+        sync->owner = owner;
+        sync->data = data;
+        dirty_init(&sync->dirty);
+        return sync;
+}
+
+void sync_stop(Sync *sync)
+{
+        sync->stopped = TRUE;
+        sync_forget(sync);
+        domain_cache_shut(sync->domain_cache);
+        g_clear_handle_id(&sync->late_timer, g_source_remove);
+        send_away(sync);
+}
+
+void sync_free(Sync *sync)
+{
+        if (!sync)
+                return;
+
+        domain_cache_free(sync->domain_cache);
+        dirty_clear(&sync->dirty);
+        g_free(sync);
+}
+
+void sync_all(Sync *sync, SyncWait *done, void *data)
+{
+        dirty_add_all(&sync->dirty);
+        dirty_add_waiter(&sync->dirty, 0, done, data);
+        refresh_start(sync);
+}
+
+static void make_due(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects)
+{
+        if (!dirty_add(&sync->dirty, kind, uuid, aspects))
+                sync->coalesced++;
+        if (kind != &kind_domain || !(aspects & ASPECT_FACTS))
+                return;
+
+        mirror_set_scheduler(sync->mirror, uuid, NULL);
+        if (mirror_find_uuid(sync->mirror, &kind_domain, uuid))
+                g_hash_table_add(sync->dirty.facts, g_strdup(uuid));
+}
+
+static gboolean on_late(gpointer user_data);
+
+/* One timer for all who wait. It comes in vain where they have been told, as is usual. */
+static void watch_deadline(Sync *sync, gint64 deadline)
+{
+        gint64 left = MAX(deadline - g_get_monotonic_time(), 0);
+
+        if (!sync->late_timer && !sync->stopped)
+                sync->late_timer = g_timeout_add((unsigned)(left / 1000) + 1, on_late, sync);
+}
+
+static void tell_late(GArray *waiters, gint64 *next)
+{
+        g_autoptr(GArray) late = dirty_take_late(waiters, g_get_monotonic_time(), next);
+
+        dirty_tell(late, FALSE);
+}
+
+/* Libvirt may take any time for an answer: a storage pool, for instance, waits for its server. */
+static gboolean on_late(gpointer user_data)
+{
+        Sync *sync = user_data;
+        gint64 next = G_MAXINT64;
+
+        sync->late_timer = 0;
+        if (sync->pass)
+                tell_late(sync->round_waiters, &next);
+        tell_late(sync->dirty.waiters, &next);
+        if (next < G_MAXINT64)
+                watch_deadline(sync, next);
+        return G_SOURCE_REMOVE;
+}
+
+void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
+               SyncWait *done, void *data)
+{
+        gint64 deadline = within > 0 ? g_get_monotonic_time() + (gint64)within * 1000 : 0;
+
+        make_due(sync, kind, uuid, aspects);
+        dirty_add_waiter(&sync->dirty, deadline, done, data);
+        if (deadline > 0)
+                watch_deadline(sync, deadline);
+        refresh_start(sync);
+}
+
+void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent)
+{
+        make_due(sync, kind, uuid, aspects);
+        if (urgent)
+                refresh_start(sync);
+        else
+                refresh_start_rested(sync);
+}
+
+void sync_add_facts(Sync *sync, const char *uuid)
+{
+        g_hash_table_add(sync->dirty.facts, g_strdup(uuid));
+        /* A round that is under way begins the next one for these. */
+        refresh_start(sync);
+}
+
+void sync_forget(Sync *sync)
+{
+        GHashTableIter iter;
+        gpointer item;
+
+        sync->generation++;
+        sync->retry_ms = 0;
+        g_clear_handle_id(&sync->retry_timer, g_source_remove);
+        g_clear_handle_id(&sync->rest_timer, g_source_remove);
+        domain_cache_forget_all(sync->domain_cache);
+        g_hash_table_remove_all(sync->dirty.facts);
+        mirror_iterate(sync->mirror, &kind_domain, &iter);
+        while (g_hash_table_iter_next(&iter, NULL, &item))
+                mirror_set_scheduler(sync->mirror, item_string(item, DOMAIN1_UUID), NULL);
+}
+
+gboolean sync_is_busy(const Sync *sync)
+{
+        return sync->pass != NULL;
+}
+
+gboolean sync_is_filled(const Sync *sync)
+{
+        return sync->filled;
+}
+
+gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid)
+{
+        return dirty_has(&sync->dirty, kind, uuid);
+}
+
+gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
+{
+        const Pass *pass = sync->pass;
+
+        if (sync_is_due(sync, kind, uuid))
+                return FALSE;
+
+        return !pass || (!pass->list[mirrored_index(kind)] && !g_hash_table_contains(pass->asked, uuid));
+}
+
+void sync_settle(Sync *sync, SyncWait *done, void *data)
+{
+        dirty_add_waiter(&sync->dirty, 0, done, data);
+        refresh_start(sync);
+}
+
+guint64 sync_rounds(const Sync *sync)
+{
+        return sync->rounds;
+}
+
+guint64 sync_coalesced(const Sync *sync)
+{
+        return sync->coalesced;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "mirror/mirror.h"
+#include "mirror/query.h"
+#include "virt/link.h"
+
+#include <glib.h>
+
+/* Filling the mirror: what is due to be asked, and when. Main thread.
+ *
+ * There is one round of asking at a time. What becomes due meanwhile waits for the next one, so answers are
+ * applied in the order in which libvirt gave them, none can overwrite a newer one, and a burst of events
+ * costs one round and not one for each. Rounds for each kind would hold up each other less; but several
+ * threads must not wait on the link that finds out that libvirtd is silent, see channel.c. */
+
+typedef struct Sync Sync;
+
+typedef struct SyncOwner {
+        /* The answers of a round are about to change the mirror, and have, which may take several turns of
+         * the main loop. With @all they are all there is; a round that failed on the way ends without, and
+         * without @told: the mirror does not show all that was asked. */
+        void (*applying)(gboolean all, void *data);
+        void (*applied)(gboolean all, gboolean told, void *data);
+        /* All objects of a kind were listed: what is not in the set of leaves is gone. After applying. */
+        void (*absent)(const Kind *kind, GHashTable *leaves, void *data);
+        /* One answer; what is taken of its values is NULL then. Those of objects that are gone come first,
+         * then those of objects that the mirror has: a name may have passed to a new one. */
+        void (*answer)(Answer *answer, void *data);
+        /* Before applied: all objects of a kind were asked for, and libvirt told of them or did not. Networks
+         * and pools may have a daemon of their own, which is away while that of the domains is there. */
+        void (*listed)(const Kind *kind, gboolean told, void *data);
+} SyncOwner;
+
+/* @told: the mirror shows what libvirt said after the waiting began; else nobody could be asked, or not in
+ * time. */
+typedef void SyncWait(gboolean told, void *data);
+
+/* Asks over @link, which must outlive it, as @mirror must. */
+Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data);
+
+/* Asks for nothing any more; who waits is told so. */
+void sync_stop(Sync *sync);
+
+/* Frees it, once it is stopped and not busy. NULL is fine. */
+void sync_free(Sync *sync);
+
+/* Asks for everything, and calls @done, which may be NULL, at the end. */
+void sync_all(Sync *sync, SyncWait *done, void *data);
+
+/* Asks for one object again, soon, and together with others that are due; with @urgent, at once. @aspects
+ * count for domains. */
+void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent);
+
+/* The same, and calls @done when that is done, or when @within ms are over; 0 for any time. */
+void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
+               SyncWait *done, void *data);
+
+/* The domain is new in the mirror: its facts are asked for when there is time. */
+void sync_add_facts(Sync *sync, const char *uuid);
+
+/* The connection is lost: answers that are under way do not count, and facts are to be asked for again. */
+void sync_forget(Sync *sync);
+
+/* Whether a round is under way. */
+gboolean sync_is_busy(const Sync *sync);
+
+/* Whether everything was listed at least once. */
+gboolean sync_is_filled(const Sync *sync);
+
+/* Whether nothing that libvirt told lately says that the mirror may be wrong about that object. */
+gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid);
+
+/* Whether an event told of the object that no round has asked about yet. */
+gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid);
+
+/* Calls @done when what is due now was asked. */
+void sync_settle(Sync *sync, SyncWait *done, void *data);
+
+/* How many rounds there were, and how many events needed none of their own. */
+guint64 sync_rounds(const Sync *sync);
+guint64 sync_coalesced(const Sync *sync);

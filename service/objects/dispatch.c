@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One dispatcher makes all checks: that the object can exist, that it has the member, that the arguments have
+ * the member's signature, that the caller is within its limits. After that there is a Call, and only then is
+ * anything done. Nothing here asks libvirt. */
+
+#include "objects/dispatch.h"
+
+#include "base/closer.h"
+#include "base/error.h"
+#include "bus/codec.h"
+#include "bus/path.h"
+#include "call/call.h"
+#include "objects/introspect.h"
+#include "objects/native_interfaces.h"
+#include "objects/object.h"
+#include "objects/polkit_question.h"
+
+#include <string.h>
+
+/* Values in the arguments of what only tells something: ten times what any of it has a use for. They are read
+ * as they come, before it is their caller's turn, and a hundred thousand take 25 ms. What changes something
+ * may have many, and its caller the right to do worse. */
+#define FEW_VALUES 64
+
+/* What the authority says of a request. */
+typedef struct Verdict {
+        gboolean reader; /* the caller has the right to monitor, and no more was asked for */
+        gboolean later;  /* it does not know yet */
+} Verdict;
+
+/* A request on its way to become a Call. */
+typedef struct Request {
+        const Dispatcher *dispatcher;
+        sd_bus_message *message;
+        GHashTable *connections; /* those that the caller sees */
+        const Object *object;
+        Verdict *verdict;
+} Request;
+
+static gboolean check_signature(sd_bus_message *message, const char *expected, GError **error)
+{
+        const char *signature = sd_bus_message_get_signature(message, 1);
+
+        if (signature && strcmp(signature, expected) == 0)
+                return TRUE;
+
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                    "%s takes arguments of signature \"%s\", not \"%s\"", sd_bus_message_get_member(message),
+                    expected, signature ? signature : "");
+        return FALSE;
+}
+
+/* The arguments, owned. Descriptors go to @fds; who takes none passes NULL, and what comes hidden in a
+ * variant is closed. */
+static GVariant *read_arguments(sd_bus_message *message, const char *expected, unsigned most,
+                                GUnixFDList **fds, GError **error)
+{
+        CLOSED_ELSEWHERE GUnixFDList *unwanted = NULL;
+        GVariant *arguments;
+
+        if (!check_signature(message, expected, error))
+                return NULL;
+
+        arguments = codec_read_few(message, expected, most, fds ? fds : &unwanted, error);
+        return arguments ? g_variant_ref_sink(arguments) : NULL;
+}
+
+/* Where a call to the object is counted; NULL for the root. */
+static Tally *tally_of(const Object *object)
+{
+        return object->connection ? connection_tally(object->connection) : NULL;
+}
+
+/* What never became a call has an outcome, too. */
+static void count_refused(const Object *object)
+{
+        Tally *tally = tally_of(object);
+
+        if (tally)
+                tally->refused++;
+}
+
+/* What stands for the user of a caller among those who take turns: its share, where it has one, or that of
+ * all users that are not known. All that have no bounds are one user, and all that nobody knows yet are
+ * another. */
+static const void *user_of(const Dispatcher *dispatcher, const char *sender)
+{
+        static const char unbounded, unknown;
+        const Share *share = authority_share(dispatcher->authority, sender);
+
+        if (share)
+                return share_key(share);
+
+        return authority_credentials(dispatcher->authority, sender) ? &unbounded : &unknown;
+}
+
+/* Makes the call and enters it in the caller's account. */
+static Call *make_call(const Request *request, CallType type, const Interface *interface,
+                       const Member *member, GVariant *arguments, GError **error)
+{
+        const Dispatcher *dispatcher = request->dispatcher;
+        const char *sender = bus_sender(request->message);
+        size_t bytes = (arguments ? g_variant_get_size(arguments) : 0) +
+                       path_cost(sd_bus_message_get_path(request->message));
+        Caller *caller = caller_enter(dispatcher->callers, sender,
+                                      authority_share(dispatcher->authority, sender), bytes, error);
+        Call *call;
+
+        if (!caller)
+                return NULL;
+
+        call = call_new(request->message, type, sd_bus_message_get_path(request->message),
+                        dispatcher->limits);
+        call->bus = dispatcher->bus;
+        call->caller = caller;
+        call->bytes = bytes;
+        call->tally = tally_of(request->object);
+        call->interface = interface;
+        call->member = member;
+        call->args = arguments ? g_variant_ref(arguments) : NULL;
+        call->kind = request->object->kind;
+        call->key = g_strdup(request->object->key);
+        call->reader = request->verdict->reader;
+        call->dispatcher = dispatcher;
+        call->connections = request->connections;
+        call->turns = dispatcher->turns;
+        call->user = user_of(dispatcher, sender);
+        return call;
+}
+
+/* Hands the call to who answers it: memory for the service's own interfaces, libvirt for all others. */
+static gboolean submit(const Request *request, Call *call)
+{
+        if (!call)
+                return FALSE;
+
+        if (call->interface->native)
+                native_submit(call, request->object);
+        else
+                connection_submit(request->object->connection, call);
+
+        return TRUE;
+}
+
+static gboolean ask(const Request *request, Access access, GError **error)
+{
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        Question question = {.access = access};
+
+        polkit_question_describe(request->object, request->message, uuid, &question);
+        switch (authority_ask(request->dispatcher->authority, request->message, &question, error)) {
+        case AUTHORITY_YES:
+                request->verdict->reader = FALSE;
+                return TRUE;
+        case AUTHORITY_MONITOR:
+                request->verdict->reader = TRUE;
+                return TRUE;
+        case AUTHORITY_LATER:
+                request->verdict->later = TRUE;
+                return FALSE;
+        case AUTHORITY_NO:
+                break;
+        }
+
+        return FALSE;
+}
+
+/* Flags can ask for what only a manager may see, as a description with its passwords. A caller that is none
+ * is served over a read-only connection, where libvirt itself refuses that, in its own words. FALSE only when
+ * that is not decided yet. */
+static gboolean may_read_secrets(const Request *request, const Member *member, GVariant *arguments)
+{
+        g_autoptr(GVariant) flags = NULL;
+
+        if (!request->verdict->reader || member->secure_flags == 0)
+                return TRUE;
+
+        flags = g_variant_get_child_value(arguments, member->secure_argument);
+        if ((g_variant_get_uint32(flags) & member->secure_flags) != 0)
+                ask(request, ACCESS_MANAGE, NULL);
+
+        return !request->verdict->later;
+}
+
+/* Large requests are for managers: libvirt takes as much from them. FALSE without an error when it is not
+ * decided yet whether the caller is one. */
+static gboolean may_be_large(const Request *request, GVariant *arguments, GError **error)
+{
+        const Limits *limits = request->dispatcher->limits;
+        unsigned most = MIN(limits->monitor_request_bytes, limits->request_bytes);
+
+        if (!request->verdict->reader || g_variant_get_size(arguments) <= most)
+                return TRUE;
+
+        if (ask(request, ACCESS_MANAGE, NULL))
+                return TRUE;
+
+        if (!request->verdict->later)
+                g_set_error(
+                        error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                        "at most %u bytes of arguments in one call are accepted from a caller that may only "
+                        "monitor",
+                        most);
+        return FALSE;
+}
+
+static unsigned values_of(const Member *member)
+{
+        return member->access == ACCESS_MONITOR ? FEW_VALUES : CODEC_VALUES_MAX;
+}
+
+static gboolean dispatch_method(const Request *request, GError **error)
+{
+        const Interface *interface;
+        const Member *member =
+                object_find_member(request->object, sd_bus_message_get_interface(request->message),
+                                   MEMBER_METHOD, sd_bus_message_get_member(request->message), &interface,
+                                   error);
+        CLOSED_ELSEWHERE GUnixFDList *fds = NULL;
+        g_autoptr(GVariant) arguments = NULL;
+        Call *call;
+
+        if (!member)
+                return FALSE;
+
+        arguments = read_arguments(request->message, member->in_signature, values_of(member), &fds, error);
+        if (!arguments || !may_read_secrets(request, member, arguments) ||
+            !may_be_large(request, arguments, error))
+                return FALSE;
+
+        call = make_call(request, CALL_METHOD, interface, member, arguments, error);
+        if (call)
+                call->fds = g_steal_pointer(&fds);
+
+        return submit(request, call);
+}
+
+static gboolean dispatch_get(const Request *request, GError **error)
+{
+        g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", FEW_VALUES, NULL, error);
+        const char *wanted, *name;
+        const Interface *interface;
+        const Member *member;
+
+        if (!arguments)
+                return FALSE;
+
+        g_variant_get(arguments, "(&s&s)", &wanted, &name);
+        member = object_find_member(request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
+
+        return member && submit(request, make_call(request, CALL_GET, interface, member, NULL, error));
+}
+
+/* The new value in a tuple, as a setter gets it; NULL when it may not be written or has another type. */
+static GVariant *new_value(const Member *member, GVariant *value, GError **error)
+{
+        if (!member->setter) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                            "property %s cannot be written", member->name);
+                return NULL;
+        }
+
+        if (!g_variant_is_of_type(value, G_VARIANT_TYPE(member->out_type))) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INVALID_ARGS,
+                            "property %s has the type \"%s\", not \"%s\"", member->name, member->out_type,
+                            g_variant_get_type_string(value));
+                return NULL;
+        }
+
+        return g_variant_ref_sink(g_variant_new_tuple(&value, 1));
+}
+
+static gboolean dispatch_set(const Request *request, GError **error)
+{
+        g_autoptr(GVariant) arguments =
+                read_arguments(request->message, "ssv", CODEC_VALUES_MAX, NULL, error);
+        g_autoptr(GVariant) value = NULL, tuple = NULL;
+        const char *wanted, *name;
+        const Interface *interface;
+        const Member *member;
+
+        if (!arguments)
+                return FALSE;
+
+        g_variant_get(arguments, "(&s&sv)", &wanted, &name, &value);
+        member = object_find_member(request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
+        if (member)
+                tuple = new_value(member, value, error);
+
+        return tuple && submit(request, make_call(request, CALL_SET, interface, member, tuple, error));
+}
+
+static void conclude_unowned(void *data)
+{
+        Call *call = data;
+
+        if (call->dispatcher->stopping && !call_is_run(call)) {
+                call->conclude = NULL;
+                g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
+        }
+
+        call_conclude(call);
+}
+
+void dispatch_answer(Call *call)
+{
+        call_take_turn(call, conclude_unowned);
+}
+
+/* A call that needs nobody else's word. */
+static gboolean answer(const Request *request, Call *call)
+{
+        if (!call)
+                return FALSE;
+
+        if (request->object->connection)
+                connection_submit_known(request->object->connection, call);
+        else
+                dispatch_answer(call);
+
+        return TRUE;
+}
+
+static gboolean dispatch_get_all(const Request *request, GError **error)
+{
+        g_autoptr(GVariant) arguments = read_arguments(request->message, "s", FEW_VALUES, NULL, error);
+        const Interface *interface;
+        const char *name;
+        Call *call;
+
+        if (!arguments)
+                return FALSE;
+
+        g_variant_get(arguments, "(&s)", &name);
+        interface = object_find_interface(request->object, name, MEMBER_PROPERTY, error);
+        if (!interface)
+                return FALSE;
+
+        call = make_call(request, CALL_GET_ALL, interface, NULL, NULL, error);
+        if (call && interface->n_members == 0) {
+                call->result = g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
+                return answer(request, call);
+        }
+
+        return submit(request, call);
+}
+
+/* Whoever was asked has answered: the mirror itself, libvirt in the mirror's place, or nobody could be. */
+static gboolean conclude_introspect(Call *call)
+{
+        g_autoptr(GVariant) children = g_steal_pointer(&call->result);
+        g_autoptr(GError) cause = g_steal_pointer(&call->error);
+        g_auto(Object) object = {};
+
+        object_resolve(call->connections, call->path, &object);
+        /* A collection is there even where nobody can tell what is in it. Of a leaf, that nobody could be
+         * asked does not mean that it is gone. */
+        if (object.level != OBJECT_LEAF || !cause)
+                call->result = g_variant_ref_sink(
+                        g_variant_new_take_string(introspect(&object, call->connections, children)));
+        else if (g_error_matches(cause, GUESTBUS_ERROR, GUESTBUS_ERROR_NO_OBJECT))
+                g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
+                            "there is no object at %s: %s", call->path, cause->message);
+        else
+                call->error = g_steal_pointer(&cause);
+
+        return TRUE;
+}
+
+static gboolean dispatch_introspect(const Request *request, GError **error)
+{
+        const Object *object = request->object;
+        Call *call;
+
+        if (!check_signature(request->message, "", error))
+                return FALSE;
+
+        call = make_call(request, CALL_INTROSPECT, NULL, NULL, NULL, error);
+        if (!call)
+                return FALSE;
+
+        call->conclude = conclude_introspect;
+        if (object->level < OBJECT_COLLECTION || object_item(object))
+                answer(request, call);
+        else if (object->level == OBJECT_COLLECTION && kind_is_mirrored(object->kind))
+                connection_submit_listed(object->connection, call);
+        else
+                connection_submit(object->connection, call);
+
+        return TRUE;
+}
+
+static gboolean dispatch_request(const Request *request, GError **error)
+{
+        const char *interface = sd_bus_message_get_interface(request->message);
+        const char *member = sd_bus_message_get_member(request->message);
+
+        if (g_strcmp0(interface, INTERFACE_PROPERTIES) == 0) {
+                if (strcmp(member, "Get") == 0)
+                        return dispatch_get(request, error);
+                if (strcmp(member, "GetAll") == 0)
+                        return dispatch_get_all(request, error);
+                if (strcmp(member, "Set") == 0)
+                        return dispatch_set(request, error);
+        } else if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0) {
+                if (strcmp(member, "Introspect") == 0)
+                        return dispatch_introspect(request, error);
+        } else {
+                return dispatch_method(request, error);
+        }
+
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_METHOD, "there is no method %s in %s",
+                    member, interface);
+        return FALSE;
+}
+
+/* Has the caller see what libvirt shows that caller, where it is asked to; who is served like all others sees
+ * what @request has already. */
+static gboolean take_view(Request *request, Object *object, GError **error)
+{
+        const Dispatcher *dispatcher = request->dispatcher;
+        const char *sender = bus_sender(request->message);
+
+        /* What is on the root concerns all connections. */
+        if (!dispatcher->views || (object->connection && !connection_is_forwarded(object->connection)))
+                return TRUE;
+
+        request->connections =
+                caller_connections_enter(dispatcher->views, sender,
+                                         authority_credentials(dispatcher->authority, sender),
+                                         authority_share(dispatcher->authority, sender), error);
+        if (!request->connections)
+                return FALSE;
+
+        object_clear(object);
+        return object_resolve(request->connections, sd_bus_message_get_path(request->message), object);
+}
+
+static gboolean dispatch_checked(Request *request, Object *object, GError **error)
+{
+        const Dispatcher *dispatcher = request->dispatcher;
+        const char *path = sd_bus_message_get_path(request->message);
+        Access access;
+
+        if (dispatcher->stopping) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
+                return FALSE;
+        }
+
+        if (!object_resolve(request->connections, path, object)) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT, "there is no object at %s",
+                            path);
+                return FALSE;
+        }
+
+        /* Before the arguments are read: they may be large. */
+        if (polkit_question_access(object, request->message, &access) &&
+            (!ask(request, access, error) || !take_view(request, object, error)))
+                return FALSE;
+
+        return dispatch_request(request, error);
+}
+
+/* FALSE with an error, which is counted, or without one when it is to be dispatched again later. */
+static gboolean dispatch_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+{
+        g_auto(Object) object = {};
+        Verdict verdict = {};
+        Request request = {dispatcher, message, dispatcher->connections, &object, &verdict};
+
+        if (dispatch_checked(&request, &object, error))
+                return TRUE;
+
+        if (*error)
+                count_refused(&object);
+        return FALSE;
+}
+
+/* Keeps it until its caller's rights are known. */
+static gboolean keep_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+{
+        g_auto(Object) object = {};
+
+        if (authority_keep(dispatcher->authority, message, error))
+                return TRUE;
+
+        object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object);
+        count_refused(&object);
+        return FALSE;
+}
+
+/* Writes the error that is the reply. */
+static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_error *reply)
+{
+        if (g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
+                bus_refused(dispatcher->bus);
+
+        return error_to_bus(error, dispatcher->limits->error_bytes, reply);
+}
+
+static gboolean dispatch_again(sd_bus_message *message, void *data)
+{
+        const Dispatcher *dispatcher = data;
+        sd_bus_error reply = SD_BUS_ERROR_NULL;
+        g_autoptr(GError) error = NULL;
+
+        /* Its arguments may have been read, and with them the flags that took another right. */
+        sd_bus_message_rewind(message, TRUE);
+        if (dispatch_message(dispatcher, message, &error))
+                return TRUE;
+        if (!error)
+                return FALSE;
+
+        refuse(dispatcher, error, &reply);
+        sd_bus_reply_method_error(message, &reply);
+        sd_bus_error_free(&reply);
+        return TRUE;
+}
+
+static gboolean question_of(sd_bus_message *message, Question *question, void *data)
+{
+        const Dispatcher *dispatcher = data;
+        static char uuid[VIR_UUID_STRING_BUFLEN];
+        g_auto(Object) object = {};
+
+        if (!object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object) ||
+            !polkit_question_access(&object, message, &question->access))
+                return FALSE;
+
+        polkit_question_describe(&object, message, uuid, question);
+        return TRUE;
+}
+
+/* libvirt asks the same polkit about those that it is asked for. */
+static void rules_changed(void *data)
+{
+        caller_connections_compare(((const Dispatcher *)data)->views);
+}
+
+const AuthorityOwner dispatch_authority_owner = {.retry = dispatch_again,
+                                                 .question = question_of,
+                                                 .changed = rules_changed};
+
+/* Whether it is known and does nothing but tell. What monitoring takes changes nothing, with two exceptions:
+ * Resync has everything compared, and libvirt forgets a job's statistics when it has told them. */
+static gboolean only_tells(const Object *object, sd_bus_message *message)
+{
+        const char *interface = sd_bus_message_get_interface(message);
+        const char *name = sd_bus_message_get_member(message);
+        const Interface *found;
+        const Member *member;
+
+        if (g_strcmp0(interface, INTERFACE_PROPERTIES) == 0)
+                return strcmp(name, "Get") == 0 || strcmp(name, "GetAll") == 0;
+        if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0)
+                return strcmp(name, "Introspect") == 0;
+
+        member = object_find_member(object, interface, MEMBER_METHOD, name, &found, NULL);
+        return member && member->access == ACCESS_MONITOR && !member->changes &&
+               strcmp(name, "Resync") != 0 && strcmp(name, "GetJobStats") != 0;
+}
+
+/* Something is asked, and the answer is not wanted. */
+static gboolean is_vain(const Dispatcher *dispatcher, sd_bus_message *message)
+{
+        g_auto(Object) object = {};
+        Tally *tally;
+
+        if (sd_bus_message_get_expect_reply(message) ||
+            !object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object) ||
+            !only_tells(&object, message))
+                return FALSE;
+
+        tally = tally_of(&object);
+        if (tally)
+                tally->dropped++;
+        return TRUE;
+}
+
+int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
+{
+        const Dispatcher *dispatcher = userdata;
+        g_autoptr(GError) error = NULL;
+
+        if (!sd_bus_message_is_method_call(message, NULL, NULL))
+                return 0;
+        if (is_vain(dispatcher, message))
+                return 1;
+
+        if (!authority_is_ahead(dispatcher->authority, message) &&
+            dispatch_message(dispatcher, message, &error))
+                return 1;
+
+        if (!error && keep_message(dispatcher, message, &error))
+                return 1;
+
+        return refuse(dispatcher, error, reply);
+}
+
+static void drop(void *data)
+{
+        Call *call = data;
+
+        if (call->owner)
+                connection_drop_call(call);
+        else
+                call_drop(call);
+}
+
+void dispatch_drop_caller(const Dispatcher *dispatcher, const char *name)
+{
+        turns_drop(dispatcher->turns, name, drop);
+}
+
+static void abandon(void *data)
+{
+        Call *call = data;
+
+        if (!call->owner)
+                call_reply_abandoned(call, "the service stopped before this was answered");
+}
+
+void dispatch_abandon(const Dispatcher *dispatcher)
+{
+        turns_drop(dispatcher->turns, NULL, abandon);
+}

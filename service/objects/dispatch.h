@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "access/authority.h"
+#include "access/caller.h"
+#include "base/config.h"
+#include "bus/bus.h"
+#include "call/turns.h"
+#include "connection/caller_connections.h"
+
+#include <glib.h>
+#include <systemd/sd-bus.h>
+
+/* From a message to a call. */
+
+typedef struct Dispatcher {
+        GHashTable *connections;  /* name to Connection: what is there by form */
+        CallerConnections *views; /* of those that callers are forwarded to */
+        Callers *callers;
+        Bus *bus;
+        Authority *authority;
+        Turns *turns; /* NULL: everything is answered at once */
+        const Limits *limits;
+        gboolean stopping; /* what comes now is refused, and what waits for its turn */
+} Dispatcher;
+
+/* Takes every method call at or below the root path; @userdata is the Dispatcher. Each gets one reply: here
+ * when the request itself is bad, else by the connection that takes the call. Main thread. */
+int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply);
+
+/* Takes a call that needs nothing but memory and is no connection's: answers it when it is its turn. Main
+ * thread. */
+void dispatch_answer(Call *call);
+
+/* Drops what a caller that has left has waiting for its turn. Main thread. */
+void dispatch_drop_caller(const Dispatcher *dispatcher, const char *name);
+
+/* Answers what is no connection's and waits for its turn with an error, for the end. Main thread. */
+void dispatch_abandon(const Dispatcher *dispatcher);
+
+/* For the authority: @data is the Dispatcher. */
+extern const AuthorityOwner dispatch_authority_owner;

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus/bus.h"
+
+/* Puts org.freedesktop.LogControl1 on the bus, which "systemctl service-log-level guestbusd" speaks: how much
+ * is logged, read by everybody who reaches the service, changed by root and the service's own user. Main
+ * thread. Returns a negative errno when it fails. */
+int log_control_add(Bus *bus);
+
+/* Before the bus is left: refuses what waits, and what comes. */
+void log_control_stop(void);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "bus/member.h"
+#include "virt/kind.h"
+
+#include <glib.h>
+
+/* What an event of libvirt's says, in the words of org.guestbus.*1.Event: dictionaries a{sv}, floating. Any
+ * thread. */
+
+/* Of any event but a lifecycle's: @arguments (borrowed) are those of the org.libvirt signal. */
+GVariant *event_details_of_arguments(const Member *signal, GVariant *arguments);
+
+/* Of a lifecycle of an object of @kind; @with_detail where libvirt tells one. */
+GVariant *event_details_of_lifecycle(const Kind *kind, int event, int detail, gboolean with_detail);
+
+/* Of a domain's lifecycle that libvirt did not tell, but that was found by asking it. */
+GVariant *event_details_of_found(const Kind *kind, int event);
+
+/* The power state that an event of a domain's life implies, static; or NULL. */
+const char *event_details_implied_state(int event);
+
+/* The reason of that state, static: what libvirt would answer, as far as its event says so; or NULL. */
+const char *event_details_implied_reason(int event, int detail);
+
+/* Whether the state that the event implies is not to be trusted before libvirt was asked. */
+gboolean event_details_are_doubtful(int event, int detail);
+
+/* Adds an entry to a dictionary a{sv}; @value is consumed where it is floating. The same as
+ * g_variant_builder_add() with "{sv}", which costs twice as much for reading that. */
+void event_details_add(GVariantBuilder *details, const char *key, GVariant *value);

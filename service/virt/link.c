@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Keeping a connection to libvirt open.
+ *
+ * Each attempt is a Session: it belongs to the job that opens it, then to the link, then to the job that
+ * closes it. libvirt may report its end from any thread and at any moment, before the opening is known here
+ * too. */
+
+#include "virt/link.h"
+
+#include "base/background.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "virt/event_loop.h"
+#include "virt/socket_watch.h"
+
+#include <fcntl.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The first wait after a loss: long enough for a restarting libvirtd to leave, too short to be noticed. */
+#define BACKOFF_FIRST_MS 100
+/* The longest wait while a hypervisor that was there is away. */
+#define BACKOFF_MAX_MS 10000
+/* The same for one that was never there. */
+#define BACKOFF_NEVER_MS 60000
+
+typedef struct Session {
+        gatomicrefcount refs;
+        Link *link;
+        virConnectPtr conn;
+        int socket; /* a duplicate of the connection's: its number stays ours when libvirt closes its own */
+        void *prepared;
+        GError *error;
+        int code;      /* libvirt's, of @error */
+        int reason;    /* libvirt's, of the end */
+        gboolean lost; /* main thread */
+} Session;
+
+struct Link {
+        char *name, *uri;
+        const Limits *limits;
+        const LinkOwner *owner;
+        void *data;
+
+        LinkState state;
+        Session *session;  /* while open */
+        unsigned sessions; /* that are not freed */
+        gboolean forwards; /* it is taken for @identity, or for nobody */
+        const Identity *identity;
+        GError *error;
+        char *logged; /* the last failure that was */
+        int close_reason;
+        gboolean read_only;
+        gboolean was_open;
+        gboolean shut;
+        unsigned backoff_ms;
+        unsigned retry_timer;
+        gboolean retry_soon; /* the timer is that of a socket that came */
+        unsigned slow_timer;
+        SocketWatch *watch; /* while not open */
+
+        pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
+        virConnectPtr conn;   /* under lock: what workers may use */
+};
+
+static void link_closed(Link *link);
+
+static Session *session_new(Link *link)
+{
+        Session *session = g_new0(Session, 1);
+
+        g_atomic_ref_count_init(&session->refs);
+        session->link = link;
+        link->sessions++;
+        session->reason = -1;
+        session->socket = -1;
+        return session;
+}
+
+static Session *session_ref(Session *session)
+{
+        g_atomic_ref_count_inc(&session->refs);
+        return session;
+}
+
+/* Main thread. */
+static void session_unref(void *data)
+{
+        Session *session = data;
+
+        if (!g_atomic_ref_count_dec(&session->refs))
+                return;
+
+        session->link->sessions--;
+        g_clear_error(&session->error);
+        g_free(session);
+}
+
+/* Main thread. */
+static void session_end(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        session->lost = TRUE;
+        if (link->session == session)
+                link_closed(link);
+
+        session_unref(session);
+}
+
+/* Main thread. Events that came before the end are told by a timer of libvirt's, in the next turn of the
+ * loop: the end is told after them. */
+static void session_lost(void *data)
+{
+        main_queue_post(session_end, data);
+}
+
+/* Any thread: whichever reads the socket when it ends. */
+static void session_close_callback(virConnectPtr conn, int reason, void *opaque)
+{
+        Session *session = opaque;
+
+        /* Before the post, which the main thread reads after. */
+        session->reason = reason;
+        main_queue_post(session_lost, session_ref(session));
+}
+
+/* Whether libvirt takes the connection for whom it is to be taken. Worker thread. */
+static gboolean session_identify(Session *session)
+{
+        const Link *link = session->link;
+
+        if (!link->forwards)
+                return TRUE;
+
+        if (link->identity)
+                return identity_forward(link->identity, session->conn, &session->error);
+
+        g_set_error(&session->error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+                    "%s serves only callers whose identity is known", link->uri);
+        return FALSE;
+}
+
+/* Worker thread. Should the connection be lost before its socket is duplicated, the number may be another
+ * file's by then; but the caller finds the loss, and the session is not used. */
+static void session_connect(Session *session)
+{
+        Link *link = session->link;
+        int fd = -1;
+
+        event_loop_note_descriptor(&fd);
+        session->conn = link->read_only ? virConnectOpenReadOnly(link->uri) : virConnectOpen(link->uri);
+        event_loop_note_descriptor(NULL);
+        if (session->conn && fd >= 0)
+                session->socket = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static void set_lost_early(const Link *link, GError **error)
+{
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                    "connection to %s was lost while it was opened", link->uri);
+}
+
+/* Worker thread. */
+static void session_open(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        session_connect(session);
+        if (!session->conn) {
+                session->code = virGetLastErrorCode();
+                error_take_libvirt(&session->error);
+                return;
+        }
+
+        /* Nothing is asked in the service's own name. */
+        if (!session_identify(session))
+                return;
+
+        /* Drivers inside this process have neither; that is no error. */
+        if (link->limits->keepalive_interval > 0)
+                virConnectSetKeepAlive(session->conn, (int)link->limits->keepalive_interval,
+                                       link->limits->keepalive_count + link->owner->patience);
+        /* Without a free function: a driver that has no such callback says so by forgetting it.
+         * session_close() ends the registration, and waits for a callback that is under way. A loss that came
+         * before it is told to nobody: hence the second question. */
+        if (virConnectRegisterCloseCallback(session->conn, session_close_callback, session, NULL) < 0) {
+                error_take_libvirt(&session->error);
+                return;
+        }
+        /* No error of libvirt's. */
+        if (virConnectIsAlive(session->conn) == 0) {
+                set_lost_early(link, &session->error);
+                return;
+        }
+        virResetLastError();
+
+        if (link->owner->prepare)
+                link->owner->prepare(session->conn, link->data, &session->prepared, &session->error);
+}
+
+/* Worker thread. */
+static void session_close(void *data)
+{
+        Session *session = data;
+
+        if (session->socket >= 0)
+                close(session->socket);
+        if (!session->conn)
+                return;
+
+        /* Each callback that is still registered keeps the connection and its descriptor. */
+        if (session->prepared)
+                session->link->owner->release(session->conn, session->prepared);
+        virConnectUnregisterCloseCallback(session->conn, session_close_callback);
+        virConnectClose(session->conn);
+}
+
+static void link_stop_waiting(Link *link)
+{
+        g_clear_handle_id(&link->retry_timer, g_source_remove);
+        g_clear_pointer(&link->watch, socket_watch_free);
+}
+
+static gboolean link_retry(gpointer user_data)
+{
+        Link *link = user_data;
+
+        link->retry_timer = 0;
+        link_open(link);
+        return G_SOURCE_REMOVE;
+}
+
+static void link_socket_appeared(void *data)
+{
+        Link *link = data;
+
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        /* The attempt may have met the socket that was there before. If so, it plans the next one. */
+        if (link->state == LINK_OPENING)
+                return;
+
+        /* Whatever comes beside it is told as well: that must not put the attempt off again and again. */
+        if (link->retry_timer && link->retry_soon)
+                return;
+
+        /* Not at once: the socket is there a moment before anybody listens. Wakes a link that has no timer,
+         * or a long one. */
+        g_clear_handle_id(&link->retry_timer, g_source_remove);
+        link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
+        link->retry_soon = TRUE;
+}
+
+/* Plans the next attempt. */
+static void link_wait(Link *link)
+{
+        unsigned max = link->was_open ? BACKOFF_MAX_MS : BACKOFF_NEVER_MS;
+
+        if (link->shut)
+                return;
+
+        if (!link->watch)
+                link->watch = socket_watch_new(link->uri, link_socket_appeared, link);
+        /* Where the socket is absent, its coming is the time for the next attempt. */
+        if (link->watch && !socket_watch_sees_socket(link->watch))
+                return;
+
+        link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
+        link->retry_soon = FALSE;
+        link->backoff_ms = MIN(link->backoff_ms * 2, max);
+}
+
+static void link_discard(Session *session)
+{
+        background_run(session_close, session_unref, session);
+}
+
+/* The open session is lost, or given up. */
+static void link_closed(Link *link)
+{
+        Session *session = g_steal_pointer(&link->session);
+
+        pthread_mutex_lock(&link->lock);
+        link->conn = NULL;
+        pthread_mutex_unlock(&link->lock);
+
+        link->state = LINK_CLOSED;
+        link->close_reason = session->reason;
+        link_discard(session);
+        if (link->shut)
+                return;
+
+        log_connection(G_LOG_LEVEL_INFO, link->name, link->uri, "a connection to libvirt was lost");
+        g_clear_error(&link->error);
+        g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "connection to %s was lost",
+                    link->uri);
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        link->owner->lost(link, link->data);
+        link_wait(link);
+}
+
+/* Calls may start an attempt every now and then; what they all find is said once. */
+static void link_log_failure(Link *link)
+{
+        if (g_strcmp0(link->logged, link->error->message) == 0)
+                return;
+
+        g_free(link->logged);
+        link->logged = g_strdup(link->error->message);
+        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
+                       "failed to connect: %s", link->error->message);
+}
+
+static void link_attempt_failed(Link *link, Session *session)
+{
+        /* No such driver, here or in libvirtd: only a call makes sense as the next attempt. */
+        gboolean absent = session->code == VIR_ERR_NO_CONNECT;
+
+        link->state = LINK_CLOSED;
+        g_clear_error(&link->error);
+        if (session->error)
+                link->error = g_error_copy(session->error);
+        else
+                set_lost_early(link, &link->error);
+        link_discard(session);
+        if (link->shut)
+                return;
+
+        link_log_failure(link);
+        link->owner->failed(link, link->error, link->data);
+        if (absent)
+                link_stop_waiting(link);
+        else
+                link_wait(link);
+}
+
+/* Main thread: the job that opens is done. */
+static void session_opened(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        g_clear_handle_id(&link->slow_timer, g_source_remove);
+        if (session->error || session->lost || link->shut) {
+                link_attempt_failed(link, session);
+                return;
+        }
+
+        link_stop_waiting(link);
+        g_clear_error(&link->error);
+        g_clear_pointer(&link->logged, g_free);
+        link->session = session;
+        link->state = LINK_OPEN;
+        link->was_open = TRUE;
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        pthread_mutex_lock(&link->lock);
+        link->conn = session->conn;
+        pthread_mutex_unlock(&link->lock);
+
+        link->owner->opened(link, link->data);
+}
+
+static gboolean link_slow(gpointer user_data)
+{
+        Link *link = user_data;
+
+        link->slow_timer = 0;
+        g_clear_error(&link->error);
+        g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
+                    "%s does not answer: connecting to it takes longer than %u s", link->uri,
+                    link->limits->open_timeout);
+        log_connection(G_LOG_LEVEL_WARNING, link->name, link->uri, "%s", link->error->message);
+        link->owner->failed(link, link->error, link->data);
+        return G_SOURCE_REMOVE;
+}
+
+Link *link_new(const char *name, const char *uri, gboolean read_only, const Limits *limits,
+               const LinkOwner *owner, void *data)
+{
+        Link *link = g_new0(Link, 1);
+
+        link->name = g_strdup(name);
+        link->uri = g_strdup(uri);
+        link->read_only = read_only;
+        link->limits = limits;
+        link->owner = owner;
+        link->data = data;
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        pthread_mutex_init(&link->lock, NULL);
+        return link;
+}
+
+void link_forward(Link *link, const Identity *identity)
+{
+        link->forwards = TRUE;
+        link->identity = identity;
+}
+
+void link_open(Link *link)
+{
+        if (link->state != LINK_CLOSED || link->shut)
+                return;
+
+        /* The watch stays: who comes while the attempt is under way may have come too late for it. */
+        g_clear_handle_id(&link->retry_timer, g_source_remove);
+        g_clear_error(&link->error);
+        link->state = LINK_OPENING;
+        link->slow_timer = g_timeout_add_seconds(link->limits->open_timeout, link_slow, link);
+        background_run(session_open, session_opened, session_new(link));
+}
+
+void link_break(Link *link)
+{
+        if (link->session && link->session->socket >= 0)
+                shutdown(link->session->socket, SHUT_RDWR);
+}
+
+void link_shut(Link *link)
+{
+        link->shut = TRUE;
+        link_stop_waiting(link);
+        g_clear_handle_id(&link->slow_timer, g_source_remove);
+        if (link->session)
+                link_closed(link);
+}
+
+gboolean link_is_busy(const Link *link)
+{
+        return link->sessions > 0;
+}
+
+void link_free(Link *link)
+{
+        if (!link)
+                return;
+
+        g_clear_error(&link->error);
+        pthread_mutex_destroy(&link->lock);
+        g_free(link->logged);
+        g_free(link->name);
+        g_free(link->uri);
+        g_free(link);
+}
+
+LinkState link_state(const Link *link)
+{
+        return link->state;
+}
+
+const GError *link_error(const Link *link)
+{
+        return link->error;
+}
+
+const void *link_prepared(const Link *link)
+{
+        return link->session->prepared;
+}
+
+int link_close_reason(const Link *link)
+{
+        return link->close_reason;
+}
+
+virConnectPtr link_acquire(Link *link, GError **error)
+{
+        virConnectPtr conn = NULL;
+
+        pthread_mutex_lock(&link->lock);
+        if (link->conn && virConnectRef(link->conn) == 0)
+                conn = link->conn;
+        pthread_mutex_unlock(&link->lock);
+
+        if (!conn)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "not connected to %s", link->uri);
+
+        return conn;
+}

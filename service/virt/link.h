@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "access/identity.h"
+#include "base/config.h"
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+/* One connection to libvirt that is kept open: opened by a job, watched, and opened again when it is lost.
+ * All functions are for the main thread, except where they say otherwise. */
+
+typedef struct Link Link;
+
+typedef enum LinkState {
+        LINK_CLOSED,  /* lost or not reached; the next attempt waits for its time or for the socket */
+        LINK_OPENING, /* a job is at it */
+        LINK_OPEN,
+} LinkState;
+
+/* What the owner of a link is told. */
+typedef struct LinkOwner {
+        /* Keep-alive messages that may be unanswered, beyond what the limit says. */
+        unsigned patience;
+        /* Worker thread: @conn was just opened and nobody else uses it yet. What is returned in @prepared is
+         * handed to @release, also on a worker thread, before that connection is closed. May be NULL. */
+        gboolean (*prepare)(virConnectPtr conn, void *data, void **prepared, GError **error);
+        void (*release)(virConnectPtr conn, void *prepared);
+        /* Main thread. */
+        void (*opened)(Link *link, void *data);
+        void (*lost)(Link *link, void *data);
+        /* An attempt ended without success, or takes longer than calls may wait for it. */
+        void (*failed)(Link *link, const GError *error, void *data);
+} LinkOwner;
+
+/* A closed link; link_open() makes it live. With @read_only libvirt itself refuses what changes something or
+ * shows secrets. @name and @uri are copied, the others must outlive it. */
+Link *link_new(const char *name, const char *uri, gboolean read_only, const Limits *limits,
+               const LinkOwner *owner, void *data);
+
+/* Before the first attempt: each one has libvirt take it for the caller @identity, which must outlive the
+ * link, before anything else is asked. With NULL there is nobody to be taken for, and every attempt fails. */
+void link_forward(Link *link, const Identity *identity);
+
+/* Starts an attempt unless the link is open or being opened. */
+void link_open(Link *link);
+
+/* Ends what waits for an answer on the open connection, by ending its socket on this side: the link is lost
+ * then. Without such, nothing happens. */
+void link_break(Link *link);
+
+/* Closes the link and ends all attempts, for good. What libvirt has to say takes place in a job. */
+void link_shut(Link *link);
+
+/* Whether a job is at it, or was and has not told yet; of a link that was shut: whether it is too early to
+ * free it. */
+gboolean link_is_busy(const Link *link);
+
+/* Frees a link that was shut, once it is not busy. */
+void link_free(Link *link);
+
+LinkState link_state(const Link *link);
+
+/* Why the last attempt failed, or why the current one takes so long; NULL while there is hope. */
+const GError *link_error(const Link *link);
+
+/* What the owner's prepare() made of the connection that is open. */
+const void *link_prepared(const Link *link);
+
+/* Why the last open connection ended, as virConnectCloseReason; -1 when libvirt did not say. */
+int link_close_reason(const Link *link);
+
+/* A reference to the open connection, or NULL and an error. Release it with virConnectClose() on a worker
+ * thread: the last one to let go may have to talk to libvirt. Any thread. */
+virConnectPtr link_acquire(Link *link, GError **error);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* Sees the socket of a local libvirtd appear. Main thread. */
+
+typedef struct SocketWatch SocketWatch;
+
+typedef void SocketWatchFunc(void *data);
+
+/* Watches for what @uri connects to, and calls @appeared with @data when a socket is created there. Returns
+ * NULL where there is nothing to see: the URI is remote, its driver has no socket or starts its own daemon,
+ * or the kernel refuses. */
+SocketWatch *socket_watch_new(const char *uri, SocketWatchFunc *appeared, void *data);
+
+/* Whether a socket is there now. Check after socket_watch_new(): it may have come before. */
+gboolean socket_watch_sees_socket(const SocketWatch *watch);
+
+void socket_watch_free(SocketWatch *watch);
