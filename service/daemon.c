@@ -14,6 +14,7 @@
 #include "connection/connection.h"
 #include "mirror/event_numbers.h"
 #include "objects/dispatch.h"
+#include "objects/log_control.h"
 #include "virt/event_loop.h"
 
 #include <gio/gio.h>
@@ -51,56 +52,56 @@ typedef struct Daemon {
         gboolean late; /* the time for stopping is over */
 } Daemon;
 
-static void service_stop(Daemon *service)
+static void daemon_stop(Daemon *daemon)
 {
-        if (service->stopping)
+        if (daemon->stopping)
                 return;
 
-        service->stopping = TRUE;
-        g_main_loop_quit(service->loop);
+        daemon->stopping = TRUE;
+        g_main_loop_quit(daemon->loop);
 }
 
 static gboolean on_signal(gpointer user_data)
 {
-        service_stop(user_data);
+        daemon_stop(user_data);
         return G_SOURCE_CONTINUE;
 }
 
 static void on_caller_gone(const char *name, void *data)
 {
-        Daemon *service = data;
+        Daemon *daemon = data;
         GHashTableIter iter;
         gpointer connection;
 
         /* Before the views: what waits may be theirs. */
-        dispatch_drop_caller(&service->dispatcher, name);
-        if (service->dispatcher.authority)
-                authority_forget(service->dispatcher.authority, name);
-        caller_connections_drop_caller(service->dispatcher.views, name);
-        if (!callers_has(service->dispatcher.callers, name))
+        dispatch_drop_caller(&daemon->dispatcher, name);
+        if (daemon->dispatcher.authority)
+                authority_forget(daemon->dispatcher.authority, name);
+        caller_connections_drop_caller(daemon->dispatcher.views, name);
+        if (!callers_has(daemon->dispatcher.callers, name))
                 return;
 
-        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        g_hash_table_iter_init(&iter, daemon->dispatcher.connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection))
                 connection_drop_caller(connection, name);
 }
 
 static void on_name_lost(const char *name, void *data)
 {
-        Daemon *service = data;
+        Daemon *daemon = data;
 
-        if (!service->stopping && bus_names_lost(&service->names, name))
-                service_stop(service);
+        if (!daemon->stopping && bus_names_lost(&daemon->names, name))
+                daemon_stop(daemon);
 }
 
 static void on_bus_closed(void *data)
 {
-        Daemon *service = data;
+        Daemon *daemon = data;
 
-        if (!service->stopping)
-                g_set_error_literal(&service->error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+        if (!daemon->stopping)
+                g_set_error_literal(&daemon->error, G_IO_ERROR, G_IO_ERROR_CLOSED,
                                     "the bus closed the connection");
-        service_stop(service);
+        daemon_stop(daemon);
 }
 
 /* Replies leave in the order in which they are made: turns would mean nothing behind a long queue. */
@@ -111,12 +112,12 @@ static gboolean is_held(void *data)
 
 static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        Daemon *service = userdata;
+        Daemon *daemon = userdata;
 
-        if (authority_size(service->dispatcher.authority) > service->callers_max)
-                departures_suspect(service->departures);
+        if (authority_size(daemon->dispatcher.authority) > daemon->callers_max)
+                departures_suspect(daemon->departures);
 
-        return dispatch(message, &service->dispatcher, error);
+        return dispatch(message, &daemon->dispatcher, error);
 }
 
 static void on_suspicion(void *data)
@@ -136,23 +137,23 @@ static gboolean holds_something(void *data)
 
 static void collect_callers(GHashTable *names, void *data)
 {
-        Daemon *service = data;
-        const Dispatcher *dispatcher = &service->dispatcher;
+        Daemon *daemon = data;
+        const Dispatcher *dispatcher = &daemon->dispatcher;
 
         callers_collect(dispatcher->callers, names);
         authority_collect(dispatcher->authority, names);
         caller_connections_collect(dispatcher->views, names);
-        service->callers_max = MAX(CALLERS_MIN, 2 * authority_size(dispatcher->authority));
+        daemon->callers_max = MAX(CALLERS_MIN, 2 * authority_size(dispatcher->authority));
 }
 
 static void on_connection_changed(void *data)
 {
-        Daemon *service = data;
+        Daemon *daemon = data;
         GHashTableIter iter;
         gpointer connection;
         unsigned connected = 0, all = 0;
 
-        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        g_hash_table_iter_init(&iter, daemon->dispatcher.connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection)) {
                 /* Of these each caller has one, or none has. */
                 if (connection_is_forwarded(connection))
@@ -182,106 +183,108 @@ static const DeparturesOwner departures_owner = {
 
 static const ConnectionOwner connection_owner = {.changed = on_connection_changed};
 
-static void add_connections(Daemon *service, const Config *config)
+static void add_connections(Daemon *daemon, const Config *config)
 {
-        GHashTable *connections = service->dispatcher.connections;
+        GHashTable *connections = daemon->dispatcher.connections;
 
         for (guint i = 0; i < config->connections->len; i++) {
                 Connection *connection =
                         connection_new(g_ptr_array_index(config->connections, i), NULL, &config->limits,
-                                       service->bus, &service->epoch, &connection_owner, service);
+                                       daemon->bus, &daemon->epoch, &connection_owner, daemon);
 
                 g_hash_table_insert(connections, (void *)connection_name(connection), connection);
         }
 
-        service->dispatcher.views = caller_connections_new(config, service->bus, service->epoch.numbers,
-                                                           connections, &connection_owner, service);
+        daemon->dispatcher.views = caller_connections_new(config, daemon->bus, daemon->epoch.numbers,
+                                                          connections, &connection_owner, daemon);
 }
 
-static gboolean is_busy(const Daemon *service)
+static gboolean is_busy(const Daemon *daemon)
 {
         GHashTableIter iter;
         gpointer connection;
 
-        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        g_hash_table_iter_init(&iter, daemon->dispatcher.connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection))
                 if (connection_is_busy(connection))
                         return TRUE;
 
-        return turns_waiting(service->dispatcher.turns) > 0 ||
-               caller_connections_are_busy(service->dispatcher.views) || background_running() > 0;
+        return turns_waiting(daemon->dispatcher.turns) > 0 ||
+               caller_connections_are_busy(daemon->dispatcher.views) || background_running() > 0;
 }
 
-static void for_each_connection(Daemon *service, void (*func)(Connection *))
+static void for_each_connection(Daemon *daemon, void (*func)(Connection *))
 {
         GHashTableIter iter;
         gpointer connection;
 
-        g_hash_table_iter_init(&iter, service->dispatcher.connections);
+        g_hash_table_iter_init(&iter, daemon->dispatcher.connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection))
                 func(connection);
 }
 
 static gboolean on_late(gpointer user_data)
 {
-        Daemon *service = user_data;
+        Daemon *daemon = user_data;
 
-        service->late = TRUE;
+        daemon->late = TRUE;
         return G_SOURCE_REMOVE;
 }
 
-static void service_free(Daemon *service)
+static void daemon_free(Daemon *daemon)
 {
         /* A letter may have been the cause of another, such as of the end of a connection. */
         main_queue_flush();
+        log_control_stop();
         /* Before the connections, for it tells of callers that leave while it sends what is left. */
-        bus_free(service->bus, FLUSH_MS);
+        bus_free(daemon->bus, FLUSH_MS);
         /* What it has of the bus goes first, so that the rest ends with the authority. */
-        departures_free(service->departures);
-        caller_connections_free(service->dispatcher.views);
-        for_each_connection(service, connection_free);
-        g_hash_table_unref(service->dispatcher.connections);
-        authority_free(service->dispatcher.authority);
-        turns_free(service->dispatcher.turns);
-        callers_free(service->dispatcher.callers);
-        event_numbers_free(service->epoch.numbers);
-        g_free(service->epoch_name);
+        departures_free(daemon->departures);
+        caller_connections_free(daemon->dispatcher.views);
+        for_each_connection(daemon, connection_free);
+        g_hash_table_unref(daemon->dispatcher.connections);
+        authority_free(daemon->dispatcher.authority);
+        turns_free(daemon->dispatcher.turns);
+        callers_free(daemon->dispatcher.callers);
+        event_numbers_free(daemon->epoch.numbers);
+        g_free(daemon->epoch_name);
         main_queue_shutdown();
-        g_main_loop_unref(service->loop);
+        g_main_loop_unref(daemon->loop);
 }
 
 /* Every call gets its reply, libvirt its time to part, and the clock the last word. */
-static void service_end(Daemon *service)
+static void daemon_end(Daemon *daemon)
 {
         unsigned timer;
 
         service_manager_stopping();
-        service->dispatcher.stopping = TRUE;
-        if (service->dispatcher.authority)
-                authority_stop(service->dispatcher.authority);
-        caller_connections_stop(service->dispatcher.views);
-        for_each_connection(service, connection_stop);
+        daemon->dispatcher.stopping = TRUE;
+        if (daemon->dispatcher.authority)
+                authority_stop(daemon->dispatcher.authority);
+        caller_connections_stop(daemon->dispatcher.views);
+        for_each_connection(daemon, connection_stop);
 
-        timer = g_timeout_add(STOP_MS, on_late, service);
-        while (is_busy(service) && !service->late)
+        timer = g_timeout_add(STOP_MS, on_late, daemon);
+        while (is_busy(daemon) && !daemon->late)
                 g_main_context_iteration(NULL, TRUE);
 
-        if (!service->late) {
+        if (!daemon->late) {
                 g_source_remove(timer);
-                service_free(service);
+                daemon_free(daemon);
                 return;
         }
 
         /* A thread waits for libvirt and cannot be made to stop. Nothing of it may be freed; the process
          * ends. */
-        if (service->error)
-                log_fatal("%s", service->error->message);
+        if (daemon->error)
+                log_fatal("%s", daemon->error->message);
         g_message("libvirt does not answer; stopping without it");
-        caller_connections_abandon(service->dispatcher.views);
-        for_each_connection(service, connection_abandon);
-        dispatch_abandon(&service->dispatcher);
-        bus_free(service->bus, FLUSH_MS);
-        _exit(service->error ? EXIT_FAILURE : EXIT_SUCCESS);
+        caller_connections_abandon(daemon->dispatcher.views);
+        for_each_connection(daemon, connection_abandon);
+        dispatch_abandon(&daemon->dispatcher);
+        log_control_stop();
+        bus_free(daemon->bus, FLUSH_MS);
+        _exit(daemon->error ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 static void on_early_signal(int number)
@@ -298,14 +301,14 @@ static void end_at_signals(void)
         signal(SIGINT, on_early_signal);
 }
 
-static void handle_signals(Daemon *service)
+static void handle_signals(Daemon *daemon)
 {
-        service->sigterm = g_unix_signal_add(SIGTERM, on_signal, service);
-        service->sigint = g_unix_signal_add(SIGINT, on_signal, service);
+        daemon->sigterm = g_unix_signal_add(SIGTERM, on_signal, daemon);
+        daemon->sigint = g_unix_signal_add(SIGINT, on_signal, daemon);
 }
 
 /* systemd's, or the place that the system or the user has for it. A bus of one's own is the user's matter. */
-static char *state_directory(const ServiceOptions *options)
+static char *state_directory(const DaemonOptions *options)
 {
         const char *given = g_getenv("STATE_DIRECTORY");
 
@@ -317,43 +320,43 @@ static char *state_directory(const ServiceOptions *options)
         return g_build_filename(g_get_user_state_dir(), "guestbus", NULL);
 }
 
-static void begin_epoch(Daemon *service, const ServiceOptions *options)
+static void begin_epoch(Daemon *daemon, const DaemonOptions *options)
 {
         g_autofree char *directory = state_directory(options);
 
-        service->epoch_name = g_uuid_string_random();
-        service->epoch.name = service->epoch_name;
-        service->epoch.numbers = event_numbers_new(directory, g_get_real_time, NUMBERS_MS);
+        daemon->epoch_name = g_uuid_string_random();
+        daemon->epoch.name = daemon->epoch_name;
+        daemon->epoch.numbers = event_numbers_new(directory, g_get_real_time, NUMBERS_MS);
 }
 
 /* Until it is told to stop, or cannot begin. */
-static void serve(Daemon *service, const Config *config, const ServiceOptions *options)
+static void serve(Daemon *daemon, const Config *config, const DaemonOptions *options)
 {
-        service->bus = bus_new(options->bus, options->address, &config->limits, &bus_owner, service,
-                               &service->error);
-        if (!service->bus)
+        daemon->bus =
+                bus_new(options->bus, options->address, &config->limits, &bus_owner, daemon, &daemon->error);
+        if (!daemon->bus || !log_control_add(daemon->bus, &daemon->error))
                 return;
 
-        service->dispatcher.authority =
-                authority_new(service->bus, &config->limits, &dispatch_authority_owner, &service->dispatcher);
-        service->dispatcher.bus = service->bus;
-        service->departures = departures_new(service->bus, &departures_owner, service);
-        service->turns = (TurnsOwner){.now = g_get_monotonic_time, .held = is_held, .data = service};
-        service->dispatcher.turns = turns_new(&service->turns);
-        add_connections(service, config);
-        if (!bus_names_take(&service->names, service->bus, options->replace, &service->error))
+        daemon->dispatcher.authority =
+                authority_new(daemon->bus, &config->limits, &dispatch_authority_owner, &daemon->dispatcher);
+        daemon->dispatcher.bus = daemon->bus;
+        daemon->departures = departures_new(daemon->bus, &departures_owner, daemon);
+        daemon->turns = (TurnsOwner){.now = g_get_monotonic_time, .held = is_held, .data = daemon};
+        daemon->dispatcher.turns = turns_new(&daemon->turns);
+        add_connections(daemon, config);
+        if (!bus_names_take(&daemon->names, daemon->bus, options->replace, &daemon->error))
                 return;
 
-        handle_signals(service);
+        handle_signals(daemon);
         service_manager_ready();
-        on_connection_changed(service);
-        if (!service->stopping)
-                g_main_loop_run(service->loop);
+        on_connection_changed(daemon);
+        if (!daemon->stopping)
+                g_main_loop_run(daemon->loop);
 }
 
-gboolean daemon_run(const Config *config, const ServiceOptions *options, GError **error)
+gboolean daemon_run(const Config *config, const DaemonOptions *options, GError **error)
 {
-        Daemon service = {
+        Daemon daemon = {
                 .loop = g_main_loop_new(NULL, FALSE),
                 .callers_max = CALLERS_MIN,
                 .dispatcher =
@@ -370,15 +373,15 @@ gboolean daemon_run(const Config *config, const ServiceOptions *options, GError 
         /* The numbers of its events are to be above those of the one that serves until then. */
         if (!options->replace)
                 bus_names_wait(options->bus, options->address);
-        begin_epoch(&service, options);
+        begin_epoch(&daemon, options);
 
-        serve(&service, config, options);
-        service_end(&service);
-        g_clear_handle_id(&service.sigterm, g_source_remove);
-        g_clear_handle_id(&service.sigint, g_source_remove);
+        serve(&daemon, config, options);
+        daemon_end(&daemon);
+        g_clear_handle_id(&daemon.sigterm, g_source_remove);
+        g_clear_handle_id(&daemon.sigint, g_source_remove);
 
-        if (service.error) {
-                g_propagate_error(error, service.error);
+        if (daemon.error) {
+                g_propagate_error(error, daemon.error);
                 return FALSE;
         }
 

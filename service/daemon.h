@@ -7,13 +7,13 @@
 
 /* The whole service. Main thread. */
 
-typedef struct ServiceOptions {
+typedef struct DaemonOptions {
         BusKind bus;
         const char *address; /* of another bus, or NULL */
         gboolean replace;    /* take the names from who has them */
-} ServiceOptions;
+} DaemonOptions;
 
 /* Serves until SIGTERM, SIGINT, the loss of the names or of the bus. @config must not change meanwhile.
  * Returns FALSE and an error when it could not start or the bus was lost. Ends within 2 s whatever libvirt
  * does; where libvirt holds a thread up, the process ends in here. */
-gboolean daemon_run(const Config *config, const ServiceOptions *options, GError **error);
+gboolean daemon_run(const Config *config, const DaemonOptions *options, GError **error);

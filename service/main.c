@@ -168,7 +168,7 @@ static void give_up_gains(BusKind bus)
 
 static gboolean run(const Options *options, BusKind bus, const Config *config, GError **error)
 {
-        const ServiceOptions service = {
+        const DaemonOptions service = {
                 .bus = bus,
                 .address = options->address,
                 .replace = options->replace,

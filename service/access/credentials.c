@@ -4,6 +4,7 @@
 
 #include "access/credentials.h"
 
+#include "base/error.h"
 #include "base/process.h"
 #include "bus/codec.h"
 
@@ -164,4 +165,44 @@ void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *
         request->data = data;
         if (!ask(request))
                 request_finish(request, NULL);
+}
+
+/* Whether the process that has the number now, and began then, is the one that made the connection. */
+static gboolean check_process(const Credentials *credentials, guint64 started, GError **error)
+{
+        const char *problem = NULL;
+
+        if (started == 0)
+                problem = "the caller's process is not visible";
+        else if (credentials->started != 0 && credentials->started != started)
+                problem = "the caller's process has ended, and another one has its number";
+        /* Here the bus has told no more than a number. Who waits for one to be used again finds processes of
+         * the same user alone, and of these none that was not there when the service heard of the connection.
+         */
+        else if (credentials->started == 0 && !process_is_of(credentials->pid, credentials->uid))
+                problem = "the caller's process is another user's";
+        else if (credentials->started == 0 && credentials->connected != 0 && started > credentials->connected)
+                problem = "the caller's process began after its connection to the bus";
+        else if (process_started(credentials->pid) != started)
+                problem = "the caller's process has ended";
+
+        if (problem)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+                            "libvirt cannot be told who calls: %s", problem);
+        return !problem;
+}
+
+Identity *credentials_identity(const Credentials *credentials, GError **error)
+{
+        guint64 started = credentials && credentials->pid > 0 ? process_started(credentials->pid) : 0;
+        Identity *identity;
+
+        if (!check_process(credentials, started, error))
+                return NULL;
+
+        identity = g_new0(Identity, 1);
+        identity->uid = credentials->uid;
+        identity->pid = credentials->pid;
+        identity->started = started;
+        return identity;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bus/bus.h"
+#include "virt/identity.h"
 
 #include <gio/gunixfdlist.h>
 #include <glib.h>
@@ -30,3 +31,7 @@ typedef void CredentialsFunc(const Credentials *credentials, void *data);
 
 /* Asks the bus about the owner of the name @sender, and calls @done once. */
 void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *data);
+
+/* The caller as libvirt is to take it; free with g_free(). NULL and an error when the bus did not tell the
+ * process, it has ended, or another one has its number. Reads /proc. Main thread. */
+Identity *credentials_identity(const Credentials *credentials, GError **error);

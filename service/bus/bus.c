@@ -10,7 +10,6 @@
 #include "bus/path.h"
 #include "bus/send_queue.h"
 #include "bus/spare_descriptors.h"
-#include "objects/log_control.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -397,8 +396,6 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         if (r >= 0)
                 r = sd_bus_add_fallback(bus->bus, NULL, PATH_ROOT, owner->call, data);
         if (r >= 0)
-                r = log_control_add(bus);
-        if (r >= 0)
                 r = descriptors_watch(bus->bus);
 
         if (r < 0) {
@@ -446,7 +443,6 @@ void bus_free(Bus *bus, unsigned timeout_ms)
         }
 
         if (bus->bus) {
-                log_control_stop();
                 flush_for(bus->bus, timeout_ms);
                 sd_bus_message_unref(bus->current);
                 sd_bus_close(bus->bus);

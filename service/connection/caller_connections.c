@@ -8,9 +8,9 @@
 
 #include "connection/caller_connections.h"
 
-#include "access/identity.h"
 #include "base/error.h"
 #include "connection/connection.h"
+#include "virt/identity.h"
 
 #include <unistd.h>
 
@@ -248,7 +248,7 @@ static gboolean make_room(CallerConnections *views, const Identity *identity, co
 static CallerConnection *find_or_open(CallerConnections *views, const Credentials *credentials, Share *share,
                                       GError **error)
 {
-        g_autofree Identity *identity = identity_new(credentials, error);
+        g_autofree Identity *identity = credentials_identity(credentials, error);
         CallerConnection *view;
 
         if (!identity)

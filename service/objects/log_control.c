@@ -14,7 +14,7 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <glib.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -279,7 +279,7 @@ void log_control_stop(void)
         }
 }
 
-int log_control_add(Bus *bus)
+gboolean log_control_add(Bus *bus, GError **error)
 {
         int r;
 
@@ -287,5 +287,10 @@ int log_control_add(Bus *bus)
                 visitors.by_name = g_hash_table_new(g_str_hash, g_str_equal);
 
         r = sd_bus_add_object(bus_handle(bus), NULL, PATH, on_call, bus);
-        return r < 0 ? r : sd_bus_add_object_vtable(bus_handle(bus), NULL, PATH, INTERFACE, vtable, NULL);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(bus_handle(bus), NULL, PATH, INTERFACE, vtable, NULL);
+        if (r < 0)
+                g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-r), "failed to put %s on the bus: %s",
+                            INTERFACE, g_strerror(-r));
+        return r >= 0;
 }

@@ -6,7 +6,10 @@
 #include "virt/event_table.h"
 
 #include "base/utf8.h"
+#include "bus/path.h"
 #include "members.h"
+#include "virt/event_details.h"
+#include "virt/object_path.h"
 #include "virt/typed_params.h"
 
 /* Events that are newer than the headers of libvirt 9.0. The library may well be newer than the headers too,
@@ -18,104 +21,185 @@
 #define VIR_DOMAIN_EVENT_ID_NIC_MAC_CHANGE 27
 #endif
 
+/* What an event is about: its path, owned, and its UUID where the kind has one (else ""). libvirt makes text
+ * of a UUID anew each time that it is asked for it, so that is done once for both. */
+static char *identify(const EventBinding *binding, void *object, char *uuid)
+{
+        const Kind *kind = binding->row->family->kind;
+        const char *connection_path = binding->connection_path;
+
+        uuid[0] = '\0';
+        if (!kind->uuid)
+                return kind->path(connection_path, object);
+
+        kind->uuid(object, uuid);
+        return path_uuid(connection_path, kind->collection, uuid);
+}
+
+/* Tells of an event both ways: as libvirt-dbus does, then as the service does. */
+static void tell(const EventBinding *binding, void *object, const char *signal_path, GVariant *arguments,
+                 Event *event)
+{
+        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        g_autoptr(GVariant) details = event->details;
+        const Kind *kind = binding->row->family->kind;
+        g_autofree char *name = NULL;
+
+        if (!object_path_check(event->path))
+                return;
+
+        binding->owner->signal(signal_path, binding->row->interface, binding->signal, arguments,
+                               binding->data);
+
+        event->name = name =
+                kind->name ? utf8_make_valid(kind->name(object)) : g_strdup(event->uuid ? event->uuid : "");
+        event->kind = kind;
+        event->word = binding->row->kind;
+        binding->owner->event(event, binding->data);
+}
+
+static void emit(const EventBinding *binding, void *object, GVariant *arguments)
+{
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        g_autofree char *path = identify(binding, object, uuid);
+        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        Event event = {
+                .path = path,
+                .uuid = *uuid ? uuid : NULL,
+                .details = g_variant_ref_sink(event_details_of_arguments(binding->signal, owned)),
+                .lifecycle = -1,
+                .may_change = binding->row->may_change,
+        };
+
+        tell(binding, object, path, owned, &event);
+}
+
+/* An event comes with the number that its domain has at that time. */
+static guint32 id_of(const Kind *kind, void *object)
+{
+        unsigned id = kind == &kind_domain ? virDomainGetID(object) : 0;
+
+        return id == (unsigned)-1 ? 0 : id;
+}
+
+static void emit_lifecycle(const EventBinding *binding, void *object, int number, int detail)
+{
+        const Kind *kind = binding->row->family->kind;
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        g_autofree char *path = identify(binding, object, uuid);
+        gboolean with_detail = g_str_equal(binding->signal->out_type, "(oii)");
+        GVariant *arguments = with_detail ? g_variant_new("(oii)", path, number, detail)
+                                          : g_variant_new("(oi)", path, number);
+        Event event = {
+                .path = path,
+                .uuid = *uuid ? uuid : NULL,
+                .details = g_variant_ref_sink(event_details_of_lifecycle(kind, number, detail, with_detail)),
+                .lifecycle = number,
+                .detail = detail,
+                .id = id_of(kind, object),
+                .may_change = TRUE,
+        };
+
+        tell(binding, object, binding->connection_path, arguments, &event);
+}
+
 static void on_plain(virConnectPtr conn, virDomainPtr domain, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new_tuple(NULL, 0));
+        emit(opaque, domain, g_variant_new_tuple(NULL, 0));
 }
 
 static void on_number(virConnectPtr conn, virDomainPtr domain, int number, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(i)", number));
+        emit(opaque, domain, g_variant_new("(i)", number));
 }
 
 static void on_two_numbers(virConnectPtr conn, virDomainPtr domain, int first, int second, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(ii)", first, second));
+        emit(opaque, domain, g_variant_new("(ii)", first, second));
 }
 
 static void on_text(virConnectPtr conn, virDomainPtr domain, const char *text, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(@s)", utf8_variant(text)));
+        emit(opaque, domain, g_variant_new("(@s)", utf8_variant(text)));
 }
 
 static void on_text_and_number(virConnectPtr conn, virDomainPtr domain, const char *text, int number,
                                void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(@si)", utf8_variant(text), number));
+        emit(opaque, domain, g_variant_new("(@si)", utf8_variant(text), number));
 }
 
 static void on_number_and_text(virConnectPtr conn, virDomainPtr domain, int number, const char *text,
                                void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(i@s)", number, utf8_variant(text)));
+        emit(opaque, domain, g_variant_new("(i@s)", number, utf8_variant(text)));
 }
 
 static void on_rtc_change(virConnectPtr conn, virDomainPtr domain, long long offset, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(x)", (gint64)offset));
+        emit(opaque, domain, g_variant_new("(x)", (gint64)offset));
 }
 
 static void on_balloon_change(virConnectPtr conn, virDomainPtr domain, unsigned long long actual,
                               void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(t)", (guint64)actual));
+        emit(opaque, domain, g_variant_new("(t)", (guint64)actual));
 }
 
 static void on_memory_failure(virConnectPtr conn, virDomainPtr domain, int recipient, int action,
                               unsigned flags, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(iiu)", recipient, action, flags));
+        emit(opaque, domain, g_variant_new("(iiu)", recipient, action, flags));
 }
 
 static void on_memory_device_size_change(virConnectPtr conn, virDomainPtr domain, const char *device,
                                          unsigned long long size, void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(@st)", utf8_variant(device), (guint64)size));
+        emit(opaque, domain, g_variant_new("(@st)", utf8_variant(device), (guint64)size));
 }
 
 static void on_nic_mac_change(virConnectPtr conn, virDomainPtr domain, const char *device,
                               const char *old_mac, const char *new_mac, void *opaque)
 {
-        event_emit(opaque, domain,
-                   g_variant_new("(@s@s@s)", utf8_variant(device), utf8_variant(old_mac),
-                                 utf8_variant(new_mac)));
+        emit(opaque, domain,
+             g_variant_new("(@s@s@s)", utf8_variant(device), utf8_variant(old_mac), utf8_variant(new_mac)));
 }
 
 static void on_io_error(virConnectPtr conn, virDomainPtr domain, const char *path, const char *device,
                         int action, const char *reason, void *opaque)
 {
-        event_emit(opaque, domain,
-                   g_variant_new("(@s@si@s)", utf8_variant(path), utf8_variant(device), action,
-                                 utf8_variant(reason)));
+        emit(opaque, domain,
+             g_variant_new("(@s@si@s)", utf8_variant(path), utf8_variant(device), action,
+                           utf8_variant(reason)));
 }
 
 static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type, int status,
                          void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(@sii)", utf8_variant(disk), type, status));
+        emit(opaque, domain, g_variant_new("(@sii)", utf8_variant(disk), type, status));
 }
 
 static void on_disk_change(virConnectPtr conn, virDomainPtr domain, const char *old_path,
                            const char *new_path, const char *device, int reason, void *opaque)
 {
-        event_emit(opaque, domain,
-                   g_variant_new("(@s@s@si)", utf8_variant(old_path), utf8_variant(new_path),
-                                 utf8_variant(device), reason));
+        emit(opaque, domain,
+             g_variant_new("(@s@s@si)", utf8_variant(old_path), utf8_variant(new_path), utf8_variant(device),
+                           reason));
 }
 
 static void on_block_threshold(virConnectPtr conn, virDomainPtr domain, const char *device, const char *path,
                                unsigned long long threshold, unsigned long long excess, void *opaque)
 {
-        event_emit(opaque, domain,
-                   g_variant_new("(@s@stt)", utf8_variant(device), utf8_variant(path), (guint64)threshold,
-                                 (guint64)excess));
+        emit(opaque, domain,
+             g_variant_new("(@s@stt)", utf8_variant(device), utf8_variant(path), (guint64)threshold,
+                           (guint64)excess));
 }
 
 /* The array stays libvirt's, in both events that have one. */
 static void on_params(virConnectPtr conn, virDomainPtr domain, virTypedParameterPtr params, int n,
                       void *opaque)
 {
-        event_emit(opaque, domain, g_variant_new("(@a{sv})", typed_params_to_variant(params, n)));
+        emit(opaque, domain, g_variant_new("(@a{sv})", typed_params_to_variant(params, n)));
 }
 
 static GVariant *graphics_address(const virDomainEventGraphicsAddress *address)
@@ -137,58 +221,58 @@ static void on_graphics(virConnectPtr conn, virDomainPtr domain, int phase,
                 g_variant_builder_add(&identities, "(@s@s)", utf8_variant(subject->identities[i].type),
                                       utf8_variant(subject->identities[i].name));
 
-        event_emit(opaque, domain,
-                   g_variant_new("(i@(iss)@(iss)@sa(ss))", phase, graphics_address(local),
-                                 graphics_address(remote), utf8_variant(scheme), &identities));
+        emit(opaque, domain,
+             g_variant_new("(i@(iss)@(iss)@sa(ss))", phase, graphics_address(local), graphics_address(remote),
+                           utf8_variant(scheme), &identities));
 }
 
 static int on_domain_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *opaque)
 {
-        event_emit_lifecycle(opaque, domain, event, detail);
+        emit_lifecycle(opaque, domain, event, detail);
         return 0;
 }
 
 static void on_network_lifecycle(virConnectPtr conn, virNetworkPtr network, int event, int detail,
                                  void *opaque)
 {
-        event_emit_lifecycle(opaque, network, event, detail);
+        emit_lifecycle(opaque, network, event, detail);
 }
 
 static void on_network_metadata_change(virConnectPtr conn, virNetworkPtr network, int type, const char *nsuri,
                                        void *opaque)
 {
-        event_emit(opaque, network, g_variant_new("(i@s)", type, utf8_variant(nsuri)));
+        emit(opaque, network, g_variant_new("(i@s)", type, utf8_variant(nsuri)));
 }
 
 static void on_pool_lifecycle(virConnectPtr conn, virStoragePoolPtr pool, int event, int detail, void *opaque)
 {
-        event_emit_lifecycle(opaque, pool, event, detail);
+        emit_lifecycle(opaque, pool, event, detail);
 }
 
 static void on_pool_plain(virConnectPtr conn, virStoragePoolPtr pool, void *opaque)
 {
-        event_emit(opaque, pool, g_variant_new_tuple(NULL, 0));
+        emit(opaque, pool, g_variant_new_tuple(NULL, 0));
 }
 
 static void on_device_lifecycle(virConnectPtr conn, virNodeDevicePtr device, int event, int detail,
                                 void *opaque)
 {
-        event_emit_lifecycle(opaque, device, event, detail);
+        emit_lifecycle(opaque, device, event, detail);
 }
 
 static void on_device_plain(virConnectPtr conn, virNodeDevicePtr device, void *opaque)
 {
-        event_emit(opaque, device, g_variant_new_tuple(NULL, 0));
+        emit(opaque, device, g_variant_new_tuple(NULL, 0));
 }
 
 static void on_secret_lifecycle(virConnectPtr conn, virSecretPtr secret, int event, int detail, void *opaque)
 {
-        event_emit_lifecycle(opaque, secret, event, detail);
+        emit_lifecycle(opaque, secret, event, detail);
 }
 
 static void on_secret_plain(virConnectPtr conn, virSecretPtr secret, void *opaque)
 {
-        event_emit(opaque, secret, g_variant_new_tuple(NULL, 0));
+        emit(opaque, secret, g_variant_new_tuple(NULL, 0));
 }
 
 #define DEFINE_FAMILY(symbol, Type, callback_type)                                                           \

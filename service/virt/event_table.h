@@ -1,10 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "virt/events.h"
+#include "bus/member.h"
 #include "virt/kind.h"
 
-/* Between the table of events and those who register it. */
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+/* libvirt's events, and what they say. */
+
+/* One event. */
+typedef struct Event {
+        const Kind *kind;    /* of the object that it is about */
+        const char *path;    /* of that */
+        const char *uuid;    /* NULL for a kind that has none */
+        const char *name;    /* valid UTF-8 */
+        const char *word;    /* the kind of event, static: "lifecycle", ... */
+        GVariant *details;   /* a{sv}, borrowed */
+        int lifecycle;       /* libvirt's number where word is lifecycle, else -1 */
+        int detail;          /* of a lifecycle that has it */
+        guint32 id;          /* of an active domain, with its lifecycle; else 0 */
+        gboolean may_change; /* what the mirror shows of the object may be another */
+} Event;
+
+/* What is told of an event, on the main thread, in libvirt's order. */
+typedef struct EventsOwner {
+        /* A signal of org.libvirt, on the object or on the connection's. @arguments stays the caller's. */
+        void (*signal)(const char *path, const Interface *interface, const Member *signal,
+                       GVariant *arguments, void *data);
+        /* The same, as the service itself tells it; after signal(). */
+        void (*event)(const Event *event, void *data);
+} EventsOwner;
 
 /* libvirt has a pair of functions for each family of events. */
 typedef struct EventFamily {
@@ -29,16 +55,11 @@ typedef struct EventRow {
 extern const EventRow event_rows[];
 extern const size_t n_event_rows;
 
-/* What a callback gets: the signal that it makes. */
+/* What a callback gets: the row that it belongs to, and where its events go. */
 typedef struct EventBinding {
-        Events *events;
         const EventRow *row;
         const Member *signal;
+        const char *connection_path;
+        const EventsOwner *owner;
+        void *data; /* of the owner */
 } EventBinding;
-
-/* Makes the signal on @object's own object. @arguments is floating. Main thread, as the other. */
-void event_emit(const EventBinding *binding, void *object, GVariant *arguments);
-
-/* Makes the signal of a lifecycle on the connection's object, with @object's path and as many of the two
- * numbers as it has room for. */
-void event_emit_lifecycle(const EventBinding *binding, void *object, int event, int detail);

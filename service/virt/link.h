@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "access/identity.h"
 #include "base/config.h"
+#include "virt/identity.h"
 
 #include <glib.h>
 #include <libvirt/libvirt.h>

@@ -259,15 +259,16 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         Input input = {data, size};
         g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
         Told told = {};
-        Events *events;
         unsigned n = 0;
 
         open_once();
-        events = events_new("/org/libvirt/Test", &owner, &told);
         for (; input.left > 0; n++) {
                 const EventRow *row = &event_rows[input_below(&input, (guint8)n_event_rows)];
-                EventBinding binding = {events, row,
-                                        interface_find(row->interface, MEMBER_SIGNAL, row->signal)};
+                EventBinding binding = {.row = row,
+                                        .signal = interface_find(row->interface, MEMBER_SIGNAL, row->signal),
+                                        .connection_path = "/org/libvirt/Test",
+                                        .owner = &owner,
+                                        .data = &told};
 
                 if (row->family->kind == &kind_domain)
                         tell_domain(row, &binding, &input, strings);
@@ -277,6 +278,5 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 
         g_assert_cmpuint(told.signals, ==, n);
         g_assert_cmpuint(told.events, ==, n);
-        events_free(events);
         return 0;
 }

@@ -123,7 +123,6 @@ static void note_event(const Event *event, void *data)
 
 /* The callback of a row, what it gets as its last argument, and what it said. */
 typedef struct Stage {
-        Events *events;
         EventBinding binding;
         void (*callback)(void); /* to be cast to its own type */
         GString *said;
@@ -135,16 +134,17 @@ static void stage_begin(Stage *stage, const Kind *kind, int id)
         const EventRow *row = find_row(find_family(kind), id);
 
         stage->said = g_string_new(NULL);
-        stage->events = events_new("/c", &owner, stage->said);
-        stage->binding = (EventBinding){stage->events, row,
-                                        interface_find(row->interface, MEMBER_SIGNAL, row->signal)};
+        stage->binding = (EventBinding){.row = row,
+                                        .signal = interface_find(row->interface, MEMBER_SIGNAL, row->signal),
+                                        .connection_path = "/c",
+                                        .owner = &owner,
+                                        .data = stage->said};
         stage->callback = (void (*)(void))row->callback;
 }
 
 static void stage_end(Stage *stage, const char *expected)
 {
         g_assert_cmpstr(stage->said->str, ==, expected);
-        events_free(stage->events);
         g_string_free(stage->said, TRUE);
 }
 

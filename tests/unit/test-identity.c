@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "access/identity.h"
+#include "virt/identity.h"
 
+#include "access/credentials.h"
 #include "base/error.h"
 #include "base/process.h"
 
@@ -36,8 +37,8 @@ static void end_child(pid_t child)
 static void test_process(void)
 {
         Credentials credentials = {.uid = 1000, .pid = getpid(), .started = process_started(getpid())};
-        g_autofree Identity *properties = identity_new(&credentials, NULL);
-        g_autofree Identity *again = identity_new(&credentials, NULL);
+        g_autofree Identity *properties = credentials_identity(&credentials, NULL);
+        g_autofree Identity *again = credentials_identity(&credentials, NULL);
         g_autofree Identity *parents = NULL, *users = NULL;
 
         g_assert_cmpuint(properties->uid, ==, 1000);
@@ -47,13 +48,13 @@ static void test_process(void)
         g_assert_cmpuint(identity_hash(properties), ==, identity_hash(again));
 
         credentials.uid = 1001;
-        users = identity_new(&credentials, NULL);
+        users = credentials_identity(&credentials, NULL);
         g_assert_false(identity_equal(properties, users));
         again->started++;
         g_assert_false(identity_equal(properties, again));
         credentials.pid = getppid();
         credentials.started = process_started(getppid());
-        parents = identity_new(&credentials, NULL);
+        parents = credentials_identity(&credentials, NULL);
         g_assert_false(identity_equal(users, parents));
 }
 
@@ -71,8 +72,8 @@ static void test_name(void)
                 g_assert_true(g_file_get_contents(path, &comm, NULL, NULL));
         }
 
-        odd = identity_new(&credentials, NULL);
-        properties = identity_new(&(Credentials){.uid = getuid(), .pid = getpid()}, NULL);
+        odd = credentials_identity(&credentials, NULL);
+        properties = credentials_identity(&(Credentials){.uid = getuid(), .pid = getpid()}, NULL);
         g_assert_cmpuint(odd->started, >=, properties->started);
         g_assert_cmpuint(odd->started - properties->started, <, 60 * (guint64)sysconf(_SC_CLK_TCK));
         end_child(child);
@@ -82,7 +83,7 @@ static void assert_refused(const Credentials *credentials, const char *words)
 {
         g_autoptr(GError) error = NULL;
 
-        g_assert_null(identity_new(credentials, &error));
+        g_assert_null(credentials_identity(credentials, &error));
         g_assert_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED);
         g_assert_nonnull(strstr(error->message, words));
 }
@@ -107,14 +108,14 @@ static void test_another(void)
 {
         const guint64 started = process_started(getpid()), now = process_now();
         Credentials credentials = {.uid = getuid(), .pid = getpid(), .connected = now};
-        g_autofree Identity *properties = identity_new(&credentials, NULL);
+        g_autofree Identity *properties = credentials_identity(&credentials, NULL);
         g_autofree Identity *at_once = NULL;
 
         g_assert_nonnull(properties);
         g_assert_cmpuint(started, <=, now);
         g_assert_cmpuint(now - started, <, 3600 * (guint64)sysconf(_SC_CLK_TCK));
         credentials.connected = started;
-        at_once = identity_new(&credentials, NULL);
+        at_once = credentials_identity(&credentials, NULL);
         g_assert_nonnull(at_once);
 
         credentials.connected = started - 1;
@@ -125,7 +126,7 @@ static void test_another(void)
         credentials.started = started;
         credentials.connected = started - 1;
         g_clear_pointer(&properties, g_free);
-        properties = identity_new(&credentials, NULL);
+        properties = credentials_identity(&credentials, NULL);
         g_assert_nonnull(properties);
         credentials.started++;
         assert_refused(&credentials, "another one has its number");
@@ -162,7 +163,7 @@ static void test_handle(void)
         g_clear_pointer(&credentials.groups, g_variant_unref);
         g_assert_cmpint(credentials.pid, ==, child);
         g_assert_cmpuint(credentials.started, ==, process_started(child));
-        identity = identity_new(&credentials, NULL);
+        identity = credentials_identity(&credentials, NULL);
         g_assert_cmpint(identity->pid, ==, child);
 
         /* It has ended: what was read stands for nobody, and there is nothing to read. */

@@ -2,6 +2,7 @@
 
 /* A link to the test driver inside this process, and to what is not there. */
 
+#include "access/credentials.h"
 #include "base/background.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -191,7 +192,7 @@ static void assert_not_opened(const Identity *identity, const char *because)
 static void test_forward(void)
 {
         const Credentials credentials = {.uid = getuid(), .pid = getpid()};
-        g_autofree Identity *identity = identity_new(&credentials, NULL);
+        g_autofree Identity *identity = credentials_identity(&credentials, NULL);
 
         assert_not_opened(NULL, "whose identity is known");
         assert_not_opened(identity, "failed to forward the caller to libvirt: ");

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "access/credentials.h"
-
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
@@ -13,12 +11,8 @@
 typedef struct Identity {
         uid_t uid;
         pid_t pid;
-        guint64 started; /* when (process.h): another process of that number has another time */
+        guint64 started; /* when (base/process.h): another process of that number has another time */
 } Identity;
-
-/* Free with g_free(). NULL and an error when the bus did not tell the process, it is no more, or another one
- * has its number. Reads /proc. Main thread. */
-Identity *identity_new(const Credentials *credentials, GError **error);
 
 /* As GHashFunc and GEqualFunc. */
 guint identity_hash(gconstpointer identity);
