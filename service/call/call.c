@@ -40,6 +40,7 @@ void call_free(Call *call)
         g_clear_pointer(&call->result, g_variant_unref);
         g_clear_object(&call->result_fds);
         g_clear_error(&call->error);
+        g_free(call->own_source);
         g_free(call->path);
         g_free(call->key);
         g_free(call);

@@ -7,7 +7,6 @@
 #include "bus/bus.h"
 #include "bus/member.h"
 #include "call/turns.h"
-#include "mirror/event_log.h"
 #include "virt/domain_cache.h"
 #include "virt/kind.h"
 #include "virt/link.h"
@@ -72,11 +71,9 @@ struct Call {
         GHashTable *connections; /* those that the caller sees, name to Connection */
         /* Writes the reply, instead of a result; returns a negative errno where it cannot. NULL for most. */
         int (*write)(const Call *call, sd_bus_message *reply);
-        size_t written; /* about how many bytes that makes */
-        union {         /* from which; borrowed, until the next turn */
-                const struct Item *item;
-                EventLogPage page;
-        } source;
+        size_t written;     /* about how many bytes that makes */
+        const void *source; /* from which, borrowed until the next turn, */
+        void *own_source;   /* or freed with the call */
 
         /* The worker's, until the call is completed. */
         virConnectPtr conn;

@@ -62,7 +62,9 @@ static GVariant *value_of(const Call *call, const Object *object, unsigned slot,
 
 static int write_item(const Call *call, sd_bus_message *reply)
 {
-        return marshal_values(reply, call->interface, call->source.item->values);
+        const Item *item = call->source;
+
+        return marshal_values(reply, call->interface, item->values);
 }
 
 /* Of those there are thousands, which are read one after the other: from memory into the message. */
@@ -75,7 +77,7 @@ static GVariant *all_of_item(Call *call, const Object *object, GError **error)
 
         for (size_t i = 0; i < call->interface->n_properties; i++)
                 call->written += g_variant_get_size(item->values[i]);
-        call->source.item = item;
+        call->source = item;
         call->write = write_item;
         return call_done();
 }
@@ -174,21 +176,23 @@ void native_submit(Call *call, const Object *object)
 
 static int write_events(const Call *call, sd_bus_message *reply)
 {
-        return event_log_append(reply, &call->source.page);
+        return event_log_append(reply, call->source);
 }
 
 GVariant *connection1_get_events(Call *call, const Object *object, GError **error)
 {
         const EventLog *event_log = inventory_stream(connection_inventory(object->connection));
+        EventLogPage page;
         const char *epoch;
         guint64 after;
         guint32 max;
 
         g_variant_get(call->args, "(&stu)", &epoch, &after, &max);
-        if (!event_log_find(event_log, epoch, after, max, &call->source.page, error))
+        if (!event_log_find(event_log, epoch, after, max, &page, error))
                 return NULL;
 
-        call->written = call->source.page.size;
+        call->source = call->own_source = g_memdup2(&page, sizeof page);
+        call->written = page.size;
         call->write = write_events;
         return call_done();
 }
