@@ -172,10 +172,10 @@ static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes,
 {
         const Limits *limits = backlog->limits;
         const Share *share = backlog->share;
-        const guint64 *properties = backlog->account->charged, *all = backlog->total->charged;
+        const guint64 *own = backlog->account->charged, *all = backlog->total->charged;
         /* Nobody knows yet whose they are: a caller is taken for all that its user has. */
-        guint64 user_calls = share ? share_charged(share, QUOTA_KEPT) : properties[QUOTA_KEPT];
-        guint64 user_bytes = share ? share_charged(share, QUOTA_KEPT_BYTES) : properties[QUOTA_KEPT_BYTES];
+        guint64 user_calls = share ? share_charged(share, QUOTA_KEPT) : own[QUOTA_KEPT];
+        guint64 user_bytes = share ? share_charged(share, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
 
         if (arguments > limits->request_bytes) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -183,9 +183,8 @@ static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes,
                 return FALSE;
         }
 
-        if (properties[QUOTA_KEPT] < limits->calls_per_sender &&
-            user_calls < share_part(limits->calls_total) && all[QUOTA_KEPT] < limits->calls_total &&
-            user_bytes + bytes <= share_bytes(limits) &&
+        if (own[QUOTA_KEPT] < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
+            all[QUOTA_KEPT] < limits->calls_total && user_bytes + bytes <= share_bytes(limits) &&
             all[QUOTA_KEPT_BYTES] + bytes <= limits->pending_bytes)
                 return TRUE;
 

@@ -85,20 +85,20 @@ void bus_names_wait(BusKind kind, const char *address)
 }
 
 /* The first is refused: is there the other? */
-static gboolean take_compatible_alone(BusName taken, const GError *properties, const GError *compatible,
+static gboolean take_compatible_alone(BusName taken, const GError *own, const GError *compatible,
                                       GError **error)
 {
         switch (taken) {
         case BUS_NAME_OWNED:
-                g_warning("%s; serving as %s alone", properties->message, NAME_COMPATIBLE);
+                g_warning("%s; serving as %s alone", own->message, NAME_COMPATIBLE);
                 return TRUE;
         case BUS_NAME_TAKEN:
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
-                            "%s, and another program owns %s; --replace takes its place", properties->message,
+                            "%s, and another program owns %s; --replace takes its place", own->message,
                             NAME_COMPATIBLE);
                 break;
         case BUS_NAME_FAILED:
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED, "%s; %s", properties->message,
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED, "%s; %s", own->message,
                             compatible->message);
                 break;
         }
@@ -119,8 +119,8 @@ static void take_compatible_too(BusName taken, const GError *compatible)
 
 gboolean bus_names_take(BusNames *ownership, Bus *bus, gboolean replace, GError **error)
 {
-        g_autoptr(GError) properties = NULL, compatible = NULL;
-        BusName first = bus_request_name(bus, NAME_OWN, replace, &properties), second;
+        g_autoptr(GError) own = NULL, compatible = NULL;
+        BusName first = bus_request_name(bus, NAME_OWN, replace, &own), second;
 
         if (first == BUS_NAME_TAKEN) {
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
@@ -128,10 +128,10 @@ gboolean bus_names_take(BusNames *ownership, Bus *bus, gboolean replace, GError 
                 return FALSE;
         }
 
-        ownership->properties = first == BUS_NAME_OWNED;
+        ownership->own = first == BUS_NAME_OWNED;
         second = bus_request_name(bus, NAME_COMPATIBLE, replace, &compatible);
-        if (!ownership->properties)
-                return take_compatible_alone(second, properties, compatible, error);
+        if (!ownership->own)
+                return take_compatible_alone(second, own, compatible, error);
 
         take_compatible_too(second, compatible);
         return TRUE;
@@ -139,9 +139,9 @@ gboolean bus_names_take(BusNames *ownership, Bus *bus, gboolean replace, GError 
 
 gboolean bus_names_lost(const BusNames *ownership, const char *name)
 {
-        if (strcmp(name, ownership->properties ? NAME_OWN : NAME_COMPATIBLE) == 0) {
+        if (strcmp(name, ownership->own ? NAME_OWN : NAME_COMPATIBLE) == 0) {
                 g_message("%s was taken over by another %s; stopping", name,
-                          ownership->properties ? "instance" : "program");
+                          ownership->own ? "instance" : "program");
                 return TRUE;
         }
 

@@ -9,7 +9,7 @@
  * Main thread. */
 
 typedef struct BusNames {
-        gboolean properties; /* it has its own name */
+        gboolean own; /* it has its own name */
 } BusNames;
 
 /* Waits for as long as another instance serves, where a service manager started this one: that would start it

@@ -54,18 +54,18 @@ gboolean call_files(const Call *call, size_t index, Files *files, GError **error
         int n_fds = fds ? g_unix_fd_list_get_length(fds) : 0;
         const int *list = fds ? g_unix_fd_list_peek_fds(fds, NULL) : NULL;
         gsize n;
-        const gint32 *domain_cache = g_variant_get_fixed_array(value, &n, sizeof(gint32));
+        const gint32 *handles = g_variant_get_fixed_array(value, &n, sizeof(gint32));
 
         files->files = g_new(int, n);
         files->n = (unsigned)n;
         for (gsize i = 0; i < n; i++) {
-                if (domain_cache[i] < 0 || domain_cache[i] >= n_fds) {
+                if (handles[i] < 0 || handles[i] >= n_fds) {
                         call_invalid(error, "file handle %d is none of the %d descriptors of the message",
-                                     domain_cache[i], n_fds);
+                                     handles[i], n_fds);
                         return FALSE;
                 }
 
-                files->files[i] = list[domain_cache[i]];
+                files->files[i] = list[handles[i]];
         }
 
         return TRUE;

@@ -26,7 +26,7 @@ typedef struct CallerConnection {
         Bus *bus;                /* that reaches @names alone */
         GHashTable *names;       /* a set: the names on the bus that it serves */
         GHashTable *connections; /* name to Connection; the shared ones, too */
-        GPtrArray *properties;   /* of Connection: the caller's */
+        GPtrArray *own;          /* of Connection: the caller's */
         guint64 used;            /* the number of the entry that was the last */
         unsigned idle_timer;
 } CallerConnection;
@@ -47,8 +47,8 @@ struct CallerConnections {
 
 static void for_each(const CallerConnection *view, void (*func)(Connection *))
 {
-        for (guint i = 0; i < view->properties->len; i++)
-                func(g_ptr_array_index(view->properties, i));
+        for (guint i = 0; i < view->own->len; i++)
+                func(g_ptr_array_index(view->own, i));
 }
 
 static void add_connection(CallerConnection *view, const ConnectionConfig *config)
@@ -59,7 +59,7 @@ static void add_connection(CallerConnection *view, const ConnectionConfig *confi
         if (config->forward) {
                 connection = connection_new(config, view->identity, &views->config->limits, view->bus,
                                             &view->epoch, views->owner, views->data);
-                g_ptr_array_add(view->properties, connection);
+                g_ptr_array_add(view->own, connection);
         }
 
         g_hash_table_insert(view->connections, (void *)connection_name(connection), connection);
@@ -77,7 +77,7 @@ static CallerConnection *view_new(CallerConnections *views, Identity *identity, 
         view->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         view->bus = bus_narrow(views->bus, view->names);
         view->connections = g_hash_table_new(g_str_hash, g_str_equal);
-        view->properties = g_ptr_array_new();
+        view->own = g_ptr_array_new();
         for (guint i = 0; i < views->config->connections->len; i++)
                 add_connection(view, g_ptr_array_index(views->config->connections, i));
         g_hash_table_insert(views->by_identity, view->identity, view);
@@ -91,7 +91,7 @@ static void view_free(void *data)
 
         g_clear_handle_id(&view->idle_timer, g_source_remove);
         for_each(view, connection_free);
-        g_ptr_array_unref(view->properties);
+        g_ptr_array_unref(view->own);
         g_hash_table_unref(view->connections);
         bus_unnarrow(view->bus);
         g_hash_table_unref(view->names);
@@ -103,8 +103,8 @@ static void view_free(void *data)
 
 static gboolean is_over(const CallerConnection *view)
 {
-        for (guint i = 0; i < view->properties->len; i++)
-                if (!connection_is_over(g_ptr_array_index(view->properties, i)))
+        for (guint i = 0; i < view->own->len; i++)
+                if (!connection_is_over(g_ptr_array_index(view->own, i)))
                         return FALSE;
 
         return TRUE;
@@ -291,8 +291,8 @@ void caller_connections_drop_caller(CallerConnections *views, const char *name)
         if (!view)
                 return;
 
-        for (guint i = 0; i < view->properties->len; i++)
-                connection_drop_caller(g_ptr_array_index(view->properties, i), name);
+        for (guint i = 0; i < view->own->len; i++)
+                connection_drop_caller(g_ptr_array_index(view->own, i), name);
         g_hash_table_remove(views->by_name, name);
         g_hash_table_remove(view->names, name);
         if (g_hash_table_size(view->names) == 0)

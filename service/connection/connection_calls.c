@@ -134,13 +134,13 @@ static void add_known(const Connection *connection, Call *call)
 void connection_submit_call(Call *call, void *data)
 {
         Connection *connection = data;
-        Channel *properties = call->reader ? connection->readers : connection->calls;
+        Channel *own = call->reader ? connection->readers : connection->calls;
         Channel *other = call->reader ? connection->calls : connection->readers;
 
         if (channel_has_earlier(other, call))
                 channel_keep_behind(other, call);
         else
-                channel_submit(properties, call);
+                channel_submit(own, call);
 }
 
 static void call_begin(void *data)

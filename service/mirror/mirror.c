@@ -101,11 +101,10 @@ void mirror_free(Mirror *mirror)
  * nothing would ever be found, and the set would grow. */
 static GVariant *share(Mirror *mirror, const Kind *kind, unsigned slot, GVariant *value)
 {
-        const Slots *properties = kind_slots(kind);
+        const Slots *own = kind_slots(kind);
         GVariant *known;
 
-        if (slot == properties->name || slot == properties->uuid ||
-            (kind == &kind_domain && slot == DOMAIN1_ID))
+        if (slot == own->name || slot == own->uuid || (kind == &kind_domain && slot == DOMAIN1_ID))
                 return value;
 
         known = g_hash_table_lookup(mirror->shared, value);

@@ -220,17 +220,16 @@ static void visitor_new(Bus *bus, sd_bus_message *message)
 
 static int refuse(const Visitor *visitor, sd_bus_error *error)
 {
-        gboolean properties = visitor && visitor->messages->len >= WAITING_PER_SENDER;
+        gboolean own = visitor && visitor->messages->len >= WAITING_PER_SENDER;
 
         if (visitors.stopped)
                 return sd_bus_error_set(error, SD_BUS_ERROR_FAILED, "the service is stopping");
-        if (!properties && visitors.waiting < WAITING_MAX)
+        if (!own && visitors.waiting < WAITING_MAX)
                 return 0;
 
         return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                  "at most %d calls%s wait for a change of LogLevel",
-                                 properties ? WAITING_PER_SENDER : WAITING_MAX,
-                                 properties ? " of one caller" : "");
+                                 own ? WAITING_PER_SENDER : WAITING_MAX, own ? " of one caller" : "");
 }
 
 /* Before the vtable, which has what is left to it. */

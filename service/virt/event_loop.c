@@ -9,16 +9,20 @@
  * and a pass over all sources for each change.
  *
  * libvirt calls in with locks of its own held, and its callbacks take those locks. Therefore the lock here is
- * never held over a callback, and free callbacks wait in a queue for the main loop. */
+ * never held over a callback, and free callbacks wait in a queue for the main loop.
+ *
+ * A timeout is a GSource. There are few (keep-alive and the telling of events, for each connection), and
+ * their ready times can be set from any thread. */
 
 #include "virt/event_loop.h"
-
-#include "virt/event_loop_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <glib.h>
 #include <libvirt/libvirt.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -28,6 +32,14 @@
  * reported again in the next iteration. */
 #define BATCH_MAX 64
 
+/* What a handle and a timeout share. Referenced by its table and by a running callback. */
+typedef struct Entry {
+        int id;
+        unsigned refs;
+        void *opaque;
+        virFreeCallback free;
+} Entry;
+
 typedef struct Handle {
         Entry entry; /* first, a Handle is an Entry */
         virEventHandleCallback callback;
@@ -36,20 +48,53 @@ typedef struct Handle {
         uint32_t events; /* as epoll bits; 0: not polled at all, not even for EPOLLHUP */
 } Handle;
 
+typedef struct Timeout {
+        Entry entry; /* first, a Timeout is an Entry */
+        virEventTimeoutCallback callback;
+        int frequency; /* ms; negative: disabled */
+        gint64 due;    /* monotonic time; negative: never. The source may be ready before, and then finds out
+                        */
+        GSource *source;
+} Timeout;
+
 /* One per process, as libvirt's functions carry no user data. */
 static struct {
         /* Not a GMutex: that is a futex inside GLib, where the thread sanitizer cannot see it. */
         pthread_mutex_t lock;
         int epoll_fd;
         GSource *source;
-        GHashTable *domain_cache; /* id to Handle */
-        GHashTable *polled;       /* descriptor to the Handle that epoll has under that number */
-        int last_handle;
+        GHashTable *handles;  /* id to Handle */
+        GHashTable *polled;   /* descriptor to the Handle that epoll has under that number */
+        GHashTable *timeouts; /* id to Timeout */
+        int last_handle, last_timeout;
         GQueue dead; /* Entries to free */
 } loop = {.lock = PTHREAD_MUTEX_INITIALIZER, .epoll_fd = -1, .dead = G_QUEUE_INIT};
 
 /* Of event_loop_note_descriptor(). */
 static __thread int *noted_fd;
+
+/* See timeouts_hold(). */
+static __thread gboolean holding;
+
+static void *table_lookup(GHashTable *table, int key)
+{
+        return g_hash_table_lookup(table, GINT_TO_POINTER(key));
+}
+
+static void *table_steal(GHashTable *table, int key)
+{
+        void *value = NULL;
+
+        g_hash_table_steal_extended(table, GINT_TO_POINTER(key), NULL, &value);
+        return value;
+}
+
+/* A new id after *@last, or -1 when all have been used: none is used again, so that a late event cannot meet
+ * what is new. */
+static int next_id(int *last)
+{
+        return *last < INT_MAX ? ++*last : -1;
+}
 
 static uint32_t events_to_epoll(int events)
 {
@@ -67,13 +112,22 @@ static int events_from_epoll(uint32_t events)
                (events & EPOLLHUP ? VIR_EVENT_HANDLE_HANGUP : 0);
 }
 
-pthread_mutex_t *event_loop_lock(void)
+static pthread_mutex_t *take_lock(void)
 {
         pthread_mutex_lock(&loop.lock);
         return &loop.lock;
 }
 
-void entry_unref(Entry *entry)
+static void leave_lock(pthread_mutex_t **locked)
+{
+        pthread_mutex_unlock(*locked);
+}
+
+/* Holds the lock of the tables and what is in them to the end of the block. */
+#define LOCKED __attribute__((cleanup(leave_lock), unused)) pthread_mutex_t *locked = take_lock()
+
+/* Drops a reference, with the lock held; the last has the main loop call the free callback. */
+static void entry_unref(Entry *entry)
 {
         if (--entry->refs > 0)
                 return;
@@ -82,7 +136,8 @@ void entry_unref(Entry *entry)
         g_source_set_ready_time(loop.source, 0);
 }
 
-void entry_release(Entry *entry)
+/* The same, without the lock. */
+static void entry_release(Entry *entry)
 {
         LOCKED;
 
@@ -204,7 +259,7 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
                 return -1;
         }
 
-        g_hash_table_insert(loop.domain_cache, GINT_TO_POINTER(id), handle);
+        g_hash_table_insert(loop.handles, GINT_TO_POINTER(id), handle);
         if (noted_fd)
                 *noted_fd = fd;
         return id;
@@ -213,7 +268,7 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
 static void handle_update(int id, int events)
 {
         LOCKED;
-        Handle *handle = table_lookup(loop.domain_cache, id);
+        Handle *handle = table_lookup(loop.handles, id);
         uint32_t wanted = events_to_epoll(events);
         int r;
 
@@ -236,7 +291,7 @@ static void handle_update(int id, int events)
 static int handle_remove(int id)
 {
         LOCKED;
-        Handle *handle = table_steal(loop.domain_cache, id);
+        Handle *handle = table_steal(loop.handles, id);
 
         if (!handle)
                 return -1;
@@ -270,7 +325,7 @@ static void handles_rebuild(void)
 
 static Handle *handle_find(const struct epoll_event *event)
 {
-        return table_lookup(loop.domain_cache, (int)event->data.u64);
+        return table_lookup(loop.handles, (int)event->data.u64);
 }
 
 /* Takes up to BATCH_MAX events. Under the lock, so that an event of a handle that is not polled is known to
@@ -324,6 +379,174 @@ static void handle_dispatch(struct epoll_event *event)
         entry_release(&handle->entry);
 }
 
+/* Makes the source ready at the time that the timeout is due. */
+static void timeout_arm(Timeout *timeout)
+{
+        g_source_set_ready_time(timeout->source, timeout->due);
+}
+
+/* The same where the source would be ready too late, or for nothing now. libvirt postpones its keep-alive
+ * with each message, from whichever thread. Changing the time would wake the main loop, for nothing: it is
+ * early enough to find out when the earlier time comes. */
+static void timeout_rearm(Timeout *timeout)
+{
+        gint64 armed = g_source_get_ready_time(timeout->source);
+
+        if (timeout->due < armed || armed <= g_get_monotonic_time())
+                timeout_arm(timeout);
+}
+
+static void timeout_plan(Timeout *timeout)
+{
+        int frequency = timeout->frequency;
+
+        timeout->due = frequency > 0 ? g_get_monotonic_time() + frequency * (gint64)1000 : MAX(frequency, -1);
+}
+
+/* The timeout, referenced and planned anew, or NULL when another thread has removed, disabled or postponed it
+ * since GLib found it due. */
+static Timeout *timeout_claim(int id, gint64 now)
+{
+        LOCKED;
+        Timeout *timeout = table_lookup(loop.timeouts, id);
+        gboolean due;
+
+        if (!timeout)
+                return NULL;
+
+        due = timeout->due >= 0 && timeout->due <= now;
+        if (due)
+                timeout_plan(timeout); /* before the callback, whose own change then stands */
+        if (!holding)
+                timeout_arm(timeout);
+        if (!due)
+                return NULL;
+
+        timeout->entry.refs++;
+        return timeout;
+}
+
+static void timeout_run(int id, gint64 now)
+{
+        Timeout *timeout = timeout_claim(id, now);
+
+        if (!timeout)
+                return;
+
+        timeout->callback(timeout->entry.id, timeout->entry.opaque);
+        entry_release(&timeout->entry);
+}
+
+static gboolean timeout_dispatch(GSource *source, GSourceFunc callback, gpointer id)
+{
+        timeout_run(GPOINTER_TO_INT(id), g_source_get_time(source));
+        return G_SOURCE_CONTINUE;
+}
+
+static GArray *due_ids(gint64 now)
+{
+        LOCKED;
+        GArray *ids = g_array_new(FALSE, FALSE, sizeof(int));
+        GHashTableIter iter;
+        gpointer each;
+
+        g_hash_table_iter_init(&iter, loop.timeouts);
+        while (g_hash_table_iter_next(&iter, NULL, &each)) {
+                const Timeout *timeout = each;
+
+                if (timeout->due >= 0 && timeout->due <= now)
+                        g_array_append_val(ids, timeout->entry.id);
+        }
+
+        return ids;
+}
+
+static void rearm_all(void)
+{
+        LOCKED;
+        GHashTableIter iter;
+        gpointer timeout;
+
+        g_hash_table_iter_init(&iter, loop.timeouts);
+        while (g_hash_table_iter_next(&iter, NULL, &timeout))
+                timeout_rearm(timeout);
+}
+
+/* Main thread: from the first to the second, the sources of timeouts that this thread changes stay as they
+ * are. The second runs what is due, and sees to the sources. To change a source's time wakes the main loop,
+ * even where it is the main loop that changes it; and libvirt has an event told by a timeout of 0. */
+static void timeouts_hold(void)
+{
+        holding = TRUE;
+}
+
+static void timeouts_release(void)
+{
+        gint64 now = g_get_monotonic_time();
+        g_autoptr(GArray) ids = due_ids(now);
+
+        for (guint i = 0; i < ids->len; i++)
+                timeout_run(g_array_index(ids, int, i), now);
+
+        holding = FALSE;
+        rearm_all();
+}
+
+static int timeout_add(int frequency, virEventTimeoutCallback callback, void *opaque, virFreeCallback ff)
+{
+        static GSourceFuncs funcs = {.dispatch = timeout_dispatch};
+        LOCKED;
+        Timeout *timeout;
+        int id = next_id(&loop.last_timeout);
+
+        if (id < 0)
+                return -1;
+
+        timeout = g_new(Timeout, 1);
+        *timeout = (Timeout){
+                .entry = {.id = id, .refs = 1, .opaque = opaque, .free = ff},
+                .callback = callback,
+                .frequency = frequency,
+                .source = g_source_new(&funcs, sizeof(GSource)),
+        };
+        g_hash_table_insert(loop.timeouts, GINT_TO_POINTER(id), timeout);
+
+        g_source_set_static_name(timeout->source, "libvirt timeout");
+        g_source_set_callback(timeout->source, NULL, GINT_TO_POINTER(id), NULL);
+        timeout_plan(timeout);
+        timeout_arm(timeout);
+        g_source_attach(timeout->source, NULL);
+        return id;
+}
+
+static void timeout_update(int id, int frequency)
+{
+        LOCKED;
+        Timeout *timeout = table_lookup(loop.timeouts, id);
+
+        if (!timeout)
+                return;
+
+        timeout->frequency = frequency;
+        timeout_plan(timeout);
+        if (!holding)
+                timeout_rearm(timeout);
+}
+
+static int timeout_remove(int id)
+{
+        LOCKED;
+        Timeout *timeout = table_steal(loop.timeouts, id);
+
+        if (!timeout)
+                return -1;
+
+        g_source_destroy(timeout->source);
+        g_source_unref(timeout->source);
+        entry_unref(&timeout->entry);
+        return 0;
+}
+
 static gboolean loop_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
 {
         struct epoll_event events[BATCH_MAX];
@@ -338,6 +561,12 @@ static gboolean loop_dispatch(GSource *source, GSourceFunc callback, gpointer us
         timeouts_release();
 
         return G_SOURCE_CONTINUE;
+}
+
+void event_loop_catch_up(void)
+{
+        timeouts_hold();
+        timeouts_release();
 }
 
 void event_loop_note_descriptor(int *fd)
@@ -355,9 +584,9 @@ void event_loop_register(void)
         if (loop.epoll_fd < 0)
                 g_error("failed to create the epoll set of libvirt's handles: %s", g_strerror(errno));
 
-        loop.domain_cache = g_hash_table_new(NULL, NULL);
+        loop.handles = g_hash_table_new(NULL, NULL);
         loop.polled = g_hash_table_new(NULL, NULL);
-        timeouts_init();
+        loop.timeouts = g_hash_table_new(NULL, NULL);
 
         loop.source = g_source_new(&funcs, sizeof(GSource));
         g_source_set_static_name(loop.source, "libvirt handles");

@@ -152,13 +152,13 @@ static void on_message(sd_bus_message *message, void *data)
 static char *choose(Input *input, const char *const *words, gboolean (*is_good)(const char *))
 {
         guint8 choice = input_byte(input), n = (guint8)g_strv_length((char **)words);
-        g_autofree char *properties = NULL;
+        g_autofree char *own = NULL;
 
         if (choice != 0xff)
                 return g_strdup(words[choice % n]);
 
-        properties = input_string(input);
-        return strlen(properties) <= 255 && is_good(properties) ? g_steal_pointer(&properties) : NULL;
+        own = input_string(input);
+        return strlen(own) <= 255 && is_good(own) ? g_steal_pointer(&own) : NULL;
 }
 
 static gboolean is_signature(const char *text)

@@ -154,10 +154,10 @@ static void check_files(const Call *call)
 {
         g_autoptr(GError) error = NULL;
         g_auto(Files) files = {};
-        g_autoptr(GVariant) domain_cache = g_variant_get_child_value(call->args, 3);
+        g_autoptr(GVariant) handles = g_variant_get_child_value(call->args, 3);
 
         /* No descriptor came with it, so that each handle is one too many. */
-        g_assert_true(call_files(call, 3, &files, &error) == (g_variant_n_children(domain_cache) == 0));
+        g_assert_true(call_files(call, 3, &files, &error) == (g_variant_n_children(handles) == 0));
 }
 
 static void check_bytes(const Call *call, const Input *input)
@@ -173,13 +173,13 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         const Input all = {data, size};
         Input input = all;
         g_autoptr(Call) call = g_new0(Call, 1);
-        GVariantBuilder entries, booleans, strings, domain_cache;
+        GVariantBuilder entries, booleans, strings, handles;
         g_autoptr(GVariant) dictionary = NULL;
 
         g_variant_builder_init(&entries, G_VARIANT_TYPE_VARDICT);
         g_variant_builder_init(&booleans, G_VARIANT_TYPE("ab"));
         g_variant_builder_init(&strings, G_VARIANT_TYPE_STRING_ARRAY);
-        g_variant_builder_init(&domain_cache, G_VARIANT_TYPE("ah"));
+        g_variant_builder_init(&handles, G_VARIANT_TYPE("ah"));
         while (input.left > 0) {
                 Input same = input;
                 guint8 letter = *input.data;
@@ -189,12 +189,12 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
                 if (letter & 2)
                         g_variant_builder_add_value(&strings, string_of(&same));
                 if (letter & 4)
-                        g_variant_builder_add(&domain_cache, "h", (gint32)input_number(&same));
+                        g_variant_builder_add(&handles, "h", (gint32)input_number(&same));
         }
 
         dictionary = g_variant_ref_sink(g_variant_builder_end(&entries));
         call->args = g_variant_ref_sink(
-                g_variant_new("(@a{sv}abasah@ay)", dictionary, &booleans, &strings, &domain_cache,
+                g_variant_new("(@a{sv}abasah@ay)", dictionary, &booleans, &strings, &handles,
                               g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, all.data, all.left, 1)));
         check_params(call, dictionary);
         check_bitmap(call);

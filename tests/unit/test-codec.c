@@ -341,7 +341,7 @@ static void check_descriptors(GUnixFDList **received)
         g_autoptr(sd_bus_message) message = message_new();
         g_autoptr(GVariant) value = NULL, result = NULL, inner = NULL;
         int fds[] = {temporary_file(), temporary_file()};
-        int domain_cache[3];
+        int handles[3];
 
         g_assert_cmpint(g_unix_fd_list_append(sent, fds[0], NULL), ==, 0);
         g_assert_cmpint(g_unix_fd_list_append(sent, fds[1], NULL), ==, 1);
@@ -353,12 +353,12 @@ static void check_descriptors(GUnixFDList **received)
         result = codec_read(message, "h(h)v", received, NULL);
         g_assert_nonnull(result);
 
-        g_variant_get(result, "(h(h)v)", &domain_cache[0], &domain_cache[1], &inner);
-        domain_cache[2] = g_variant_get_handle(inner);
+        g_variant_get(result, "(h(h)v)", &handles[0], &handles[1], &inner);
+        handles[2] = g_variant_get_handle(inner);
 
-        check_same_file(*received, domain_cache[0], fds[1]);
-        check_same_file(*received, domain_cache[1], fds[0]);
-        check_same_file(*received, domain_cache[2], fds[1]);
+        check_same_file(*received, handles[0], fds[1]);
+        check_same_file(*received, handles[1], fds[0]);
+        check_same_file(*received, handles[2], fds[1]);
 
         close(fds[0]);
         close(fds[1]);

@@ -438,24 +438,24 @@ static void catch_up(Probe *probe)
 /* Each is run once, though the main loop has found it due as well. */
 static void test_timeout_catch_up(void)
 {
-        Probe dirty = {.timeout = TRUE, .action = silence_itself}, later = {.timeout = TRUE};
-        Probe handle = {.action = catch_up, .fd = ready_fd(), .other = &dirty};
+        Probe due = {.timeout = TRUE, .action = silence_itself}, later = {.timeout = TRUE};
+        Probe handle = {.action = catch_up, .fd = ready_fd(), .other = &due};
 
-        probe_add(&dirty, 0);
+        probe_add(&due, 0);
         probe_add(&later, 3600 * 1000);
         event_loop_catch_up();
         event_loop_catch_up();
         turn(3);
-        g_assert_cmpint(dirty.calls, ==, 1);
+        g_assert_cmpint(due.calls, ==, 1);
 
-        probe_update(&dirty, 0);
+        probe_update(&due, 0);
         probe_add(&handle, READABLE);
         turn(1);
         g_assert_cmpint(handle.calls, ==, 1);
-        g_assert_cmpint(dirty.calls, ==, 2);
+        g_assert_cmpint(due.calls, ==, 2);
 
         remove_and_expect_free(&handle);
-        remove_and_expect_free(&dirty);
+        remove_and_expect_free(&due);
         remove_and_expect_free(&later);
         g_assert_cmpint(later.calls, ==, 0);
         close(handle.fd);

@@ -37,21 +37,21 @@ static void end_child(pid_t child)
 static void test_process(void)
 {
         Credentials credentials = {.uid = 1000, .pid = getpid(), .started = process_started(getpid())};
-        g_autofree Identity *properties = credentials_identity(&credentials, NULL);
+        g_autofree Identity *own = credentials_identity(&credentials, NULL);
         g_autofree Identity *again = credentials_identity(&credentials, NULL);
         g_autofree Identity *parents = NULL, *users = NULL;
 
-        g_assert_cmpuint(properties->uid, ==, 1000);
-        g_assert_cmpint(properties->pid, ==, getpid());
-        g_assert_cmpuint(properties->started, >, 0);
-        g_assert_true(identity_equal(properties, again));
-        g_assert_cmpuint(identity_hash(properties), ==, identity_hash(again));
+        g_assert_cmpuint(own->uid, ==, 1000);
+        g_assert_cmpint(own->pid, ==, getpid());
+        g_assert_cmpuint(own->started, >, 0);
+        g_assert_true(identity_equal(own, again));
+        g_assert_cmpuint(identity_hash(own), ==, identity_hash(again));
 
         credentials.uid = 1001;
         users = credentials_identity(&credentials, NULL);
-        g_assert_false(identity_equal(properties, users));
+        g_assert_false(identity_equal(own, users));
         again->started++;
-        g_assert_false(identity_equal(properties, again));
+        g_assert_false(identity_equal(own, again));
         credentials.pid = getppid();
         credentials.started = process_started(getppid());
         parents = credentials_identity(&credentials, NULL);
@@ -63,7 +63,7 @@ static void test_name(void)
 {
         pid_t child = start_child("a) S 1 (");
         const Credentials credentials = {.uid = getuid(), .pid = child};
-        g_autofree Identity *odd = NULL, *properties = NULL;
+        g_autofree Identity *odd = NULL, *own = NULL;
 
         /* The name is there when the field is read twice alike: the child is on its way. */
         for (g_autofree char *path = g_strdup_printf("/proc/%d/comm", (int)child), *comm = NULL;
@@ -73,9 +73,9 @@ static void test_name(void)
         }
 
         odd = credentials_identity(&credentials, NULL);
-        properties = credentials_identity(&(Credentials){.uid = getuid(), .pid = getpid()}, NULL);
-        g_assert_cmpuint(odd->started, >=, properties->started);
-        g_assert_cmpuint(odd->started - properties->started, <, 60 * (guint64)sysconf(_SC_CLK_TCK));
+        own = credentials_identity(&(Credentials){.uid = getuid(), .pid = getpid()}, NULL);
+        g_assert_cmpuint(odd->started, >=, own->started);
+        g_assert_cmpuint(odd->started - own->started, <, 60 * (guint64)sysconf(_SC_CLK_TCK));
         end_child(child);
 }
 
@@ -108,10 +108,10 @@ static void test_another(void)
 {
         const guint64 started = process_started(getpid()), now = process_now();
         Credentials credentials = {.uid = getuid(), .pid = getpid(), .connected = now};
-        g_autofree Identity *properties = credentials_identity(&credentials, NULL);
+        g_autofree Identity *own = credentials_identity(&credentials, NULL);
         g_autofree Identity *at_once = NULL;
 
-        g_assert_nonnull(properties);
+        g_assert_nonnull(own);
         g_assert_cmpuint(started, <=, now);
         g_assert_cmpuint(now - started, <, 3600 * (guint64)sysconf(_SC_CLK_TCK));
         credentials.connected = started;
@@ -125,9 +125,9 @@ static void test_another(void)
         /* With one, its start alone decides. */
         credentials.started = started;
         credentials.connected = started - 1;
-        g_clear_pointer(&properties, g_free);
-        properties = credentials_identity(&credentials, NULL);
-        g_assert_nonnull(properties);
+        g_clear_pointer(&own, g_free);
+        own = credentials_identity(&credentials, NULL);
+        g_assert_nonnull(own);
         credentials.started++;
         assert_refused(&credentials, "another one has its number");
 }
