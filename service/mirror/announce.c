@@ -10,10 +10,8 @@
 
 #include "bus/path.h"
 #include "members.h"
-#include "mirror/event_meaning.h"
 #include "mirror/pending.h"
 #include "mirror/reconcile.h"
-#include "mirror/status.h"
 
 #include <string.h>
 
@@ -475,10 +473,31 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
         return pending;
 }
 
+/* What libvirt has to be asked about a domain after an event; @known: it is in the mirror. */
+static Aspects aspects_of(const Event *event, gboolean known)
+{
+        if (!known)
+                return ASPECT_DEFINITION | ASPECT_FACTS;
+
+        switch (event->lifecycle) {
+        case VIR_DOMAIN_EVENT_DEFINED:
+        case VIR_DOMAIN_EVENT_UNDEFINED:
+                return ASPECT_DEFINITION | ASPECT_FACTS;
+        case VIR_DOMAIN_EVENT_STARTED:
+        case VIR_DOMAIN_EVENT_STOPPED:
+        case VIR_DOMAIN_EVENT_CRASHED:
+                return ASPECT_LIFE | ASPECT_FACTS;
+        case VIR_DOMAIN_EVENT_SUSPENDED:
+        case VIR_DOMAIN_EVENT_RESUMED:
+                return ASPECT_STATE;
+        default:
+                return ASPECT_LIFE;
+        }
+}
+
 static void ask(const Announcer *announcer, const Event *event, gboolean known)
 {
-        Aspects aspects =
-                event->lifecycle >= 0 || !known ? event_meaning_aspects(event, known) : ASPECT_STATE;
+        Aspects aspects = event->lifecycle >= 0 || !known ? aspects_of(event, known) : ASPECT_STATE;
 
         /* What is held is told as soon as there is an answer. */
         sync_one(announcer->config.sync, event->kind, event->uuid, aspects,

@@ -11,7 +11,7 @@
 #include "members.h"
 #include "mirror/announce.h"
 #include "mirror/comparison_schedule.h"
-#include "mirror/emit.h"
+#include "mirror/publish.h"
 #include "virt/enums.h"
 
 struct Inventory {
@@ -195,8 +195,8 @@ static void on_stale(const Item *item, void *data)
 {
         const Inventory *inventory = data;
 
-        emit_changed(inventory->config.bus, inventory->event_log, item, 1u << kind_slots(item->kind)->stale,
-                     FALSE);
+        publish_slots(inventory->config.bus, inventory->event_log, item, 1u << kind_slots(item->kind)->stale,
+                      FALSE);
 }
 
 static void on_listed(const Kind *kind, gboolean told, void *data)

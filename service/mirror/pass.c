@@ -1,6 +1,341 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* The questions. Lists of all come with filters that libvirt applies: what is in the list of those with
+ * autostart has it. So a thousand domains cost as many round trips as one.
+ *
+ * How many there are is a number of libvirtd's, which the client library believes; that an array ends with
+ * NULL is its own doing. A daemon gone wild is not to have memory read that is not there. */
+
 #include "mirror/pass.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "virt/enums.h"
+
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+
+/* libvirt's filters for what a property of all mirrored kinds says. */
+typedef struct Filters {
+        const Kind *kind;
+        unsigned active, autostart, persistent;
+        unsigned active_slot, autostart_slot, persistent_slot, name_slot;
+} Filters;
+
+static const Filters filters[] = {
+        {&kind_domain, VIR_CONNECT_LIST_DOMAINS_ACTIVE, VIR_CONNECT_LIST_DOMAINS_AUTOSTART,
+         VIR_CONNECT_LIST_DOMAINS_PERSISTENT, DOMAIN1_ACTIVE, DOMAIN1_AUTOSTART, DOMAIN1_PERSISTENT,
+         DOMAIN1_NAME},
+        {&kind_network, VIR_CONNECT_LIST_NETWORKS_ACTIVE, VIR_CONNECT_LIST_NETWORKS_AUTOSTART,
+         VIR_CONNECT_LIST_NETWORKS_PERSISTENT, NETWORK1_ACTIVE, NETWORK1_AUTOSTART, NETWORK1_PERSISTENT,
+         NETWORK1_NAME},
+        {&kind_storage_pool, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE, VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART,
+         VIR_CONNECT_LIST_STORAGE_POOLS_PERSISTENT, STORAGE_POOL1_ACTIVE, STORAGE_POOL1_AUTOSTART,
+         STORAGE_POOL1_PERSISTENT, STORAGE_POOL1_NAME},
+};
+
+static void answer_clear(void *data)
+{
+        Answer *answer = data;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(answer->values); i++)
+                g_clear_pointer(&answer->values[i], g_variant_unref);
+        g_clear_pointer(&answer->scheduler, g_variant_unref);
+}
+
+static GArray *answers_new(void)
+{
+        GArray *answers = g_array_new(FALSE, TRUE, sizeof(Answer));
+
+        g_array_set_clear_func(answers, answer_clear);
+        return answers;
+}
+
+static Answer *add_answer(GArray *answers, const Kind *kind)
+{
+        g_array_set_size(answers, answers->len + 1);
+        g_array_index(answers, Answer, answers->len - 1).kind = kind;
+        return &g_array_index(answers, Answer, answers->len - 1);
+}
+
+static void set_value(Answer *answer, unsigned slot, GVariant *value)
+{
+        g_clear_pointer(&answer->values[slot], g_variant_unref);
+        answer->values[slot] = g_variant_ref_sink(value);
+}
+
+static void set_boolean(Answer *answer, unsigned slot, gboolean value)
+{
+        set_value(answer, slot, g_variant_new_boolean(value));
+}
+
+static void set_state(Answer *answer, int state, int reason)
+{
+        set_value(answer, DOMAIN1_STATE,
+                  g_variant_new_take_string(enum_text(enum_word("domain-state", state), state)));
+        set_value(answer, DOMAIN1_STATE_REASON,
+                  g_variant_new_take_string(enum_text(enum_reason_word(state, reason), reason)));
+}
+
+/* What a domain's handle says by itself. */
+static void set_domain(Answer *answer, virDomainPtr domain)
+{
+        unsigned id = virDomainGetID(domain);
+        gboolean active = id != (unsigned)-1;
+
+        answer->present = TRUE;
+        set_value(answer, DOMAIN1_ID, g_variant_new_uint32(active ? id : 0));
+        set_boolean(answer, DOMAIN1_ACTIVE, active);
+        set_value(answer, DOMAIN1_NAME, utf8_variant(virDomainGetName(domain)));
+}
+
+static void add_record(GArray *answers, const virDomainStatsRecord *record)
+{
+        Answer *answer = add_answer(answers, &kind_domain);
+        int state = 0, reason = 0;
+
+        kind_domain.uuid(record->dom, answer->uuid);
+        set_domain(answer, record->dom);
+        if (virTypedParamsGetInt(record->params, record->nparams, "state.state", &state) > 0 &&
+            virTypedParamsGetInt(record->params, record->nparams, "state.reason", &reason) > 0)
+                set_state(answer, state, reason);
+}
+
+/* For drivers that have no such statistics: they are inside this process, where a call costs little. */
+static gboolean list_one_by_one(virConnectPtr conn, GArray *answers)
+{
+        virDomainPtr *domains = NULL;
+        int n = virConnectListAllDomains(conn, &domains, 0);
+
+        for (int i = 0; i < n && domains[i]; i++) {
+                Answer *answer = add_answer(answers, &kind_domain);
+                int state = 0, reason = 0;
+
+                kind_domain.uuid(domains[i], answer->uuid);
+                set_domain(answer, domains[i]);
+                if (virDomainGetState(domains[i], &state, &reason, 0) == 0)
+                        set_state(answer, state, reason);
+                virDomainFree(domains[i]);
+        }
+
+        free(domains);
+        return n >= 0;
+}
+
+static gboolean list_domains(virConnectPtr conn, GArray *answers)
+{
+        virDomainStatsRecordPtr *records = NULL;
+        int n = virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_STATE, &records, 0);
+
+        if (n < 0)
+                return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT && list_one_by_one(conn, answers);
+
+        for (int i = 0; i < n && records[i]; i++)
+                add_record(answers, records[i]);
+        virDomainStatsRecordListFree(records);
+        return TRUE;
+}
+
+static gboolean list_others(virConnectPtr conn, const Filters *filter, GArray *answers)
+{
+        const Kind *kind = filter->kind;
+        void **objects = NULL;
+        int n = kind->list(conn, 0, &objects);
+
+        for (int i = 0; i < n && objects[i]; i++) {
+                Answer *answer = add_answer(answers, kind);
+
+                answer->present = TRUE;
+                kind->uuid(objects[i], answer->uuid);
+                set_value(answer, filter->name_slot, utf8_variant(kind->name(objects[i])));
+                kind->free(objects[i]);
+        }
+
+        free(objects);
+        return n >= 0;
+}
+
+/* The answers of a kind by UUID, borrowed: valid until another is added. */
+static GHashTable *index_answers(GArray *answers, const Kind *kind)
+{
+        GHashTable *index = g_hash_table_new(g_str_hash, g_str_equal);
+
+        for (guint i = 0; i < answers->len; i++) {
+                Answer *answer = &g_array_index(answers, Answer, i);
+
+                if (answer->kind == kind)
+                        g_hash_table_insert(index, answer->uuid, answer);
+        }
+
+        return index;
+}
+
+/* Sets a boolean of all objects: TRUE for those that the filter selects. One that went away meanwhile is not
+ * among them, whatever it was. A driver that does not know the filter leaves it as it is. */
+static gboolean apply_filter(virConnectPtr conn, const Kind *kind, unsigned flags, GHashTable *index,
+                             unsigned slot)
+{
+        void **objects = NULL;
+        int n = kind->list(conn, flags, &objects);
+        GHashTableIter iter;
+        gpointer answer;
+
+        if (n < 0)
+                return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT ||
+                       virGetLastErrorCode() == VIR_ERR_INVALID_ARG;
+
+        g_hash_table_iter_init(&iter, index);
+        while (g_hash_table_iter_next(&iter, NULL, &answer))
+                set_boolean(answer, slot, FALSE);
+
+        for (int i = 0; i < n && objects[i]; i++) {
+                char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+                kind->uuid(objects[i], uuid);
+                answer = g_hash_table_lookup(index, uuid);
+                if (answer)
+                        set_boolean(answer, slot, TRUE);
+                kind->free(objects[i]);
+        }
+
+        free(objects);
+        return TRUE;
+}
+
+static const Filters *filters_of(const Kind *kind)
+{
+        const Filters *filter = filters;
+
+        while (filter->kind != kind)
+                filter++;
+
+        return filter;
+}
+
+/* All objects of a mirrored kind, in a few calls however many there are. FALSE and an error when libvirt does
+ * not say; a driver that does not have the kind has none. @answers may then have some. */
+static gboolean query_all(virConnectPtr conn, const Kind *kind, GArray *answers, GError **error)
+{
+        const Filters *filter = filters_of(kind);
+        g_autoptr(GHashTable) index = NULL;
+        gboolean asked =
+                kind == &kind_domain ? list_domains(conn, answers) : list_others(conn, filter, answers);
+
+        if (!asked) {
+                if (virGetLastErrorCode() == VIR_ERR_NO_SUPPORT)
+                        return TRUE;
+
+                error_take_libvirt(error);
+                return FALSE;
+        }
+
+        index = index_answers(answers, kind);
+        /* A domain's handle has said whether it is active. */
+        if ((kind == &kind_domain || apply_filter(conn, kind, filter->active, index, filter->active_slot)) &&
+            apply_filter(conn, kind, filter->autostart, index, filter->autostart_slot) &&
+            apply_filter(conn, kind, filter->persistent, index, filter->persistent_slot))
+                return TRUE;
+
+        error_take_libvirt(error);
+        return FALSE;
+}
+
+/* Whether libvirt's last error says that the domain is not there; only that makes it disappear, never a
+ * failure to ask. */
+static gboolean is_gone(GError **error)
+{
+        if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+                return TRUE;
+
+        error_take_libvirt(error);
+        return FALSE;
+}
+
+static void set_definition(Answer *answer, virDomainPtr domain)
+{
+        g_autofree char *type = virDomainGetOSType(domain);
+        int persistent = virDomainIsPersistent(domain);
+        int autostart = 0;
+
+        if (type)
+                set_value(answer, DOMAIN1_OS_TYPE, utf8_variant(type));
+        if (persistent >= 0)
+                set_boolean(answer, DOMAIN1_PERSISTENT, persistent > 0);
+        if (virDomainGetAutostart(domain, &autostart) == 0)
+                set_boolean(answer, DOMAIN1_AUTOSTART, autostart != 0);
+}
+
+/* One domain. Where only its state is asked for, a handle of an earlier question serves. A domain that is
+ * gone is an answer, too. */
+static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, const char *uuid, Aspects aspects,
+                             GArray *answers, GError **error)
+{
+        virDomainPtr known = aspects == ASPECT_STATE ? domain_cache_find(domain_cache, conn, uuid) : NULL;
+        virDomainPtr domain = known ? known : domain_cache_look_up(domain_cache, conn, uuid);
+        int state = 0, reason = 0;
+        gboolean asked = TRUE;
+        Answer *answer;
+
+        if (!domain && !is_gone(error))
+                return FALSE;
+
+        answer = add_answer(answers, &kind_domain);
+        g_strlcpy(answer->uuid, uuid, sizeof answer->uuid);
+        if (!domain)
+                return TRUE;
+
+        if (virDomainGetState(domain, &state, &reason, 0) == 0) {
+                answer->present = TRUE;
+                set_state(answer, state, reason);
+                if (!known)
+                        set_domain(answer, domain);
+                if (aspects & ASPECT_DEFINITION)
+                        set_definition(answer, domain);
+        } else {
+                asked = is_gone(error);
+                /* That libvirt did not answer is no answer. */
+                if (!asked)
+                        g_array_set_size(answers, answers->len - 1);
+        }
+
+        virDomainFree(domain);
+        return asked;
+}
+
+/* What no bulk call tells of a domain, and only a new definition or a start changes: the kind of its system
+ * and its scheduler. Nothing is added for a domain that is gone. */
+static gboolean query_facts(virConnectPtr conn, const char *uuid, GArray *answers, GError **error)
+{
+        virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+        g_autofree char *type = NULL, *scheduler = NULL;
+        int parameters = 0;
+        Answer *answer;
+
+        if (!domain)
+                return is_gone(error);
+
+        type = virDomainGetOSType(domain);
+        scheduler = virDomainGetSchedulerType(domain, &parameters);
+        /* A driver may be unable to tell either; but not when it was not even asked. */
+        if ((!type || !scheduler) &&
+            (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN || virConnectIsAlive(conn) == 0)) {
+                gboolean gone = is_gone(error);
+
+                virDomainFree(domain);
+                return gone;
+        }
+
+        answer = add_answer(answers, &kind_domain);
+        g_strlcpy(answer->uuid, uuid, sizeof answer->uuid);
+        answer->present = TRUE;
+        if (type)
+                set_value(answer, DOMAIN1_OS_TYPE, utf8_variant(type));
+        answer->scheduler =
+                g_variant_ref_sink(scheduler ? g_variant_new("(@si)", utf8_variant(scheduler), parameters)
+                                             : g_variant_new_tuple(NULL, 0));
+        virDomainFree(domain);
+        return TRUE;
+}
 
 Pass *pass_new(Link *link, DomainCache *domain_cache)
 {
@@ -28,7 +363,7 @@ void pass_free(Pass *pass)
         g_free(pass);
 }
 
-static gboolean round_ask_lists(Pass *pass, virConnectPtr conn)
+static gboolean ask_lists(Pass *pass, virConnectPtr conn)
 {
         for (size_t i = 0; mirrored_kinds[i]; i++) {
                 g_autoptr(GError) error = NULL;
@@ -53,7 +388,7 @@ static gboolean round_ask_lists(Pass *pass, virConnectPtr conn)
         return TRUE;
 }
 
-static gboolean round_ask_domains(Pass *pass, virConnectPtr conn)
+static gboolean ask_domains(Pass *pass, virConnectPtr conn)
 {
         GHashTableIter iter;
         gpointer uuid, aspects;
@@ -78,7 +413,7 @@ static gboolean round_ask_domains(Pass *pass, virConnectPtr conn)
         return TRUE;
 }
 
-static gboolean round_ask_facts(Pass *pass, virConnectPtr conn)
+static gboolean ask_facts(Pass *pass, virConnectPtr conn)
 {
         for (guint i = 0; i < pass->facts->len; i++)
                 if (!query_facts(conn, g_ptr_array_index(pass->facts, i), pass->answers, &pass->error))
@@ -94,8 +429,8 @@ void pass_ask(Pass *pass)
         if (!conn)
                 return;
 
-        if (round_ask_lists(pass, conn) && round_ask_domains(pass, conn))
-                round_ask_facts(pass, conn);
+        if (ask_lists(pass, conn) && ask_domains(pass, conn))
+                ask_facts(pass, conn);
 
         virConnectClose(conn);
 }

@@ -1,11 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "members.h"
 #include "mirror/mirror.h"
-#include "mirror/query.h"
+#include "virt/domain_cache.h"
 #include "virt/link.h"
 
 #include <glib.h>
+#include <libvirt/libvirt.h>
+
+/* One object as libvirt describes it. */
+typedef struct Answer {
+        const Kind *kind;
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        gboolean present;
+        GVariant *
+                values[N_DOMAIN1]; /* by slot of its native interface; owned; NULL: not asked, or not known */
+        GVariant *scheduler;       /* owned: see Item; NULL: not asked */
+} Answer;
+
+/* What to ask of a domain besides its state. */
+typedef enum Aspects {
+        ASPECT_STATE = 0,
+        ASPECT_LIFE = 1 << 0, /* whether it is active, its number and its name */
+        ASPECT_DEFINITION =
+                1 << 1, /* that, whether it is persistent and started with the host, its kind of system */
+        ASPECT_FACTS = 1 << 2, /* what no bulk call tells; in the background, some at a time */
+} Aspects;
 
 /* One round of asking: what to ask, and what libvirt said. Its maker says the first, a worker finds out the
  * second; each has it alone for that time. */

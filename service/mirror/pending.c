@@ -381,3 +381,23 @@ gint64 pending_next_deadline(const PendingTable *table)
 
         return next;
 }
+
+static Status unknown(const Kind *kind)
+{
+        return (Status){.state = kind == &kind_domain ? "shutoff" : "inactive", .name = ""};
+}
+
+Status pending_status(const Pending *pending, const Status *after)
+{
+        Status status = after && after->present ? *after : unknown(pending->kind);
+
+        status.present = pending->held.length > 0;
+        for (const GList *each = pending->held.head; each; each = each->next) {
+                const HeldEvent *held = each->data;
+
+                status.name = held->name;
+                reconcile_apply(pending->kind, &status, &held->event);
+        }
+
+        return status;
+}

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "mirror/mirror.h"
-#include "mirror/query.h"
 #include "mirror/reconcile.h"
 #include "mirror/sync.h"
 #include "virt/events.h"
@@ -73,6 +72,11 @@ GPtrArray *pending_all(const PendingTable *table);
 void pending_hold(Pending *pending, const Event *event);
 HeldEvent *pending_pop_held(Pending *pending);
 void held_event_free(HeldEvent *held);
+
+/* What the events say that are held, for an object that was not announced; it is present if there is one.
+ * What they do not say is as in @after, and where that is NULL or absent, as it is for an object that is
+ * neither defined nor active. The strings are borrowed. */
+Status pending_status(const Pending *pending, const Status *after);
 
 /* Gives @answer what an older answer, which is parked, had of the object and it has not: not all that is
  * known of an object is asked for each time. FALSE where an event came between the two, so that all is to be

@@ -1,15 +1,118 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* From what was decided about an object to the signals and events that say it, in their order. */
+/* From what was decided about an object to the signals and events that say it, in their order.
+ *
+ * Each change is told twice: clients that keep properties hear the signals of D-Bus's own, those that follow
+ * the stream hear an event with a number, so that they know when they missed one. Whether an object is stale
+ * is no event: it follows from those of the connection, and would push all others out of the stream. */
 
 #include "mirror/publish.h"
 
+#include "bus/path.h"
 #include "members.h"
-#include "mirror/emit.h"
-#include "mirror/status.h"
+#include "mirror/marshal.h"
 #include "virt/event_details.h"
 
 #include <string.h>
+
+#define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
+
+void publish_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed)
+{
+        bus_signal(bus, path, INTERFACE_PROPERTIES, "PropertiesChanged",
+                   g_variant_new("(s@a{sv}as)", kind->native->name, changed, NULL));
+}
+
+static void add_found(GVariantBuilder *details, gboolean found)
+{
+        if (found)
+                event_details_add(details, "synthetic", g_variant_new_boolean(TRUE));
+}
+
+static const char *name_of(const Item *item)
+{
+        return item_string(item, kind_slots(item->kind)->name);
+}
+
+/* About what the properties of an object take. */
+#define ITEM_BYTES 1024
+
+static void emit_added(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
+{
+        const Slots *slots = kind_slots(item->kind);
+        const Member *property = interface_properties(item->kind->native);
+        sd_bus_message *message = bus_new_signal(bus, PATH_ROOT, OBJECT_MANAGER, "InterfacesAdded");
+        GVariantBuilder details;
+
+        bus_send(bus, message, ITEM_BYTES, message ? marshal_item(message, item) : 0);
+
+        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        for (unsigned i = 0; i < item->kind->native->n_properties; i++)
+                if (i != slots->stale)
+                        event_details_add(&details, property[i].name, item->values[i]);
+        add_found(&details, found);
+        event_log_add(event_log, item->kind, item->path, "added", name_of(item),
+                      g_variant_builder_end(&details), found);
+}
+
+/* A dictionary of the values in those slots, floating. */
+static GVariant *values_of(const Item *item, guint32 slots, gboolean found)
+{
+        const Member *property = interface_properties(item->kind->native);
+        GVariantBuilder values;
+
+        g_variant_builder_init(&values, G_VARIANT_TYPE_VARDICT);
+        for (unsigned i = 0; i < item->kind->native->n_properties; i++)
+                if (slots & (1u << i))
+                        event_details_add(&values, property[i].name, item->values[i]);
+        add_found(&values, found);
+        return g_variant_builder_end(&values);
+}
+
+void publish_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found)
+{
+        guint32 told = slots & ~(1u << kind_slots(item->kind)->stale);
+
+        publish_properties(bus, item->kind, item->path, values_of(item, slots, FALSE));
+        if (told != 0)
+                event_log_add(event_log, item->kind, item->path, "changed", name_of(item),
+                              values_of(item, told, found), found);
+}
+
+static void emit_removed(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
+{
+        const char *interfaces[] = {item->kind->native->name, item->kind->interface->name, NULL};
+        GVariantBuilder details;
+
+        bus_signal(bus, PATH_ROOT, OBJECT_MANAGER, "InterfacesRemoved",
+                   g_variant_new("(o^as)", item->path, interfaces));
+
+        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        add_found(&details, found);
+        event_log_add(event_log, item->kind, item->path, "removed", name_of(item),
+                      g_variant_builder_end(&details), found);
+}
+
+/* An event of a lifecycle that libvirt did not tell, by its number; @name is the object's at that time. */
+static void emit_event(EventLog *event_log, const Item *item, const char *name, int event)
+{
+        event_log_add(event_log, item->kind, item->path, "lifecycle", name,
+                      event_details_of_found(item->kind, event), TRUE);
+}
+
+/* What libvirt says of a state that event number @of told with doubt; both are NULL for a domain that is
+ * gone. */
+static void emit_checked(EventLog *event_log, const Item *item, guint64 of, GVariant *state, GVariant *reason)
+{
+        GVariantBuilder details;
+
+        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        event_details_add(&details, "of", g_variant_new_uint64(of));
+        event_details_add(&details, "state", state ? state : g_variant_new_string("gone"));
+        event_details_add(&details, "reason", reason ? reason : g_variant_new_string(""));
+        event_log_add(event_log, item->kind, item->path, "state-checked", name_of(item),
+                      g_variant_builder_end(&details), FALSE);
+}
 
 Status step_after(const Step *step)
 {
@@ -27,7 +130,7 @@ Status step_before(const Step *step)
                 return (Status){};
 
         after = step_after(step);
-        return status_of_held(step->pending, &after);
+        return pending_status(step->pending, &after);
 }
 
 /* What waits for a state that lasts waits anew when the domain is started or stopped. */
@@ -106,7 +209,7 @@ static void tell_values(const Publisher *publisher, const Item *item, guint32 ch
         if (changed == 0)
                 return;
 
-        emit_changed(publisher->bus, publisher->event_log, item, changed, found);
+        publish_slots(publisher->bus, publisher->event_log, item, changed, found);
 }
 
 static void set_boolean(GVariant **values, unsigned slot, gboolean value)
@@ -251,7 +354,7 @@ static void tell_held(const Publisher *publisher, Pending *pending)
 const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale)
 {
         const Slots *slots = kind_slots(pending->kind);
-        const Status status = status_of_held(pending, NULL);
+        const Status status = pending_status(pending, NULL);
         GVariant *values[N_DOMAIN1] = {};
         const Item *item;
 

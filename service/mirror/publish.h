@@ -43,6 +43,13 @@ typedef struct Step {
         Differences *counted; /* where it counts; or NULL */
 } Step;
 
+/* PropertiesChanged of a native interface; @changed (a{sv}) is consumed when it is floating. */
+void publish_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed);
+
+/* The same of an item, and an event of the stream; @slots are those that changed, one bit each. @found: a
+ * comparison came upon it, no event. */
+void publish_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found);
+
 /* What was told of the object, and what it is by the answer. */
 Status step_before(const Step *step);
 Status step_after(const Step *step);

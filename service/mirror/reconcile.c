@@ -4,7 +4,7 @@
 
 #include "mirror/reconcile.h"
 
-#include "mirror/event_meaning.h"
+#include "members.h"
 #include "virt/event_details.h"
 
 #include <libvirt/libvirt.h>
@@ -19,9 +19,79 @@ G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_STARTED == (int)VIR_NETWORK_EVENT_STARTED)
 G_STATIC_ASSERT((int)VIR_DOMAIN_EVENT_STARTED == (int)VIR_STORAGE_POOL_EVENT_STARTED);
 G_STATIC_ASSERT((int)VIR_NETWORK_EVENT_STOPPED == (int)VIR_STORAGE_POOL_EVENT_STOPPED);
 
+static const char *string_of(GVariant *const *values, const Item *item, unsigned slot)
+{
+        GVariant *value = values && values[slot] ? values[slot] : item ? item->values[slot] : NULL;
+
+        return value ? g_variant_get_string(value, NULL) : "";
+}
+
+static gboolean boolean_of(GVariant *const *values, const Item *item, unsigned slot)
+{
+        GVariant *value = values && values[slot] ? values[slot] : item ? item->values[slot] : NULL;
+
+        return value && g_variant_get_boolean(value);
+}
+
+static guint32 id_of(GVariant *const *values, const Item *item)
+{
+        GVariant *value = values && values[DOMAIN1_ID] ? values[DOMAIN1_ID]
+                          : item                       ? item->values[DOMAIN1_ID]
+                                                       : NULL;
+
+        return value ? g_variant_get_uint32(value) : 0;
+}
+
+static const char *domain_state(GVariant *const *values, const Item *item)
+{
+        const char *state = string_of(values, item, DOMAIN1_STATE);
+
+        if (*state)
+                return state;
+
+        /* A driver that has no state tells whether it is active all the same. */
+        return boolean_of(values, item, DOMAIN1_ACTIVE) ? "running" : "shutoff";
+}
+
+Status status_of(const Kind *kind, GVariant *const *values, const Item *item)
+{
+        const Slots *slots = kind_slots(kind);
+        Status status = {
+                .present = TRUE,
+                .name = string_of(values, item, slots->name),
+                .persistent = boolean_of(values, item, slots->persistent),
+        };
+
+        if (kind == &kind_domain) {
+                status.state = domain_state(values, item);
+                status.id = id_of(values, item);
+        } else {
+                status.state = boolean_of(values, item, slots->active) ? "active" : "inactive";
+        }
+
+        return status;
+}
+
 gboolean reconcile_is_active(const char *state)
 {
         return strcmp(state, "inactive") != 0 && strcmp(state, "shutoff") != 0;
+}
+
+/* The state that the event tells, static; or NULL. */
+static const char *told_by_event(const Event *event)
+{
+        if (event->kind == &kind_domain)
+                return event_details_implied_state(event->lifecycle);
+
+        /* Those of storage pools are the same. */
+        switch (event->lifecycle) {
+        case VIR_NETWORK_EVENT_STARTED:
+                return "active";
+        case VIR_NETWORK_EVENT_STOPPED:
+                return "inactive";
+        default:
+                return NULL;
+        }
 }
 
 static int stopped_event(const Kind *kind)
@@ -140,7 +210,7 @@ unsigned reconcile_event(const Kind *kind, const Status *status, const Event *ev
         }
 
         /* A life begins with its start, whatever libvirt tells of it first. */
-        if ((after_outage || restarted) && !active && !is_start(kind, event) && event_meaning_state(event))
+        if ((after_outage || restarted) && !active && !is_start(kind, event) && told_by_event(event))
                 add(&steps, VIR_DOMAIN_EVENT_STARTED);
 
         return steps.n;
@@ -148,7 +218,7 @@ unsigned reconcile_event(const Kind *kind, const Status *status, const Event *ev
 
 void reconcile_apply(const Kind *kind, Status *status, const Event *event)
 {
-        const char *state = event->lifecycle >= 0 ? event_meaning_state(event) : NULL;
+        const char *state = event->lifecycle >= 0 ? told_by_event(event) : NULL;
 
         if (event->lifecycle == VIR_DOMAIN_EVENT_DEFINED) {
                 status->persistent = TRUE;

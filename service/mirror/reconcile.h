@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "mirror/mirror.h"
 #include "virt/events.h"
-#include "virt/kind.h"
 
 #include <glib.h>
 
@@ -17,6 +17,10 @@ typedef struct Status {
         guint32 id; /* of an active domain; 0: not known */
         const char *name;
 } Status;
+
+/* What @values, by slot, say of an object of @kind, and @item of what they do not; one of them may be NULL.
+ * The strings are borrowed from these. */
+Status status_of(const Kind *kind, GVariant *const *values, const Item *item);
 
 /* More events are never needed for one object. */
 #define RECONCILE_MAX 4

@@ -6,8 +6,7 @@
 
 #include "base/background.h"
 #include "base/error.h"
-#include "mirror/apply.h"
-#include "mirror/dirty.h"
+#include "bus/path.h"
 #include "mirror/pass.h"
 #include "virt/event_loop.h"
 
@@ -25,6 +24,31 @@
  * this time, then after twice as long, and so on. */
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   60000
+
+/* Listing a domain among many costs some 10 µs, asking for one alone two round trips of some 100 µs: a list
+ * of all is cheaper from this many on, or from this part of all on. */
+#define LIST_FROM      16
+#define LIST_FROM_PART 32
+
+/* Facts asked for in one round: few enough that an event's round, which waits for it, is not late. */
+#define FACTS_AT_ONCE 32
+
+typedef struct Waiter {
+        SyncWait *func;
+        void *data;
+        gint64 deadline; /* 0: none */
+} Waiter;
+
+/* What is to be asked in the next round, and what waits for it. */
+typedef struct Dirty {
+        gboolean all;
+        gboolean kinds[N_MIRRORED]; /* by place in mirrored_kinds; for domains there is more than all or none
+                                     */
+        GHashTable *domains;        /* UUID to Aspects */
+        GHashTable *facts;          /* a set of UUIDs; for when nothing else is due */
+        GArray *waiters;            /* see dirty_tell() */
+        gboolean held;              /* all of it but facts was asked already, and has its time */
+} Dirty;
 
 struct Sync {
         Link *link;
@@ -52,6 +76,309 @@ struct Sync {
 
         Dirty dirty; /* for the next one */
 };
+
+/* What is dirty */
+
+static GHashTable *set_new(void)
+{
+        return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static GArray *waiters_new(void)
+{
+        return g_array_new(FALSE, FALSE, sizeof(Waiter));
+}
+
+static void dirty_init(Dirty *dirty)
+{
+        *dirty = (Dirty){.domains = set_new(), .facts = set_new(), .waiters = waiters_new()};
+}
+
+static void dirty_clear(Dirty *dirty)
+{
+        g_hash_table_unref(dirty->domains);
+        g_hash_table_unref(dirty->facts);
+        g_array_unref(dirty->waiters);
+}
+
+static gboolean add_domain(Dirty *dirty, const char *uuid, Aspects aspects)
+{
+        guint wanted = GPOINTER_TO_UINT(g_hash_table_lookup(dirty->domains, uuid)) | aspects;
+
+        return g_hash_table_replace(dirty->domains, g_strdup(uuid), GUINT_TO_POINTER(wanted));
+}
+
+static gboolean add_kind(Dirty *dirty, size_t index)
+{
+        gboolean was = dirty->kinds[index];
+
+        dirty->kinds[index] = TRUE;
+        return !was;
+}
+
+static void dirty_add_all(Dirty *dirty)
+{
+        dirty->held = FALSE;
+        dirty->all = TRUE;
+}
+
+/* One object; @aspects count for domains, and other kinds are asked about as a whole. FALSE when it was due
+ * already, for whatever. */
+static gboolean dirty_add(Dirty *dirty, const Kind *kind, const char *uuid, Aspects aspects)
+{
+        dirty->held = FALSE;
+        return kind == &kind_domain ? add_domain(dirty, uuid, aspects)
+                                    : add_kind(dirty, mirrored_index(kind));
+}
+
+static gboolean add_domains(Dirty *dirty, GHashTable *uuids)
+{
+        GHashTableIter iter;
+        gpointer uuid;
+
+        g_hash_table_iter_init(&iter, uuids);
+        while (g_hash_table_iter_next(&iter, &uuid, NULL))
+                add_domain(dirty, uuid, ASPECT_LIFE | ASPECT_DEFINITION);
+
+        return g_hash_table_size(uuids) > 0;
+}
+
+static gboolean dirty_is_empty(const Dirty *dirty);
+static GArray *dirty_take_waiters(Dirty *dirty);
+
+/* What libvirt did not say in @pass, and everything there is to know of @passing, a set of UUIDs of domains.
+ * Where nothing else is due it is held until dirty_release(), or until something else is, and facts go first.
+ * FALSE when that is none. */
+static gboolean dirty_add_again(Dirty *dirty, const Pass *pass, GHashTable *passing)
+{
+        gboolean alone = dirty->held || dirty_is_empty(dirty);
+        gboolean any = add_domains(dirty, pass->failed);
+
+        any = add_domains(dirty, passing) || any;
+        for (size_t i = 0; i < N_MIRRORED; i++) {
+                if (!pass->list[i] || pass->listed[i])
+                        continue;
+
+                any = TRUE;
+                add_kind(dirty, i);
+        }
+
+        if (any)
+                dirty->held = alone;
+        return any;
+}
+
+static void dirty_release(Dirty *dirty)
+{
+        dirty->held = FALSE;
+}
+
+static void dirty_add_waiter(Dirty *dirty, gint64 deadline, SyncWait *done, void *data)
+{
+        const Waiter waiter = {done, data, deadline};
+
+        dirty->held = FALSE;
+        if (done)
+                g_array_append_val(dirty->waiters, waiter);
+}
+
+static gboolean dirty_has(const Dirty *dirty, const Kind *kind, const char *uuid)
+{
+        return dirty->all || dirty->kinds[mirrored_index(kind)] ||
+               g_hash_table_contains(dirty->domains, uuid);
+}
+
+/* Whether nothing is but facts, and nothing waits. */
+static gboolean dirty_is_empty(const Dirty *dirty)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(dirty->kinds); i++)
+                if (dirty->kinds[i])
+                        return FALSE;
+
+        return !dirty->all && g_hash_table_size(dirty->domains) == 0 && dirty->waiters->len == 0;
+}
+
+static gboolean lists_domains(const Dirty *dirty, unsigned known)
+{
+        return dirty->all || dirty->kinds[0] ||
+               g_hash_table_size(dirty->domains) >= MAX(LIST_FROM, known / LIST_FROM_PART);
+}
+
+static void take_facts(Dirty *dirty, Pass *pass)
+{
+        GHashTableIter iter;
+        gpointer uuid;
+
+        g_hash_table_iter_init(&iter, dirty->facts);
+        while (pass->facts->len < FACTS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL))
+                g_ptr_array_add(pass->facts, uuid);
+
+        /* Not through the iterator, which leaves the table as large as it was: each round would go past all
+         * that the rounds before have taken. */
+        for (guint i = 0; i < pass->facts->len; i++)
+                g_hash_table_steal(dirty->facts, g_ptr_array_index(pass->facts, i));
+}
+
+/* Puts it in @pass, and returns what waits for that, for dirty_tell(). Only facts may be left over, and what
+ * is held. @known domains are in the mirror. */
+static GArray *dirty_take(Dirty *dirty, Pass *pass, unsigned known)
+{
+        GHashTable *empty = pass->asked;
+
+        if (dirty->held || dirty_is_empty(dirty))
+                take_facts(dirty, pass);
+        if (dirty->held && pass->facts->len > 0)
+                return waiters_new();
+
+        dirty->held = FALSE;
+        pass->all = dirty->all;
+        pass->list[0] = lists_domains(dirty, known);
+        for (size_t i = 1; i < G_N_ELEMENTS(pass->list); i++)
+                pass->list[i] = dirty->all || dirty->kinds[i];
+
+        /* A list has them all. */
+        if (pass->list[0])
+                g_hash_table_remove_all(dirty->domains);
+        pass->asked = dirty->domains;
+        dirty->domains = empty;
+
+        dirty->all = FALSE;
+        memset(dirty->kinds, 0, sizeof dirty->kinds);
+        return dirty_take_waiters(dirty);
+}
+
+static GArray *dirty_take_waiters(Dirty *dirty)
+{
+        GArray *waiters = dirty->waiters;
+
+        dirty->waiters = waiters_new();
+        return waiters;
+}
+
+/* Takes out of @waiters those whose deadline is over at @now, and returns them. @next becomes the earliest of
+ * the others', where it is earlier. */
+static GArray *dirty_take_late(GArray *waiters, gint64 now, gint64 *next)
+{
+        GArray *late = waiters_new();
+        guint stay = 0;
+
+        for (guint i = 0; i < waiters->len; i++) {
+                const Waiter waiter = g_array_index(waiters, Waiter, i);
+
+                if (waiter.deadline > 0 && waiter.deadline <= now) {
+                        g_array_append_val(late, waiter);
+                        continue;
+                }
+
+                g_array_index(waiters, Waiter, stay++) = waiter;
+                if (waiter.deadline > 0)
+                        *next = MIN(*next, waiter.deadline);
+        }
+
+        g_array_set_size(waiters, stay);
+        return late;
+}
+
+static void dirty_tell(const GArray *waiters, gboolean told)
+{
+        for (guint i = 0; i < waiters->len; i++) {
+                const Waiter *waiter = &g_array_index(waiters, Waiter, i);
+
+                waiter->func(told, waiter->data);
+        }
+}
+
+/* What libvirt answered */
+
+static GVariant *value_of(const Answer *answer, const Item *item, unsigned slot)
+{
+        return answer->values[slot] ? answer->values[slot] : item ? item->values[slot] : NULL;
+}
+
+/* Whether an answer, which may not be shown at once, says with what @mirror has that a domain is in a state
+ * that does not last. libvirt tells that a transient domain has stopped before it forgets it, and nothing
+ * when it does; nor does it tell that a start has failed. */
+static gboolean apply_is_passing(const Mirror *mirror, const Answer *answer)
+{
+        GVariant *active, *persistent, *reason;
+        const Item *item;
+
+        if (!answer->present || answer->kind != &kind_domain)
+                return FALSE;
+
+        item = mirror_find_uuid(mirror, answer->kind, answer->uuid);
+        active = value_of(answer, item, DOMAIN1_ACTIVE);
+        persistent = value_of(answer, item, DOMAIN1_PERSISTENT);
+        reason = value_of(answer, item, DOMAIN1_STATE_REASON);
+        return active && g_variant_get_boolean(active)
+                       ? reason && strcmp(g_variant_get_string(reason, NULL), "starting-up") == 0
+                       : persistent && !g_variant_get_boolean(persistent);
+}
+
+static unsigned rank(const Mirror *mirror, const Answer *answer)
+{
+        if (!answer->present)
+                return 0;
+
+        return mirror_find_uuid(mirror, answer->kind, answer->uuid) ? 1 : 2;
+}
+
+/* The order in which the answers are to be taken: of what is gone, of what @mirror has, and of what is new.
+ * An array of guint, places in @answers. */
+static GArray *apply_order(const Mirror *mirror, const GArray *answers)
+{
+        GArray *order = g_array_sized_new(FALSE, FALSE, sizeof(guint), answers->len);
+        g_autofree guint8 *ranks = g_new(guint8, answers->len + 1);
+
+        for (guint i = 0; i < answers->len; i++)
+                ranks[i] = (guint8)rank(mirror, &g_array_index(answers, Answer, i));
+        for (guint8 each = 0; each <= 2; each++)
+                for (guint i = 0; i < answers->len; i++)
+                        if (ranks[i] == each)
+                                g_array_append_val(order, i);
+
+        return order;
+}
+
+/* The set of the leaves of a kind among the answers. */
+static GHashTable *apply_leaves(const Kind *kind, const GArray *answers)
+{
+        GHashTable *leaves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+        for (guint i = 0; i < answers->len; i++) {
+                const Answer *answer = &g_array_index(answers, Answer, i);
+
+                if (answer->kind == kind)
+                        g_hash_table_add(leaves, path_uuid_leaf(answer->uuid));
+        }
+
+        return leaves;
+}
+
+/* After an answer was taken: what else it says of a domain. Facts of those in @facts_due, a set of UUIDs, are
+ * older than what is due and do not count. */
+static void apply_scheduler(Mirror *mirror, const Answer *answer, GHashTable *facts_due)
+{
+        if (answer->scheduler && !g_hash_table_contains(facts_due, answer->uuid))
+                mirror_set_scheduler(mirror, answer->uuid, answer->scheduler);
+}
+
+/* Facts that a connection did not live to tell are to be asked for again. */
+static void apply_missing_facts(const Mirror *mirror, GHashTable *facts_due)
+{
+        GHashTableIter iter;
+        gpointer item;
+
+        mirror_iterate(mirror, &kind_domain, &iter);
+        while (g_hash_table_iter_next(&iter, NULL, &item)) {
+                const Item *domain = item;
+
+                if (!domain->scheduler)
+                        g_hash_table_add(facts_due, g_strdup(item_string(domain, DOMAIN1_UUID)));
+        }
+}
+
+/* Passes */
 
 static void refresh_start(Sync *sync);
 static void refresh_start_rested(Sync *sync);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "mirror/mirror.h"
-#include "mirror/query.h"
+#include "mirror/pass.h"
 #include "virt/link.h"
 
 #include <glib.h>
