@@ -17,7 +17,6 @@ CIRCLES = {
     ("access/authority", "access/authority_private"),
     ("call/call", "call/handler"),
     ("connection/connection", "connection/connection_private"),
-    ("mirror/dirty", "mirror/sync"),
     ("objects/dispatch", "objects/native_interfaces"),
 }
 
