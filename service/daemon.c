@@ -9,6 +9,7 @@
 #include "base/background.h"
 #include "base/log.h"
 #include "base/service_manager.h"
+#include "base/thread.h"
 #include "bus/bus.h"
 #include "bus/bus_names.h"
 #include "connection/connection.h"
@@ -367,6 +368,7 @@ gboolean daemon_run(const Config *config, const DaemonOptions *options, GError *
                         },
         };
 
+        ASSERT_MAIN();
         end_at_signals();
         main_queue_init();
         event_loop_register();

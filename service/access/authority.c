@@ -8,17 +8,20 @@
 #include "access/authority_private.h"
 
 #include "base/process.h"
+#include "base/thread.h"
 
 #include <unistd.h>
 
 Client *client_ref(Client *client)
 {
+        ASSERT_MAIN();
         client->references++;
         return client;
 }
 
 void client_unref(Client *client)
 {
+        ASSERT_MAIN();
         if (--client->references > 0)
                 return;
 
@@ -78,6 +81,7 @@ Authority *authority_new(Bus *bus, const Limits *limits, const AuthorityOwner *o
 {
         Authority *authority = g_new0(Authority, 1);
 
+        ASSERT_MAIN();
         authority->bus = bus;
         authority->limits = limits;
         authority->owner = owner;
@@ -94,6 +98,7 @@ void authority_stop(Authority *authority)
         GHashTableIter iter;
         gpointer client;
 
+        ASSERT_MAIN();
         authority->stopped = TRUE;
         g_hash_table_iter_init(&iter, authority->clients);
         while (g_hash_table_iter_next(&iter, NULL, &client))
@@ -102,6 +107,7 @@ void authority_stop(Authority *authority)
 
 void authority_free(Authority *authority)
 {
+        ASSERT_MAIN();
         if (!authority)
                 return;
 
@@ -170,6 +176,7 @@ AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, con
 {
         Client *client = client_get(authority, bus_sender(message));
 
+        ASSERT_MAIN();
         if (!client->asked)
                 ask_who_it_is(client);
 
@@ -184,6 +191,7 @@ const Credentials *authority_credentials(const Authority *authority, const char 
 {
         const Client *client = g_hash_table_lookup(authority->clients, sender);
 
+        ASSERT_MAIN();
         return client && client->known && client->credentials.uid != (uid_t)-1 ? &client->credentials : NULL;
 }
 
@@ -191,6 +199,7 @@ Share *authority_share(const Authority *authority, const char *sender)
 {
         const Client *client = g_hash_table_lookup(authority->clients, sender);
 
+        ASSERT_MAIN();
         return client ? client->share : NULL;
 }
 
@@ -198,6 +207,7 @@ gboolean authority_is_ahead(const Authority *authority, sd_bus_message *message)
 {
         const Client *client = g_hash_table_lookup(authority->clients, bus_sender(message));
 
+        ASSERT_MAIN();
         return client && backlog_has(client->backlog, sd_bus_message_get_path(message));
 }
 
@@ -218,6 +228,7 @@ gboolean authority_keep(Authority *authority, sd_bus_message *message, GError **
         Client *client = client_get(authority, bus_sender(message));
         gboolean behind = backlog_has(client->backlog, path);
 
+        ASSERT_MAIN();
         if (!backlog_add(client->backlog, message, error))
                 return FALSE;
 
@@ -242,23 +253,27 @@ static gboolean retry(sd_bus_message *message, void *data)
 
 void client_retry(Client *client, const GPtrArray *paths)
 {
+        ASSERT_MAIN();
         for (guint i = 0; i < paths->len; i++)
                 backlog_retry(client->backlog, g_ptr_array_index(paths, i), retry, client);
 }
 
 void authority_forget(Authority *authority, const char *sender)
 {
+        ASSERT_MAIN();
         if (g_hash_table_remove(authority->clients, sender))
                 polkit_forget(authority->polkit, sender);
 }
 
 unsigned authority_size(const Authority *authority)
 {
+        ASSERT_MAIN();
         return g_hash_table_size(authority->clients);
 }
 
 gboolean authority_is_keeping(const Authority *authority)
 {
+        ASSERT_MAIN();
         return authority->total.charged[QUOTA_KEPT] > 0;
 }
 
@@ -267,6 +282,7 @@ void authority_collect(const Authority *authority, GHashTable *names)
         GHashTableIter iter;
         gpointer name;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, authority->clients);
         while (g_hash_table_iter_next(&iter, &name, NULL))
                 g_hash_table_add(names, g_strdup(name));

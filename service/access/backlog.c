@@ -7,6 +7,7 @@
 #include "access/backlog.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/codec.h"
 #include "bus/path.h"
 
@@ -49,6 +50,7 @@ Backlog *backlog_new(Account *account, Account *total, const Limits *limits)
 {
         Backlog *backlog = g_new0(Backlog, 1);
 
+        ASSERT_MAIN();
         backlog->account = account;
         backlog->total = total;
         backlog->limits = limits;
@@ -58,16 +60,19 @@ Backlog *backlog_new(Account *account, Account *total, const Limits *limits)
 
 void backlog_set_share(Backlog *backlog, const Share *share)
 {
+        ASSERT_MAIN();
         backlog->share = share;
 }
 
 void backlog_drop(Backlog *backlog)
 {
+        ASSERT_MAIN();
         g_hash_table_remove_all(backlog->by_path);
 }
 
 void backlog_free(Backlog *backlog)
 {
+        ASSERT_MAIN();
         if (!backlog)
                 return;
 
@@ -78,6 +83,7 @@ void backlog_free(Backlog *backlog)
 
 gboolean backlog_has(const Backlog *backlog, const char *path)
 {
+        ASSERT_MAIN();
         return g_hash_table_contains(backlog->by_path, path);
 }
 
@@ -201,6 +207,7 @@ gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error)
         GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 
+        ASSERT_MAIN();
         if (!has_room(backlog, arguments, bytes, error))
                 return FALSE;
 
@@ -227,6 +234,7 @@ void backlog_retry(Backlog *backlog, const char *path, gboolean (*func)(sd_bus_m
         GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 
+        ASSERT_MAIN();
         while (lane && (kept = g_queue_peek_head(lane))) {
                 if (!func(kept->message, data))
                         return;
@@ -244,6 +252,7 @@ GPtrArray *backlog_paths(const Backlog *backlog)
         GHashTableIter iter;
         gpointer path;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, backlog->by_path);
         while (g_hash_table_iter_next(&iter, &path, NULL))
                 g_ptr_array_add(paths, g_strdup(path));
@@ -255,6 +264,7 @@ void backlog_refuse(Backlog *backlog, const char *why)
         GHashTableIter iter;
         gpointer lane;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, backlog->by_path);
         while (g_hash_table_iter_next(&iter, NULL, &lane))
                 for (GList *each = ((GQueue *)lane)->head; each; each = each->next)

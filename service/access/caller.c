@@ -5,6 +5,7 @@
 #include "access/caller.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 struct Callers {
         const Limits *limits;
@@ -33,6 +34,7 @@ Callers *callers_new(const Limits *limits)
 {
         Callers *callers = g_new0(Callers, 1);
 
+        ASSERT_MAIN();
         callers->limits = limits;
         callers->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, caller_free);
         return callers;
@@ -40,6 +42,7 @@ Callers *callers_new(const Limits *limits)
 
 void callers_free(Callers *callers)
 {
+        ASSERT_MAIN();
         if (!callers)
                 return;
 
@@ -91,6 +94,7 @@ Caller *caller_enter(Callers *callers, const char *name, Share *share, size_t by
 {
         Caller *caller = g_hash_table_lookup(callers->by_name, name);
 
+        ASSERT_MAIN();
         if (!within_limits(callers, caller, share, bytes, error))
                 return NULL;
 
@@ -113,6 +117,7 @@ void caller_leave(Caller *caller, size_t bytes)
 {
         Callers *callers = caller->callers;
 
+        ASSERT_MAIN();
         account_discharge(&caller->account, QUOTA_CALLS, 1);
         account_discharge(&caller->account, QUOTA_BYTES, bytes);
         account_discharge(&callers->total, QUOTA_CALLS, 1);
@@ -123,26 +128,31 @@ void caller_leave(Caller *caller, size_t bytes)
 
 const char *caller_name(const Caller *caller)
 {
+        ASSERT_MAIN();
         return caller->name;
 }
 
 Account *caller_account(Caller *caller)
 {
+        ASSERT_MAIN();
         return &caller->account;
 }
 
 Share *caller_share(const Caller *caller)
 {
+        ASSERT_MAIN();
         return caller->share;
 }
 
 gboolean callers_has(const Callers *callers, const char *name)
 {
+        ASSERT_MAIN();
         return g_hash_table_contains(callers->by_name, name);
 }
 
 unsigned callers_total(const Callers *callers)
 {
+        ASSERT_MAIN();
         return (unsigned)callers->total.charged[QUOTA_CALLS];
 }
 
@@ -151,6 +161,7 @@ void callers_collect(const Callers *callers, GHashTable *names)
         GHashTableIter iter;
         gpointer name;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, callers->by_name);
         while (g_hash_table_iter_next(&iter, &name, NULL))
                 g_hash_table_add(names, g_strdup(name));

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "base/thread.h"
 #include "bus/codec.h"
 
 #include <unistd.h>
@@ -29,6 +30,7 @@ gboolean credentials_have_group(const Credentials *credentials, gid_t group)
         const guint32 *ids;
         gsize n = 0;
 
+        ASSERT_MAIN();
         if (!credentials->groups)
                 return FALSE;
 
@@ -69,6 +71,7 @@ gboolean credentials_parse(GVariant *dictionary, GUnixFDList *fds, Credentials *
 {
         guint32 uid;
 
+        ASSERT_MAIN();
         *credentials = (Credentials){};
         if (!g_variant_lookup(dictionary, "UnixUserID", "u", &uid))
                 return FALSE;
@@ -159,6 +162,7 @@ void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *
 {
         Request *request = g_new0(Request, 1);
 
+        ASSERT_MAIN();
         request->bus = bus;
         request->sender = g_strdup(sender);
         request->done = done;
@@ -197,6 +201,7 @@ Identity *credentials_identity(const Credentials *credentials, GError **error)
         guint64 started = credentials && credentials->pid > 0 ? process_started(credentials->pid) : 0;
         Identity *identity;
 
+        ASSERT_MAIN();
         if (!check_process(credentials, started, error))
                 return NULL;
 

@@ -10,6 +10,7 @@
 #include "access/authority_private.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 /* Decisions that are remembered for one caller: a page that reads every guest and device once. When there are
  * more, all are asked again. */
@@ -51,6 +52,7 @@ static void answer_free(void *data)
 
 GHashTable *decisions_new(void)
 {
+        ASSERT_MAIN();
         return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
 }
 
@@ -59,6 +61,7 @@ void decisions_forget(Client *client)
         GHashTableIter iter;
         gpointer value;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, client->answers);
         while (g_hash_table_iter_next(&iter, NULL, &value)) {
                 Answer *answer = value;
@@ -320,6 +323,7 @@ AuthorityAnswer decisions_ask(Client *client, sd_bus_message *message, const Que
         gboolean typed = interactive && is_answered(client, question, TRUE);
         Decision decision = is_unknown(client) ? DECISION_NO : decide(client, question, typed);
 
+        ASSERT_MAIN();
         if (decision == DECISION_CHALLENGE && interactive && !typed)
                 decision = decide(client, question, TRUE);
 
@@ -340,6 +344,7 @@ AuthorityAnswer decisions_ask(Client *client, sd_bus_message *message, const Que
 
 void decisions_ask_ahead(Client *client, const Question *question)
 {
+        ASSERT_MAIN();
         decide(client, question, FALSE);
 }
 
@@ -349,6 +354,7 @@ void decisions_add_waiter(const Client *client, const char *path)
                                  ? g_hash_table_lookup(client->answers, client->awaited)
                                  : NULL;
 
+        ASSERT_MAIN();
         if (!answer)
                 return;
 

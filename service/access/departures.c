@@ -5,6 +5,8 @@
 
 #include "access/departures.h"
 
+#include "base/thread.h"
+
 #define DRIVER "org.freedesktop.DBus"
 
 /* How often the bus is asked while something is held. A departure is heard but for a moment in which the
@@ -141,6 +143,7 @@ Departures *departures_new(Bus *bus, const DeparturesOwner *owner, void *data)
 {
         Departures *departures = g_new0(Departures, 1);
 
+        ASSERT_MAIN();
         departures->bus = bus;
         departures->owner = owner;
         departures->data = data;
@@ -155,6 +158,7 @@ Departures *departures_new(Bus *bus, const DeparturesOwner *owner, void *data)
 
 void departures_free(Departures *departures)
 {
+        ASSERT_MAIN();
         if (!departures)
                 return;
 
@@ -166,6 +170,7 @@ void departures_free(Departures *departures)
 
 void departures_suspect(Departures *departures)
 {
+        ASSERT_MAIN();
         if (departures)
                 departures->suspected = TRUE;
 }

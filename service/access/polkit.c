@@ -12,6 +12,8 @@
 
 #include "access/polkit.h"
 
+#include "base/thread.h"
+
 #include <string.h>
 
 #define NAME      "org.freedesktop.PolicyKit1"
@@ -170,6 +172,7 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
                              .timeout = TIMEOUT_INTERACTIVE_US};
         Polkit *polkit = g_new0(Polkit, 1);
 
+        ASSERT_MAIN();
         polkit->bus = bus;
         polkit->changed = changed;
         polkit->data = data;
@@ -369,6 +372,7 @@ void polkit_free(Polkit *polkit)
         gpointer check;
         g_autoptr(GPtrArray) waiting = g_ptr_array_new();
 
+        ASSERT_MAIN();
         if (!polkit)
                 return;
 
@@ -463,6 +467,7 @@ gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean i
         sd_bus_message *request = NULL;
         Check *check;
 
+        ASSERT_MAIN();
         if (g_get_monotonic_time() < polkit->paused_until ||
             make_request(polkit, question, interactive, cancel, &request) < 0) {
                 sd_bus_message_unref(request);
@@ -489,6 +494,7 @@ void polkit_forget(Polkit *polkit, const char *sender)
 {
         g_autoptr(GList) checks = g_hash_table_get_keys(polkit->checks);
 
+        ASSERT_MAIN();
         for (GList *each = checks; each; each = each->next) {
                 Check *check = each->data;
 

@@ -4,6 +4,8 @@
 
 #include "access/share.h"
 
+#include "base/thread.h"
+
 /* What the user database said is good for this long: users are made and removed. */
 #define ENTRY_US (1 * G_TIME_SPAN_MINUTE)
 
@@ -26,6 +28,7 @@ Shares *shares_new(UserDatabase *user_database)
 {
         Shares *shares = g_new0(Shares, 1);
 
+        ASSERT_MAIN();
         shares->by_uid = g_hash_table_new(NULL, NULL);
         shares->user_database = user_database;
         return shares;
@@ -36,6 +39,7 @@ void shares_free(Shares *shares)
         GHashTableIter iter;
         gpointer value;
 
+        ASSERT_MAIN();
         if (!shares)
                 return;
 
@@ -85,6 +89,7 @@ Share *shares_get(Shares *shares, uid_t uid)
 {
         Share *share = g_hash_table_lookup(shares->by_uid, GUINT_TO_POINTER(uid));
 
+        ASSERT_MAIN();
         if (!share) {
                 share = g_new0(Share, 1);
                 share->shares = shares;
@@ -102,6 +107,7 @@ Share *shares_get(Shares *shares, uid_t uid)
 
 Share *share_ref(Share *share)
 {
+        ASSERT_MAIN();
         share->references++;
         return share;
 }
@@ -109,6 +115,7 @@ Share *share_ref(Share *share)
 /* Known users are few, and theirs stay: until the next look-up each would count among the strangers again. */
 void share_unref(Share *share)
 {
+        ASSERT_MAIN();
         if (!share || --share->references > 0)
                 return;
 
@@ -124,6 +131,7 @@ void share_unref(Share *share)
 
 Account *share_account(Share *share)
 {
+        ASSERT_MAIN();
         return &share->account;
 }
 
@@ -131,20 +139,24 @@ guint64 share_charged(const Share *share, Quota quota)
 {
         const Account *account = share->account.parent ? share->account.parent : &share->account;
 
+        ASSERT_MAIN();
         return account->charged[quota];
 }
 
 const void *share_key(const Share *share)
 {
+        ASSERT_MAIN();
         return share->account.parent ? (const void *)share->account.parent : share;
 }
 
 uid_t share_user(const Share *share)
 {
+        ASSERT_MAIN();
         return share->known ? share->uid : (uid_t)-1;
 }
 
 gboolean share_is_one(const Share *a, const Share *b)
 {
+        ASSERT_MAIN();
         return a && b && share_user(a) == share_user(b);
 }

@@ -5,6 +5,7 @@
 #include "access/user_database.h"
 
 #include "base/background.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -103,6 +104,7 @@ UserDatabase *user_database_new(void)
 {
         UserDatabase *user_database = g_new0(UserDatabase, 1);
 
+        ASSERT_MAIN();
         user_database->by_uid = g_hash_table_new(NULL, NULL);
         return user_database;
 }
@@ -158,6 +160,7 @@ void user_database_free(UserDatabase *user_database)
         const UserEntry nobody = {};
         Lookup *lookup;
 
+        ASSERT_MAIN();
         if (!user_database)
                 return;
 
@@ -181,6 +184,7 @@ void user_database_ask(UserDatabase *user_database, uid_t uid, UserdbFunc *done,
         Lookup *lookup = g_hash_table_lookup(user_database->by_uid, GUINT_TO_POINTER(uid));
         const Waiter waiter = {done, data};
 
+        ASSERT_MAIN();
         if (!lookup) {
                 lookup = g_new0(Lookup, 1);
                 lookup->user_database = user_database;

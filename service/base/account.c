@@ -2,6 +2,8 @@
 
 #include "base/account.h"
 
+#include "base/thread.h"
+
 static void add(Account *account, Quota quota, guint64 amount)
 {
         for (; account; account = account->parent)
@@ -24,16 +26,19 @@ static void take(Account *account, Quota quota, guint64 amount)
 
 void account_charge(Account *account, Quota quota, guint64 amount)
 {
+        ASSERT_MAIN();
         add(account, quota, amount);
 }
 
 void account_discharge(Account *account, Quota quota, guint64 amount)
 {
+        ASSERT_MAIN();
         take(account, quota, amount);
 }
 
 void account_move(Account *account, Account *parent)
 {
+        ASSERT_MAIN();
         for (Quota quota = 0; quota < N_QUOTAS; quota++) {
                 add(parent, quota, account->charged[quota]);
                 take(account->parent, quota, account->charged[quota]);
@@ -44,6 +49,7 @@ void account_move(Account *account, Account *parent)
 
 void account_close(const Account *account)
 {
+        ASSERT_MAIN();
         for (Quota quota = 0; quota < N_QUOTAS; quota++)
                 if (account->charged[quota] > 0)
                         g_error("%" G_GUINT64_FORMAT " is still charged to account %d", //

@@ -4,6 +4,7 @@
 
 #include "base/background.h"
 
+#include "base/thread.h"
 #include "base/tsan.h"
 
 #include <glib.h>
@@ -38,6 +39,7 @@ void background_run(BackgroundFunc *work, MainQueueFunc *done, void *data)
         static GThreadPool *pool;
         Job *job = g_new(Job, 1);
 
+        ASSERT_MAIN();
         if (!pool)
                 pool = g_thread_pool_new(job_work, NULL, -1, FALSE, NULL);
 
@@ -49,5 +51,6 @@ void background_run(BackgroundFunc *work, MainQueueFunc *done, void *data)
 
 unsigned background_running(void)
 {
+        ASSERT_MAIN();
         return running;
 }

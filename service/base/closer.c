@@ -4,6 +4,7 @@
 
 #include "base/closer.h"
 
+#include "base/thread.h"
 #include "base/tsan.h"
 
 #include <pthread.h>
@@ -51,6 +52,7 @@ void closer_take(int *fds)
 {
         static GThreadPool *pool;
 
+        ASSERT_MAIN();
         if (fds[0] < 0) {
                 g_free(fds);
                 return;
@@ -71,6 +73,7 @@ void closer_wait(unsigned timeout_ms)
 {
         struct timespec until;
 
+        ASSERT_MAIN();
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += (long)timeout_ms * 1000 * 1000;
         until.tv_sec += until.tv_nsec / (1000 * 1000 * 1000);
@@ -86,6 +89,7 @@ void closer_take_list(GUnixFDList **list)
 {
         g_autoptr(GUnixFDList) fds = g_steal_pointer(list);
 
+        ASSERT_MAIN();
         if (fds)
                 closer_take(g_unix_fd_list_steal_fds(fds, NULL));
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 
+#include "base/thread.h"
 #include "base/utf8.h"
 
 #include <gio/gio.h>
@@ -88,5 +89,6 @@ int error_to_bus(const GError *error, size_t max, sd_bus_error *reply)
 {
         g_autofree char *message = utf8_clip(error->message, max);
 
+        ASSERT_MAIN();
         return sd_bus_error_set(reply, error_name(error), message);
 }

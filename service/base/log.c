@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 
+#include "base/thread.h"
+
 #include <libvirt/virterror.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -114,6 +116,7 @@ static void ignore_libvirt_error(void *user_data, virErrorPtr error)
 
 void log_init(int level)
 {
+        ASSERT_MAIN();
         log_set_level(level);
         g_log_set_writer_func(write_log, NULL, NULL);
         virSetErrorFunc(NULL, ignore_libvirt_error);

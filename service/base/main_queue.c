@@ -8,6 +8,8 @@
 
 #include "base/main_queue.h"
 
+#include "base/thread.h"
+
 #include <glib.h>
 #include <pthread.h>
 
@@ -50,6 +52,7 @@ static GSourceFuncs mailbox_funcs = {.dispatch = mailbox_dispatch};
 
 void main_queue_init(void)
 {
+        ASSERT_MAIN();
         pthread_mutex_lock(&lock);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
         mailbox = g_source_new(&mailbox_funcs, sizeof(GSource));
@@ -82,6 +85,7 @@ void main_queue_post(MainQueueFunc *func, void *data)
 
 void main_queue_flush(void)
 {
+        ASSERT_MAIN();
         while (read_letters() > 0)
                 ;
 }
@@ -90,6 +94,7 @@ void main_queue_shutdown(void)
 {
         g_autoptr(GSource) thrown = NULL;
 
+        ASSERT_MAIN();
         pthread_mutex_lock(&lock);
         g_clear_pointer(&letters, g_array_unref);
         thrown = g_steal_pointer(&mailbox);

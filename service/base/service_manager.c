@@ -5,6 +5,8 @@
 
 #include "base/service_manager.h"
 
+#include "base/thread.h"
+
 #include <stdarg.h>
 #include <systemd/sd-daemon.h>
 
@@ -16,16 +18,19 @@ static gboolean notify_watchdog(gpointer user_data)
 
 gboolean service_manager_is_wanted(void)
 {
+        ASSERT_MAIN();
         return g_getenv("NOTIFY_SOCKET") != NULL;
 }
 
 void service_manager_waiting(const char *status)
 {
+        ASSERT_MAIN();
         sd_notifyf(0, "READY=1\nSTATUS=%s", status);
 }
 
 void service_manager_alive(void)
 {
+        ASSERT_MAIN();
         sd_notify(0, "WATCHDOG=1");
 }
 
@@ -33,6 +38,7 @@ void service_manager_ready(void)
 {
         uint64_t usec;
 
+        ASSERT_MAIN();
         sd_notify(0, "READY=1");
         if (sd_watchdog_enabled(0, &usec) > 0)
                 g_timeout_add((guint)MAX(usec / 2000, 1), notify_watchdog, NULL);
@@ -43,6 +49,7 @@ void service_manager_status(const char *format, ...)
         g_autofree char *status = NULL;
         va_list arguments;
 
+        ASSERT_MAIN();
         va_start(arguments, format);
         status = g_strdup_vprintf(format, arguments);
         va_end(arguments);
@@ -52,5 +59,6 @@ void service_manager_status(const char *format, ...)
 
 void service_manager_stopping(void)
 {
+        ASSERT_MAIN();
         sd_notify(0, "STOPPING=1");
 }

@@ -5,6 +5,7 @@
 #include "bus/bus.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "bus/codec.h"
 #include "bus/descriptors.h"
 #include "bus/path.h"
@@ -359,6 +360,7 @@ int bus_open(sd_bus **bus, BusKind kind, const char *address)
 {
         int r;
 
+        ASSERT_MAIN();
         if (!address)
                 return kind == BUS_SYSTEM ? sd_bus_open_system(bus) : sd_bus_open_user(bus);
 
@@ -381,6 +383,7 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         Bus *bus = g_new0(Bus, 1);
         int r;
 
+        ASSERT_MAIN();
         bus->limits = limits;
         bus->output = send_queue_new(limits);
         bus->owner = owner;
@@ -434,6 +437,7 @@ static void flush_for(sd_bus *bus, unsigned timeout_ms)
 
 void bus_free(Bus *bus, unsigned timeout_ms)
 {
+        ASSERT_MAIN();
         if (!bus)
                 return;
 
@@ -458,6 +462,7 @@ Bus *bus_narrow(Bus *bus, GHashTable *names)
 {
         Bus *narrow = g_new0(Bus, 1);
 
+        ASSERT_MAIN();
         narrow->wide = bus;
         narrow->bus = bus->bus;
         narrow->limits = bus->limits;
@@ -467,6 +472,7 @@ Bus *bus_narrow(Bus *bus, GHashTable *names)
 
 void bus_unnarrow(Bus *bus)
 {
+        ASSERT_MAIN();
         g_free(bus);
 }
 
@@ -503,6 +509,7 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
                          (replace ? SD_BUS_NAME_REPLACE_EXISTING : 0);
         int r = request_name(bus, name, flags);
 
+        ASSERT_MAIN();
         if (r < 0) {
                 g_set_error(error, G_IO_ERROR, g_io_error_from_errno(-r), "failed to own the name %s: %s",
                             name, g_strerror(-r));
@@ -514,6 +521,7 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
 
 void bus_refused(Bus *bus)
 {
+        ASSERT_MAIN();
         suspect(bus->wide ? bus->wide : bus);
 }
 
@@ -521,21 +529,25 @@ const char *bus_sender(sd_bus_message *message)
 {
         const char *sender = sd_bus_message_get_sender(message);
 
+        ASSERT_MAIN();
         return sender ? sender : "";
 }
 
 gboolean bus_is_driver(sd_bus_message *message)
 {
+        ASSERT_MAIN();
         return g_str_equal(bus_sender(message), DRIVER);
 }
 
 sd_bus *bus_handle(const Bus *bus)
 {
+        ASSERT_MAIN();
         return bus->bus;
 }
 
 void bus_give_slot(sd_bus_slot *slot, sd_bus_destroy_t destroy)
 {
+        ASSERT_MAIN();
         sd_bus_slot_set_destroy_callback(slot, destroy);
         sd_bus_slot_set_floating(slot, 1);
         sd_bus_slot_unref(slot);
@@ -545,6 +557,7 @@ sd_bus_message *bus_new_signal(Bus *bus, const char *path, const char *interface
 {
         sd_bus_message *message = NULL;
 
+        ASSERT_MAIN();
         sd_bus_message_new_signal(bus->bus, &message, path, interface, name);
         return message;
 }
@@ -609,6 +622,7 @@ static int send_to_names(const Bus *bus, sd_bus_message *message, size_t size)
 
 int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
 {
+        ASSERT_MAIN();
         if (!message)
                 r = -ENOMEM;
         if (r >= 0)
@@ -629,6 +643,7 @@ void bus_signal(Bus *bus, const char *path, const char *interface, const char *n
         sd_bus_message *message = bus_new_signal(bus, path, interface, name);
         int r = -EMSGSIZE;
 
+        ASSERT_MAIN();
         if (message && g_variant_get_size(owned) <= bus->limits->reply_bytes)
                 r = codec_append_children(message, owned, NULL);
         bus_send(bus, message, g_variant_get_size(owned), r);
@@ -636,16 +651,19 @@ void bus_signal(Bus *bus, const char *path, const char *interface, const char *n
 
 gboolean bus_has_room(const Bus *bus, size_t size)
 {
+        ASSERT_MAIN();
         return send_queue_has_room(bus->output, size);
 }
 
 gboolean bus_is_busy(const Bus *bus)
 {
+        ASSERT_MAIN();
         return send_queue_waiting(bus->output) > BUSY_BYTES || send_queue_is_behind(bus->output);
 }
 
 void bus_sent(Bus *bus, size_t size)
 {
+        ASSERT_MAIN();
         send_queue_sent(bus->output, size, queued(bus));
 }
 
@@ -654,6 +672,7 @@ void bus_emit(Bus *bus, const char *path, const Interface *interface, const Memb
 {
         g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
 
+        ASSERT_MAIN();
         if (g_variant_is_of_type(owned, G_VARIANT_TYPE(signal->out_type)))
                 bus_signal(bus, path, interface->name, signal->name, owned);
         else

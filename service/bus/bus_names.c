@@ -6,6 +6,7 @@
 #include "bus/bus_names.h"
 
 #include "base/service_manager.h"
+#include "base/thread.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -73,6 +74,7 @@ void bus_names_wait(BusKind kind, const char *address)
 {
         sd_bus *bus = NULL;
 
+        ASSERT_MAIN();
         if (!service_manager_is_wanted())
                 return;
 
@@ -122,6 +124,7 @@ gboolean bus_names_take(BusNames *ownership, Bus *bus, gboolean replace, GError 
         g_autoptr(GError) own = NULL, compatible = NULL;
         BusName first = bus_request_name(bus, NAME_OWN, replace, &own), second;
 
+        ASSERT_MAIN();
         if (first == BUS_NAME_TAKEN) {
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
                             "another instance owns %s already; --replace takes its place", NAME_OWN);
@@ -139,6 +142,7 @@ gboolean bus_names_take(BusNames *ownership, Bus *bus, gboolean replace, GError 
 
 gboolean bus_names_lost(const BusNames *ownership, const char *name)
 {
+        ASSERT_MAIN();
         if (strcmp(name, ownership->own ? NAME_OWN : NAME_COMPATIBLE) == 0) {
                 g_message("%s was taken over by another %s; stopping", name,
                           ownership->own ? "instance" : "program");

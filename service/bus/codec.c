@@ -6,6 +6,7 @@
 #include "bus/codec.h"
 
 #include "base/closer.h"
+#include "base/thread.h"
 #include "bus/descriptors.h"
 #include "bus/signature.h"
 
@@ -331,6 +332,7 @@ static int read_body(Reader *reader, const char *tuple, GVariant **value)
 
 GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList **fds, GError **error)
 {
+        ASSERT_MAIN();
         return codec_read_few(message, signature, CODEC_VALUES_MAX, fds, error);
 }
 
@@ -345,6 +347,7 @@ GVariant *codec_read_few(sd_bus_message *message, const char *signature, unsigne
         GVariant *value = NULL;
         int r;
 
+        ASSERT_MAIN();
         r = read_body(&reader, tuple, &value);
         if (r >= 0)
                 return value;
@@ -488,6 +491,7 @@ int codec_append(sd_bus_message *message, GVariant *value, GUnixFDList *fds)
 {
         const char *type = g_variant_get_type_string(value);
 
+        ASSERT_MAIN();
         if (!signature_is_allowed(type, strlen(type)))
                 return -EINVAL;
 
@@ -498,6 +502,7 @@ int codec_append_children(sd_bus_message *message, GVariant *value, GUnixFDList 
 {
         const char *type = g_variant_get_type_string(value);
 
+        ASSERT_MAIN();
         /* The tuple itself is no struct: its brackets do not count. */
         if (type[0] != '(' || !signature_is_allowed(type + 1, strlen(type) - 2))
                 return -EINVAL;

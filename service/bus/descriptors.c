@@ -5,6 +5,7 @@
 #include "bus/descriptors.h"
 
 #include "base/closer.h"
+#include "base/thread.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -311,6 +312,7 @@ static gboolean is_scarce(int fd)
 /* Many messages are read in one turn of the main loop: what came with those that are done with makes room. */
 void descriptors_settle(void)
 {
+        ASSERT_MAIN();
         settle_newest();
         if (watched.source)
                 collect();
@@ -381,6 +383,7 @@ static ssize_t receive(struct msghdr *message, int flags)
  */
 __attribute__((visibility("default"))) ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
+        ASSERT_MAIN();
         if (fd < 0 || fd != g_atomic_int_get(&watched.fd) || (flags & MSG_PEEK) ||
             sd_bus_is_ready(watched.bus) <= 0)
                 return library_recvmsg(fd, message, flags);
@@ -393,6 +396,7 @@ int descriptors_watch(sd_bus *bus)
         int fd = sd_bus_get_fd(bus);
         int r;
 
+        ASSERT_MAIN();
         if (fd < 0)
                 return fd;
 
@@ -417,6 +421,7 @@ void descriptors_unwatch(sd_bus *bus)
         GHashTableIter iter;
         gpointer arrival;
 
+        ASSERT_MAIN();
         if (!bus || watched.bus != bus)
                 return;
 
@@ -434,6 +439,7 @@ int descriptors_sent(int fd)
         const Arrival *arrival =
                 watched.stand_ins ? g_hash_table_lookup(watched.stand_ins, GINT_TO_POINTER(fd)) : NULL;
 
+        ASSERT_MAIN();
         if (!arrival || !is_stand_in(arrival, fd))
                 return fd;
 
@@ -446,11 +452,13 @@ int descriptors_sent(int fd)
 
 int descriptors_highest(void)
 {
+        ASSERT_MAIN();
         return watched.highest + watched.brought;
 }
 
 guint64 descriptors_fields(void)
 {
+        ASSERT_MAIN();
         return g_atomic_int_get(&watched.fd) >= 0 && frame_is_complete(&watched.frame) && queued() == 0
                        ? watched.frame.fields
                        : 0;
@@ -458,5 +466,6 @@ guint64 descriptors_fields(void)
 
 guint64 descriptors_dropped(void)
 {
+        ASSERT_MAIN();
         return watched.dropped;
 }

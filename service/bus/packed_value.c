@@ -10,6 +10,7 @@
 
 #include "bus/packed_value.h"
 
+#include "base/thread.h"
 #include "bus/signature.h"
 
 #include <errno.h>
@@ -239,6 +240,7 @@ int packed_value_append(sd_bus_message *message, const PackedValue *packed)
         const guint8 *end = (const guint8 *)packed + packed->size;
         gssize size;
 
+        ASSERT_MAIN();
         for (const guint8 *step = packed->steps; step < end; step += size) {
                 size = append_step(message, step);
                 if (size < 0)

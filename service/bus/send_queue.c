@@ -10,6 +10,8 @@
 
 #include "bus/send_queue.h"
 
+#include "base/thread.h"
+
 /* What a message takes besides its contents. */
 #define MESSAGE_BYTES 1024
 
@@ -29,6 +31,7 @@ SendQueue *send_queue_new(const Limits *limits)
 {
         SendQueue *output = g_new0(SendQueue, 1);
 
+        ASSERT_MAIN();
         output->limits = limits;
         output->stands_since = -1;
         return output;
@@ -36,6 +39,7 @@ SendQueue *send_queue_new(const Limits *limits)
 
 void send_queue_free(SendQueue *output)
 {
+        ASSERT_MAIN();
         if (!output)
                 return;
 
@@ -51,6 +55,7 @@ static void forget_written(SendQueue *output)
 
 void send_queue_sent(SendQueue *output, size_t size, guint64 queued)
 {
+        ASSERT_MAIN();
         output->queued = queued;
         if (queued > 0) {
                 g_queue_push_tail(&output->sizes, GSIZE_TO_POINTER(size));
@@ -61,6 +66,7 @@ void send_queue_sent(SendQueue *output, size_t size, guint64 queued)
 
 void send_queue_look(SendQueue *output, guint64 queued, gboolean moved, gint64 now)
 {
+        ASSERT_MAIN();
         output->queued = queued;
         forget_written(output);
         if (queued == 0)
@@ -71,23 +77,27 @@ void send_queue_look(SendQueue *output, guint64 queued, gboolean moved, gint64 n
 
 size_t send_queue_waiting(const SendQueue *output)
 {
+        ASSERT_MAIN();
         return output->bytes + (size_t)output->queued * MESSAGE_BYTES;
 }
 
 gboolean send_queue_is_behind(const SendQueue *output)
 {
+        ASSERT_MAIN();
         return output->limits->output_bytes > 0 &&
                send_queue_waiting(output) > output->limits->output_bytes / BEHIND_PART;
 }
 
 gboolean send_queue_has_room(const SendQueue *output, size_t size)
 {
+        ASSERT_MAIN();
         return output->limits->output_bytes == 0 ||
                send_queue_waiting(output) + size <= output->limits->output_bytes;
 }
 
 gint64 send_queue_deadline(const SendQueue *output)
 {
+        ASSERT_MAIN();
         if (output->stands_since < 0 || output->limits->bus_timeout == 0)
                 return -1;
 

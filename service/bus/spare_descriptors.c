@@ -5,6 +5,8 @@
 
 #include "bus/spare_descriptors.h"
 
+#include "base/thread.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -37,6 +39,7 @@ static guint64 unwatched, watched;
 /* The soft limit of 1,024 that there may be is for programs that use select(); this one does not. */
 void spare_descriptors_init(void)
 {
+        ASSERT_MAIN();
         if (getrlimit(RLIMIT_NOFILE, &usual) < 0)
                 return;
 
@@ -93,6 +96,7 @@ gboolean spare_descriptors_lend(int fd)
 {
         struct rlimit all;
 
+        ASSERT_MAIN();
         if (!has_to_look() || !has_descriptors(fd) || getrlimit(RLIMIT_NOFILE, &usual) < 0)
                 return FALSE;
 
@@ -103,6 +107,7 @@ gboolean spare_descriptors_lend(int fd)
 
 void spare_descriptors_return(void)
 {
+        ASSERT_MAIN();
         setrlimit(RLIMIT_NOFILE, &usual);
 }
 
@@ -110,6 +115,7 @@ gboolean spare_descriptors_are_all(int fd)
 {
         int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
+        ASSERT_MAIN();
         if (next < 0)
                 return TRUE;
 
@@ -119,5 +125,6 @@ gboolean spare_descriptors_are_all(int fd)
 
 gboolean spare_descriptors_has(int fd)
 {
+        ASSERT_MAIN();
         return usual.rlim_cur > 0 && (rlim_t)fd >= usual.rlim_cur;
 }

@@ -5,6 +5,8 @@
 
 #include "call/arguments.h"
 
+#include "base/thread.h"
+
 #include <string.h>
 
 /* libvirt's own limit of the name of a typed parameter is VIR_TYPED_PARAM_FIELD_LENGTH; of the number of
@@ -16,6 +18,7 @@ gboolean call_strings(const Call *call, size_t index, Strings *strings, GError *
         g_autoptr(GVariant) value = g_variant_get_child_value(call_args(call), index);
         gsize n;
 
+        ASSERT_WORKER();
         /* The strings themselves stay the call's. libvirt wants NULL for none. */
         strings->strings = g_variant_get_strv(value, &n);
         strings->n = (unsigned)n;
@@ -28,6 +31,7 @@ gboolean call_bytes(const Call *call, size_t index, Bytes *bytes, GError **error
 {
         g_autoptr(GVariant) value = g_variant_get_child_value(call_args(call), index);
 
+        ASSERT_WORKER();
         bytes->bytes = g_variant_get_fixed_array(value, &bytes->n, 1);
         return TRUE;
 }
@@ -38,6 +42,7 @@ gboolean call_bitmap(const Call *call, size_t index, Bitmap *bitmap, GError **er
         gsize n;
         const guchar *booleans = g_variant_get_fixed_array(value, &n, 1);
 
+        ASSERT_WORKER();
         bitmap->n = (int)VIR_CPU_MAPLEN(n);
         bitmap->bits = g_malloc0(bitmap->n);
         for (gsize i = 0; i < n; i++)
@@ -56,6 +61,7 @@ gboolean call_files(const Call *call, size_t index, Files *files, GError **error
         gsize n;
         const gint32 *handles = g_variant_get_fixed_array(value, &n, sizeof(gint32));
 
+        ASSERT_WORKER();
         files->files = g_new(int, n);
         files->n = (unsigned)n;
         for (gsize i = 0; i < n; i++) {
@@ -193,6 +199,7 @@ gboolean call_params(const Call *call, size_t index, Params *params, GError **er
         g_autoptr(GVariant) dictionary = g_variant_get_child_value(call_args(call), index);
         gsize n = count_params(dictionary);
 
+        ASSERT_WORKER();
         if (n > PARAMS_MAX) {
                 call_invalid(error, "%" G_GSIZE_FORMAT " parameters are more than the %d that libvirt takes",
                              n, PARAMS_MAX);

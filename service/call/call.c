@@ -6,6 +6,7 @@
 
 #include "base/closer.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/codec.h"
 #include "call/handler.h"
 #include "virt/object_path.h"
@@ -18,6 +19,7 @@ Call *call_new(sd_bus_message *message, CallType type, const char *path, const L
 {
         Call *call = g_new0(Call, 1);
 
+        ASSERT_MAIN();
         call->type = type;
         call->message = sd_bus_message_ref(message);
         call->path = g_strdup(path);
@@ -28,6 +30,7 @@ Call *call_new(sd_bus_message *message, CallType type, const char *path, const L
 
 void call_free(Call *call)
 {
+        ASSERT_MAIN();
         if (!call)
                 return;
 
@@ -214,6 +217,7 @@ void call_run(Call *call)
 {
         GVariant *result = NULL;
 
+        ASSERT_WORKER();
         call->conn = link_acquire(call->link, &call->error);
         if (call->conn)
                 result = serve(call, &call->error);
@@ -341,6 +345,7 @@ static void count(const Call *call)
 
 void call_conclude(Call *call)
 {
+        ASSERT_MAIN();
         if (call->conclude && !call->conclude(call))
                 return;
 
@@ -351,27 +356,32 @@ void call_conclude(Call *call)
 
 void call_reply_abandoned(Call *call, const char *why)
 {
+        ASSERT_MAIN();
         if (sd_bus_message_get_expect_reply(call->message))
                 sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_FAILED, "%s", why);
 }
 
 void call_take_turn(Call *call, TurnFunc *run)
 {
+        ASSERT_MAIN();
         turns_take(call->turns, &call->turn, call->user, caller_name(call->caller), run, call);
 }
 
 void call_follow(Call *call, TurnFunc *run)
 {
+        ASSERT_MAIN();
         turns_follow(call->turns, &call->turn, call->user, caller_name(call->caller), run, call);
 }
 
 gboolean call_is_run(const Call *call)
 {
+        ASSERT_MAIN();
         return call->result || call->error;
 }
 
 void call_drop(Call *call)
 {
+        ASSERT_MAIN();
         if (call_is_run(call))
                 count(call);
         else if (call->tally)
@@ -381,6 +391,7 @@ void call_drop(Call *call)
 
 GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls)
 {
+        ASSERT_MAIN();
         for (GList *each = queue->head, *next; each; each = next) {
                 Call *call = each->data;
 

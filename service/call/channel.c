@@ -8,6 +8,7 @@
 #include "call/channel.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <string.h>
 
@@ -81,6 +82,7 @@ Channel *channel_new(const ChannelConfig *config)
 {
         Channel *channel = g_new0(Channel, 1);
 
+        ASSERT_MAIN();
         channel->config = *config;
         channel->link = config->shared ? config->events_link
                                        : link_new(config->name, config->uri, config->read_only,
@@ -134,6 +136,7 @@ void channel_submit(Channel *channel, Call *call)
 {
         const GError *error;
 
+        ASSERT_MAIN();
         if (asks_for_secrets(channel, call)) {
                 refuse_secrets(channel, call);
                 return;
@@ -162,6 +165,7 @@ void channel_submit(Channel *channel, Call *call)
 
 gboolean channel_has_earlier(const Channel *channel, const Call *call)
 {
+        ASSERT_MAIN();
         for (const GList *each = channel->waiting.head; each; each = each->next) {
                 const Call *earlier = each->data;
 
@@ -174,11 +178,13 @@ gboolean channel_has_earlier(const Channel *channel, const Call *call)
 
 void channel_keep_behind(Channel *channel, Call *call)
 {
+        ASSERT_MAIN();
         g_queue_push_tail(&channel->waiting, call);
 }
 
 void channel_follow(Channel *channel, gboolean eager)
 {
+        ASSERT_MAIN();
         if (channel->config.shared)
                 run_waiting(channel);
         else if (eager || channel->waiting.length > 0)
@@ -187,29 +193,34 @@ void channel_follow(Channel *channel, gboolean eager)
 
 void channel_lost(Channel *channel)
 {
+        ASSERT_MAIN();
         if (channel->config.shared)
                 domain_cache_forget_all(channel->domain_cache);
 }
 
 void channel_break(Channel *channel)
 {
+        ASSERT_MAIN();
         if (!channel->config.shared)
                 link_break(channel->link);
 }
 
 void channel_failed(Channel *channel, const GError *error)
 {
+        ASSERT_MAIN();
         channel->failed_at = g_get_monotonic_time();
         fail_waiting(channel, error);
 }
 
 void channel_forget(Channel *channel, const char *uuid)
 {
+        ASSERT_MAIN();
         domain_cache_forget(channel->domain_cache, uuid);
 }
 
 GList *channel_withdraw(Channel *channel, const char *caller, GList *calls)
 {
+        ASSERT_MAIN();
         return calls_withdraw(&channel->waiting, caller, calls);
 }
 
@@ -217,6 +228,7 @@ void channel_shut(Channel *channel, const GError *error)
 {
         Call *call;
 
+        ASSERT_MAIN();
         while ((call = g_queue_pop_head(&channel->waiting)))
                 channel->config.fail(call, error, channel->config.data);
         domain_cache_shut(channel->domain_cache);
@@ -226,11 +238,13 @@ void channel_shut(Channel *channel, const GError *error)
 
 gboolean channel_is_busy(const Channel *channel)
 {
+        ASSERT_MAIN();
         return !channel->config.shared && link_is_busy(channel->link);
 }
 
 void channel_free(Channel *channel)
 {
+        ASSERT_MAIN();
         if (!channel)
                 return;
 

@@ -5,6 +5,7 @@
 #include "call/handler.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "base/utf8.h"
 #include "call/call.h"
 #include "virt/object_path.h"
@@ -14,16 +15,19 @@
 
 GVariant *call_args(const Call *call)
 {
+        ASSERT_WORKER();
         return call->args;
 }
 
 GUnixFDList *call_fds(const Call *call)
 {
+        ASSERT_WORKER();
         return call->fds;
 }
 
 virConnectPtr call_connect(const Call *call)
 {
+        ASSERT_WORKER();
         return call->conn;
 }
 
@@ -34,6 +38,7 @@ static gboolean has_handles(const Call *call)
 
 void *call_object(Call *call)
 {
+        ASSERT_WORKER();
         if (!call->object && has_handles(call)) {
                 call->object = domain_cache_find(call->domain_cache, call->conn, call->key);
                 call->remembered = call->object != NULL;
@@ -44,6 +49,7 @@ void *call_object(Call *call)
 
 void *call_object_now(Call *call)
 {
+        ASSERT_WORKER();
         if (call->remembered)
                 virDomainFree(g_steal_pointer(&call->object));
         call->remembered = FALSE;
@@ -86,6 +92,7 @@ int call_add_fd(Call *call, int fd, GError **error)
 {
         int handle;
 
+        ASSERT_WORKER();
         if (!call->result_fds)
                 call->result_fds = g_unix_fd_list_new();
 
@@ -126,6 +133,7 @@ GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError *
 {
         g_autofree char *path = NULL;
 
+        ASSERT_WORKER();
         if (!object)
                 return call_failed(error);
 
@@ -149,6 +157,7 @@ GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GErr
 {
         g_auto(GStrv) paths = NULL;
 
+        ASSERT_WORKER();
         if (n < 0)
                 return call_failed(error);
 

@@ -10,6 +10,7 @@
 #include "call/queue.h"
 
 #include "base/main_queue.h"
+#include "base/thread.h"
 #include "base/tsan.h"
 
 #include <pthread.h>
@@ -101,6 +102,7 @@ Queue *queue_new(unsigned workers)
 {
         Queue *queue = g_new0(Queue, 1);
 
+        ASSERT_MAIN();
         pthread_mutex_init(&queue->lock, NULL);
         queue->lanes = g_hash_table_new(lane_hash, lane_equal);
         queue->pool = g_thread_pool_new(run_lane, queue, (int)workers, FALSE, NULL);
@@ -110,6 +112,7 @@ Queue *queue_new(unsigned workers)
 
 void queue_free(Queue *queue)
 {
+        ASSERT_MAIN();
         if (!queue)
                 return;
 
@@ -125,6 +128,7 @@ void queue_push(Queue *queue, Call *call)
         const Lane key = {.caller = caller_name(call->caller), .path = call->path};
         Lane *lane, *made = NULL;
 
+        ASSERT_MAIN();
         pthread_mutex_lock(&queue->lock);
         lane = g_hash_table_lookup(queue->lanes, &key);
         if (!lane) {
@@ -145,6 +149,7 @@ GList *queue_withdraw(Queue *queue, const char *name)
         GList *calls = NULL;
         gpointer lane;
 
+        ASSERT_MAIN();
         pthread_mutex_lock(&queue->lock);
         g_hash_table_iter_init(&iter, queue->lanes);
         while (g_hash_table_iter_next(&iter, &lane, NULL)) {

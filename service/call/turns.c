@@ -8,6 +8,8 @@
 
 #include "call/turns.h"
 
+#include "base/thread.h"
+
 #include <string.h>
 
 /* For how long one turn of the main loop serves callers: what comes from libvirt and from the bus waits no
@@ -181,6 +183,7 @@ Turns *turns_new(const TurnsOwner *owner)
 {
         Turns *turns = g_new0(Turns, 1);
 
+        ASSERT_MAIN();
         turns->owner = owner;
         turns->users_by_key = g_hash_table_new(NULL, NULL);
         turns->lines_by_caller = g_hash_table_new(g_str_hash, g_str_equal);
@@ -193,6 +196,7 @@ Turns *turns_new(const TurnsOwner *owner)
 
 void turns_free(Turns *turns)
 {
+        ASSERT_MAIN();
         if (!turns)
                 return;
 
@@ -247,6 +251,7 @@ static void wait_in_line(Turns *turns, Turn *turn, const void *user, const char 
 
 void turns_take(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *func, void *data)
 {
+        ASSERT_MAIN();
         turn->run = func;
         turn->data = data;
         if (!turns || turns->running == turn)
@@ -259,6 +264,7 @@ void turns_take(Turns *turns, Turn *turn, const void *user, const char *caller, 
 
 void turns_follow(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *func, void *data)
 {
+        ASSERT_MAIN();
         turn->run = func;
         turn->data = data;
         if (turns && turns->waiting > 0 && g_hash_table_contains(turns->lines_by_caller, caller))
@@ -284,6 +290,7 @@ void turns_drop(Turns *turns, const char *caller, TurnFunc *drop)
 {
         Turn *turn;
 
+        ASSERT_MAIN();
         while (turns && (turn = find_turn(turns, caller))) {
                 void *data = turn->data;
 
@@ -294,5 +301,6 @@ void turns_drop(Turns *turns, const char *caller, TurnFunc *drop)
 
 unsigned turns_waiting(const Turns *turns)
 {
+        ASSERT_MAIN();
         return turns ? turns->waiting : 0;
 }

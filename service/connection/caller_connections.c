@@ -9,6 +9,7 @@
 #include "connection/caller_connections.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "connection/connection.h"
 #include "virt/identity.h"
 
@@ -154,6 +155,7 @@ CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventN
         gboolean wanted = FALSE;
         CallerConnections *views;
 
+        ASSERT_MAIN();
         for (guint i = 0; i < config->connections->len; i++)
                 wanted |= ((const ConnectionConfig *)g_ptr_array_index(config->connections, i))->forward;
         if (!wanted)
@@ -267,6 +269,7 @@ GHashTable *caller_connections_enter(CallerConnections *views, const char *sende
 {
         CallerConnection *view = g_hash_table_lookup(views->by_name, sender);
 
+        ASSERT_MAIN();
         if (!view) {
                 char *name;
 
@@ -288,6 +291,7 @@ void caller_connections_drop_caller(CallerConnections *views, const char *name)
 {
         CallerConnection *view = views ? g_hash_table_lookup(views->by_name, name) : NULL;
 
+        ASSERT_MAIN();
         if (!view)
                 return;
 
@@ -301,6 +305,7 @@ void caller_connections_drop_caller(CallerConnections *views, const char *name)
 
 gboolean caller_connections_are_used(const CallerConnections *views)
 {
+        ASSERT_MAIN();
         return views && g_hash_table_size(views->by_name) > 0;
 }
 
@@ -309,6 +314,7 @@ void caller_connections_collect(const CallerConnections *views, GHashTable *name
         GHashTableIter iter;
         gpointer name;
 
+        ASSERT_MAIN();
         if (!views)
                 return;
 
@@ -332,6 +338,7 @@ static void for_all(const CallerConnections *views, void (*func)(Connection *))
 
 void caller_connections_compare(CallerConnections *views)
 {
+        ASSERT_MAIN();
         for_all(views, connection_compare);
 }
 
@@ -340,6 +347,7 @@ void caller_connections_stop(CallerConnections *views)
         GHashTableIter iter;
         gpointer view;
 
+        ASSERT_MAIN();
         if (!views)
                 return;
 
@@ -353,6 +361,7 @@ void caller_connections_stop(CallerConnections *views)
 
 void caller_connections_abandon(CallerConnections *views)
 {
+        ASSERT_MAIN();
         for_all(views, connection_abandon);
 }
 
@@ -361,6 +370,7 @@ gboolean caller_connections_are_busy(const CallerConnections *views)
         GHashTableIter iter;
         gpointer view;
 
+        ASSERT_MAIN();
         if (!views)
                 return FALSE;
 
@@ -377,6 +387,7 @@ void caller_connections_free(CallerConnections *views)
         GHashTableIter iter;
         gpointer view;
 
+        ASSERT_MAIN();
         if (!views)
                 return;
 

@@ -4,6 +4,7 @@
  * events, nor, when libvirtd drops a client for what it was asked, take the events down with them. A third
  * one is opened when it is needed, read-only, for callers who may do no more than monitor. */
 
+#include "base/thread.h"
 #include "connection/connection_private.h"
 
 #include "base/error.h"
@@ -179,6 +180,7 @@ Connection *connection_new(const ConnectionConfig *config, const Identity *ident
 {
         Connection *connection = g_new0(Connection, 1);
 
+        ASSERT_MAIN();
         connection->name = g_strdup(config->name);
         connection->uri = g_strdup(config->uri);
         connection->path = g_strconcat(PATH_ROOT "/", config->name, NULL);
@@ -212,6 +214,7 @@ void connection_stop(Connection *connection)
                 g_error_new_literal(GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
         GList *withdrawn = queue_withdraw(connection->queue, NULL);
 
+        ASSERT_MAIN();
         connection->stopped = TRUE;
         connection_expect_nothing(connection);
         inventory_stop(connection->inventory);
@@ -228,23 +231,27 @@ void connection_stop(Connection *connection)
 
 void connection_abandon(Connection *connection)
 {
+        ASSERT_MAIN();
         for (GList *each = connection->open_calls.head; each; each = each->next)
                 call_reply_abandoned(each->data, "the service stopped before libvirt answered");
 }
 
 gboolean connection_is_busy(const Connection *connection)
 {
+        ASSERT_MAIN();
         return connection->open_calls.length > 0 || inventory_is_busy(connection->inventory);
 }
 
 gboolean connection_is_over(const Connection *connection)
 {
+        ASSERT_MAIN();
         return !connection_is_busy(connection) && !link_is_busy(connection->events_link) &&
                !channel_is_busy(connection->calls) && !channel_is_busy(connection->readers);
 }
 
 void connection_free(Connection *connection)
 {
+        ASSERT_MAIN();
         channel_free(connection->calls);
         channel_free(connection->readers);
         link_free(connection->events_link);
@@ -260,26 +267,31 @@ void connection_free(Connection *connection)
 
 const char *connection_name(const Connection *connection)
 {
+        ASSERT_MAIN();
         return connection->name;
 }
 
 const char *connection_path(const Connection *connection)
 {
+        ASSERT_MAIN();
         return connection->path;
 }
 
 const Mirror *connection_mirror(const Connection *connection)
 {
+        ASSERT_MAIN();
         return inventory_mirror(connection->inventory);
 }
 
 const Inventory *connection_inventory(const Connection *connection)
 {
+        ASSERT_MAIN();
         return connection->inventory;
 }
 
 void connection_flush(Connection *connection)
 {
+        ASSERT_MAIN();
         inventory_flush(connection->inventory);
 }
 
@@ -299,11 +311,13 @@ static GVariant *counters(const Connection *connection)
 
 Tally *connection_tally(Connection *connection)
 {
+        ASSERT_MAIN();
         return &connection->tally;
 }
 
 GVariant *connection_value(const Connection *connection, unsigned slot)
 {
+        ASSERT_MAIN();
         switch (slot) {
         case CONNECTION1_COUNTERS:
                 return g_variant_ref_sink(counters(connection));
@@ -317,10 +331,12 @@ GVariant *connection_value(const Connection *connection, unsigned slot)
 
 gboolean connection_is_forwarded(const Connection *connection)
 {
+        ASSERT_MAIN();
         return connection->forwarded;
 }
 
 gboolean connection_is_connected(const Connection *connection)
 {
+        ASSERT_MAIN();
         return link_state(connection->events_link) == LINK_OPEN;
 }

@@ -2,6 +2,7 @@
 
 /* Calls of a connection: from the dispatcher to whoever can answer them, and to their end. */
 
+#include "base/thread.h"
 #include "connection/connection_private.h"
 
 #include "base/error.h"
@@ -108,6 +109,7 @@ static void own_call(Connection *connection, Call *call)
 
 void connection_fail_call(Call *call, const GError *error, void *data)
 {
+        ASSERT_MAIN();
         call->error = g_error_copy(error);
         call_finish(call);
 }
@@ -118,6 +120,7 @@ void connection_finish_unlisted(Connection *connection)
         GQueue calls = connection->unlisted;
         Call *call;
 
+        ASSERT_MAIN();
         g_queue_init(&connection->unlisted);
         while ((call = g_queue_pop_head(&calls)))
                 call_shown(TRUE, call);
@@ -137,6 +140,7 @@ void connection_submit_call(Call *call, void *data)
         Channel *own = call->reader ? connection->readers : connection->calls;
         Channel *other = call->reader ? connection->calls : connection->readers;
 
+        ASSERT_MAIN();
         if (channel_has_earlier(other, call))
                 channel_keep_behind(other, call);
         else
@@ -160,6 +164,7 @@ static void call_begin(void *data)
 
 void connection_submit(Connection *connection, Call *call)
 {
+        ASSERT_MAIN();
         own_call(connection, call);
         call->connection_path = connection->path;
         call->completed = call_completed;
@@ -169,12 +174,14 @@ void connection_submit(Connection *connection, Call *call)
 
 gboolean connection_is_settled(const Connection *connection)
 {
+        ASSERT_MAIN();
         return connection->stopped || inventory_is_filled(connection->inventory) ||
                link_error(connection->events_link) || connection->list_error;
 }
 
 const GError *connection_missing(const Connection *connection)
 {
+        ASSERT_MAIN();
         if (inventory_is_filled(connection->inventory))
                 return NULL;
 
@@ -198,12 +205,14 @@ static gboolean on_list_slow(gpointer user_data)
 
 void connection_expect_nothing(Connection *connection)
 {
+        ASSERT_MAIN();
         g_clear_handle_id(&connection->list_timer, g_source_remove);
         g_clear_error(&connection->list_error);
 }
 
 void connection_expect_list(Connection *connection)
 {
+        ASSERT_MAIN();
         connection_expect_nothing(connection);
         connection->listings++;
         if (!inventory_is_filled(connection->inventory))
@@ -215,6 +224,7 @@ void connection_listed(const Differences *found, void *data)
 {
         Connection *connection = data;
 
+        ASSERT_MAIN();
         /* Where it was opened anew meanwhile, what that one has is yet to come. */
         if (--connection->listings > 0)
                 return;
@@ -233,12 +243,14 @@ void connection_listed(const Differences *found, void *data)
 
 void connection_submit_known(Connection *connection, Call *call)
 {
+        ASSERT_MAIN();
         own_call(connection, call);
         call_finish(call);
 }
 
 void connection_submit_listed(Connection *connection, Call *call)
 {
+        ASSERT_MAIN();
         own_call(connection, call);
         /* A list that failed is asked for again, for those who come later. */
         if (connection->list_error && connection->listings == 0 &&
@@ -255,6 +267,7 @@ void connection_submit_listed(Connection *connection, Call *call)
 
 void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
 {
+        ASSERT_MAIN();
         own_call(connection, call);
         if (connection->stopped || inventory_is_settled(connection->inventory, kind, uuid))
                 call_finish(call);
@@ -264,6 +277,7 @@ void connection_submit_settled(Connection *connection, Call *call, const Kind *k
 
 void connection_compare(Connection *connection)
 {
+        ASSERT_MAIN();
         if (!connection->stopped && link_state(connection->events_link) == LINK_OPEN)
                 inventory_compare(connection->inventory, NULL, NULL);
 }
@@ -288,6 +302,7 @@ static void resynced(const Differences *found, void *data)
 
 void connection_submit_resync(Connection *connection, Call *call)
 {
+        ASSERT_MAIN();
         own_call(connection, call);
         if (connection->stopped || link_state(connection->events_link) != LINK_OPEN)
                 resynced(NULL, call);
@@ -297,6 +312,7 @@ void connection_submit_resync(Connection *connection, Call *call)
 
 void connection_submit_wait(Connection *connection, Call *call, const char *leaf)
 {
+        ASSERT_MAIN();
         own_call(connection, call);
         if (connection->stopped) {
                 set_stopping(call);
@@ -309,11 +325,13 @@ void connection_submit_wait(Connection *connection, Call *call, const char *leaf
 
 void connection_wait_over(Call *call, void *data)
 {
+        ASSERT_MAIN();
         call_finish(call);
 }
 
 void connection_drop_call(Call *call)
 {
+        ASSERT_MAIN();
         disown_call(call->owner, call);
         call_drop(call);
 }
@@ -340,6 +358,7 @@ void connection_drop_caller(Connection *connection, const char *name)
 {
         GList *withdrawn = queue_withdraw(connection->queue, name);
 
+        ASSERT_MAIN();
         withdrawn = channel_withdraw(connection->calls, name, withdrawn);
         withdrawn = channel_withdraw(connection->readers, name, withdrawn);
         withdrawn = calls_withdraw(&connection->unlisted, name, withdrawn);

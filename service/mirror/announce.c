@@ -8,6 +8,7 @@
 
 #include "mirror/announce.h"
 
+#include "base/thread.h"
 #include "bus/path.h"
 #include "members.h"
 #include "mirror/pending.h"
@@ -301,6 +302,7 @@ void announcer_answer(Announcer *announcer, Answer *answer)
 {
         Step step = make_step(announcer, answer, is_found(announcer, answer));
 
+        ASSERT_MAIN();
         if (answer->scheduler) {
                 take_facts(announcer, answer);
                 return;
@@ -345,6 +347,7 @@ void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves
         GHashTableIter iter;
         gpointer leaf, item;
 
+        ASSERT_MAIN();
         announcer->fresh[mirrored_index(kind)] = TRUE;
         mirror_iterate(announcer->config.mirror, kind, &iter);
         while (g_hash_table_iter_next(&iter, &leaf, &item))
@@ -535,6 +538,7 @@ void announcer_event(Announcer *announcer, const Event *event)
         const Item *item = mirror_find_uuid(announcer->config.mirror, event->kind, event->uuid);
         Pending *pending;
 
+        ASSERT_MAIN();
         if (item && event->lifecycle < 0 && !event->may_change) {
                 publish_event(&announcer->publisher, event);
                 return;
@@ -572,11 +576,13 @@ void announcer_event(Announcer *announcer, const Event *event)
 
 void announcer_touch(Announcer *announcer, const Kind *kind, const char *uuid)
 {
+        ASSERT_MAIN();
         note(announcer, kind, uuid);
 }
 
 void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent)
 {
+        ASSERT_MAIN();
         announcer->silent[mirrored_index(kind)] = silent;
 }
 
@@ -584,6 +590,7 @@ void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silen
 
 void announcer_begin_comparison(Announcer *announcer, Comparison comparison)
 {
+        ASSERT_MAIN();
         announcer->comparing = TRUE;
         announcer->comparison = comparison;
         announcer->found = (Differences){};
@@ -591,12 +598,14 @@ void announcer_begin_comparison(Announcer *announcer, Comparison comparison)
 
 gboolean announcer_end_comparison(Announcer *announcer)
 {
+        ASSERT_MAIN();
         announcer->comparing = FALSE;
         return announcer->awaited == 0;
 }
 
 const Differences *announcer_found(const Announcer *announcer)
 {
+        ASSERT_MAIN();
         return &announcer->found;
 }
 
@@ -604,6 +613,7 @@ void announcer_settle(Announcer *announcer, guint64 pass)
 {
         g_autoptr(GPtrArray) all = pending_all(announcer->pending);
 
+        ASSERT_MAIN();
         for (size_t i = 0; i < N_MIRRORED; i++)
                 announcer->listed[i] = announcer->listed[i] || announcer->fresh[i];
         for (guint i = 0; i < all->len; i++)
@@ -614,6 +624,7 @@ gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, cons
 {
         const Pending *pending = pending_find(announcer->pending, kind, uuid);
 
+        ASSERT_MAIN();
         return !pending || (!pending->is_parked && pending->held.length == 0 &&
                             pending->pass < sync_rounds(announcer->config.sync));
 }
@@ -622,6 +633,7 @@ gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid
 {
         Pending *pending;
 
+        ASSERT_MAIN();
         if (announcer_is_settled(announcer, kind, uuid))
                 return FALSE;
 
@@ -637,6 +649,7 @@ void announcer_flush(Announcer *announcer)
 {
         g_autoptr(GPtrArray) all = pending_all(announcer->pending);
 
+        ASSERT_MAIN();
         for (guint i = 0; i < all->len; i++)
                 publish_untold(&announcer->publisher, g_ptr_array_index(all, i));
 }
@@ -645,6 +658,7 @@ void announcer_give_up(Announcer *announcer)
 {
         g_autoptr(GPtrArray) all = pending_all(announcer->pending);
 
+        ASSERT_MAIN();
         g_clear_handle_id(&announcer->timer, g_source_remove);
         for (guint i = 0; i < all->len; i++) {
                 Pending *pending = g_ptr_array_index(all, i);
@@ -661,6 +675,7 @@ Announcer *announcer_new(const AnnouncerConfig *config)
 {
         Announcer *announcer = g_new0(Announcer, 1);
 
+        ASSERT_MAIN();
         announcer->config = *config;
         announcer->publisher = (Publisher){.bus = config->bus,
                                            .mirror = config->mirror,
@@ -673,6 +688,7 @@ Announcer *announcer_new(const AnnouncerConfig *config)
 
 void announcer_free(Announcer *announcer)
 {
+        ASSERT_MAIN();
         if (!announcer)
                 return;
 

@@ -4,6 +4,8 @@
 
 #include "mirror/comparison_schedule.h"
 
+#include "base/thread.h"
+
 /* A libvirtd that was started anew takes over its guests while it serves already, and tells nobody of one
  * that it gives up. So everything is compared again after an outage: this many seconds after the comparison
  * before. */
@@ -22,6 +24,7 @@ ComparisonSchedule *comparison_schedule_new(unsigned interval, ComparisonSchedul
 {
         ComparisonSchedule *schedule = g_new0(ComparisonSchedule, 1);
 
+        ASSERT_MAIN();
         schedule->interval = interval;
         schedule->func = func;
         schedule->poll_interval = poll_interval;
@@ -32,6 +35,7 @@ ComparisonSchedule *comparison_schedule_new(unsigned interval, ComparisonSchedul
 
 void comparison_schedule_free(ComparisonSchedule *schedule)
 {
+        ASSERT_MAIN();
         if (!schedule)
                 return;
 
@@ -76,6 +80,7 @@ static void call_later(ComparisonSchedule *schedule)
 
 void comparison_schedule_begin(ComparisonSchedule *schedule, gboolean again, gboolean polls)
 {
+        ASSERT_MAIN();
         comparison_schedule_end(schedule);
         if (schedule->interval > 0)
                 schedule->timer = g_timeout_add_seconds(schedule->interval, on_timer, schedule);
@@ -90,6 +95,7 @@ void comparison_schedule_begin(ComparisonSchedule *schedule, gboolean again, gbo
 
 void comparison_schedule_end(ComparisonSchedule *schedule)
 {
+        ASSERT_MAIN();
         g_clear_handle_id(&schedule->timer, g_source_remove);
         g_clear_handle_id(&schedule->poll_timer, g_source_remove);
         g_clear_handle_id(&schedule->again_timer, g_source_remove);

@@ -4,6 +4,7 @@
 
 #include "mirror/connection_properties.h"
 
+#include "base/thread.h"
 #include "base/utf8.h"
 #include "members.h"
 #include "mirror/publish.h"
@@ -35,6 +36,7 @@ ConnectionProperties *connection_properties_new(Bus *bus, const char *path, cons
 {
         ConnectionProperties *properties = g_new0(ConnectionProperties, 1);
 
+        ASSERT_MAIN();
         properties->bus = bus;
         properties->path = path;
         own_set(properties, CONNECTION1_STATE, "connecting");
@@ -48,6 +50,7 @@ ConnectionProperties *connection_properties_new(Bus *bus, const char *path, cons
 
 void connection_properties_free(ConnectionProperties *properties)
 {
+        ASSERT_MAIN();
         if (!properties)
                 return;
 
@@ -70,6 +73,7 @@ void connection_properties_set_state(ConnectionProperties *properties, const cha
         GVariantBuilder changed;
         gboolean any = FALSE;
 
+        ASSERT_MAIN();
         g_variant_builder_init(&changed, G_VARIANT_TYPE_VARDICT);
         for (size_t i = 0; i < G_N_ELEMENTS(news); i++) {
                 if (!news[i].value || !own_set(properties, news[i].slot, news[i].value))
@@ -90,6 +94,7 @@ void connection_properties_set_changes(ConnectionProperties *properties, GVarian
 {
         GVariantBuilder changed;
 
+        ASSERT_MAIN();
         if (!own_set_value(properties, CONNECTION1_CHANGES, changes))
                 return;
 
@@ -100,5 +105,6 @@ void connection_properties_set_changes(ConnectionProperties *properties, GVarian
 
 GVariant *connection_properties_value(const ConnectionProperties *properties, unsigned slot)
 {
+        ASSERT_MAIN();
         return properties->values[slot];
 }

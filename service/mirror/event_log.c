@@ -6,6 +6,7 @@
 #include "mirror/event_log.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/packed_value.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch)
 {
         EventLog *event_log = g_new0(EventLog, 1);
 
+        ASSERT_MAIN();
         event_log->bus = bus;
         event_log->limits = limits;
         event_log->epoch = epoch;
@@ -62,6 +64,7 @@ EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch)
 
 void event_log_number_from(EventLog *event_log, EventNumbers *numbers)
 {
+        ASSERT_MAIN();
         event_log->numbers = numbers;
         event_log->before = event_log->sequence = event_numbers_begin(numbers);
 }
@@ -95,6 +98,7 @@ static void forget_oldest(EventLog *event_log)
 
 void event_log_free(EventLog *event_log)
 {
+        ASSERT_MAIN();
         if (!event_log)
                 return;
 
@@ -167,6 +171,7 @@ guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, c
 {
         Record *record = record_new(path, word, name, details);
 
+        ASSERT_MAIN();
         record->sequence = ++event_log->sequence;
         event_numbers_use(event_log->numbers, event_log->sequence);
         count(event_log, word, synthetic);
@@ -177,6 +182,7 @@ guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, c
 
 guint64 event_log_sequence(const EventLog *event_log)
 {
+        ASSERT_MAIN();
         return event_log->sequence;
 }
 
@@ -226,6 +232,7 @@ gboolean event_log_find(const EventLog *event_log, const char *epoch, guint64 af
         guint32 most = max == 0 ? PAGE_EVENTS : MIN(max, PAGE_EVENTS), n = 0;
         const GList *first, *each;
 
+        ASSERT_MAIN();
         if (!check_place(event_log, epoch, after, error))
                 return FALSE;
 
@@ -275,6 +282,7 @@ int event_log_append(sd_bus_message *message, const EventLogPage *page)
         const GList *each = page->first;
         int r = sd_bus_message_open_container(message, 'a', "(" RECORD_FIELDS ")");
 
+        ASSERT_MAIN();
         for (guint32 i = 0; i < page->n && r >= 0; i++, each = each->next)
                 r = append_record(message, each->data);
         if (r >= 0)
@@ -288,6 +296,7 @@ void event_log_count(const EventLog *event_log, GVariantBuilder *counters)
         GHashTableIter iter;
         gpointer word, n;
 
+        ASSERT_MAIN();
         g_variant_builder_add(counters, "{st}", "events", event_log->sequence - event_log->before);
         g_variant_builder_add(counters, "{st}", "events.synthetic", event_log->synthetic);
         g_variant_builder_add(counters, "{st}", "events.forgotten", event_log->forgotten);

@@ -13,6 +13,7 @@
 
 #include "base/background.h"
 #include "base/number_file.h"
+#include "base/thread.h"
 
 /* The first block of a start is smaller than what the clock gains until the next one, even where the service
  * is killed and started ten times a second: the clock stays ahead. The next ones grow, for where so many
@@ -122,6 +123,7 @@ EventNumbers *event_numbers_new(const char *directory, NumbersClock *clock, unsi
 {
         EventNumbers *numbers = g_new0(EventNumbers, 1);
 
+        ASSERT_MAIN();
         numbers->directory = g_strdup(directory);
         numbers->block = BLOCK_FIRST;
         numbers->highest = (guint64)CLAMP(clock(), 0, CLOCK_MOST);
@@ -132,6 +134,7 @@ EventNumbers *event_numbers_new(const char *directory, NumbersClock *clock, unsi
 
 void event_numbers_free(EventNumbers *numbers)
 {
+        ASSERT_MAIN();
         if (!numbers)
                 return;
 
@@ -141,6 +144,7 @@ void event_numbers_free(EventNumbers *numbers)
 
 void event_numbers_use(EventNumbers *numbers, guint64 number)
 {
+        ASSERT_MAIN();
         if (!numbers)
                 return;
 
@@ -153,6 +157,7 @@ void event_numbers_use(EventNumbers *numbers, guint64 number)
 
 guint64 event_numbers_begin(EventNumbers *numbers)
 {
+        ASSERT_MAIN();
         if (!numbers)
                 return 0;
 

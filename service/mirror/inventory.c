@@ -6,6 +6,7 @@
 #include "mirror/inventory.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/utf8.h"
 #include "bus/path.h"
 #include "members.h"
@@ -225,6 +226,7 @@ void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *
 {
         Comparing *comparing = g_new0(Comparing, 1);
 
+        ASSERT_MAIN();
         comparing->inventory = inventory;
         comparing->func = compared;
         comparing->data = data;
@@ -281,6 +283,7 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         GVariantBuilder details;
         gboolean polls;
 
+        ASSERT_MAIN();
         inventory->open = TRUE;
         inventory->reconnects += inventory->was_open ? 1 : 0;
         connection_properties_set_changes(inventory->properties, make_changes(inventory, registered, &polls));
@@ -308,6 +311,7 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
         const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
         GVariantBuilder details;
 
+        ASSERT_MAIN();
         inventory->open = FALSE;
         comparison_schedule_end(inventory->schedule);
         give_up(inventory);
@@ -328,6 +332,7 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
 
 void inventory_failed(Inventory *inventory, const GError *error)
 {
+        ASSERT_MAIN();
         connection_properties_set_state(inventory->properties, "disconnected", NULL,
                                         error ? error->message : "");
 }
@@ -336,6 +341,7 @@ void inventory_failed(Inventory *inventory, const GError *error)
 
 void inventory_event(Inventory *inventory, const Event *event)
 {
+        ASSERT_MAIN();
         /* At the end there is nothing more that could be asked, and the numbers of another start follow. */
         if (inventory->stopped)
                 return;
@@ -379,6 +385,7 @@ static void on_asked(gboolean told, void *data)
 
 void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data)
 {
+        ASSERT_MAIN();
         announcer_touch(inventory->announcer, kind, uuid);
         sync_wait(inventory->sync, kind, uuid, ASPECT_DEFINITION | ASPECT_FACTS,
                   inventory->config.limits->open_timeout * 1000, on_asked,
@@ -387,18 +394,21 @@ void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Sy
 
 void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid)
 {
+        ASSERT_MAIN();
         if (inventory->open && mirror_find_uuid(inventory->mirror, kind, uuid))
                 sync_one(inventory->sync, kind, uuid, ASPECT_LIFE, FALSE);
 }
 
 gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid)
 {
+        ASSERT_MAIN();
         return !inventory->open || (sync_is_settled(inventory->sync, kind, uuid) &&
                                     announcer_is_settled(inventory->announcer, kind, uuid));
 }
 
 void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data)
 {
+        ASSERT_MAIN();
         sync_settle(inventory->sync, on_asked, showing_new(inventory, kind, uuid, done, data));
 }
 
@@ -423,6 +433,7 @@ Inventory *inventory_new(const InventoryConfig *config)
 {
         Inventory *inventory = g_new0(Inventory, 1);
 
+        ASSERT_MAIN();
         inventory->config = *config;
         inventory->mirror = mirror_new(config->path);
         inventory->sync = sync_new(config->link, inventory->mirror, &refresh_owner, inventory);
@@ -439,6 +450,7 @@ Inventory *inventory_new(const InventoryConfig *config)
 
 void inventory_stop(Inventory *inventory)
 {
+        ASSERT_MAIN();
         inventory->stopped = TRUE;
         inventory->open = FALSE;
         sync_stop(inventory->sync);
@@ -448,11 +460,13 @@ void inventory_stop(Inventory *inventory)
 
 gboolean inventory_is_busy(const Inventory *inventory)
 {
+        ASSERT_MAIN();
         return sync_is_busy(inventory->sync);
 }
 
 void inventory_free(Inventory *inventory)
 {
+        ASSERT_MAIN();
         if (!inventory)
                 return;
 
@@ -468,11 +482,13 @@ void inventory_free(Inventory *inventory)
 
 void inventory_flush(Inventory *inventory)
 {
+        ASSERT_MAIN();
         announcer_flush(inventory->announcer);
 }
 
 gboolean inventory_is_filled(const Inventory *inventory)
 {
+        ASSERT_MAIN();
         return inventory->compared;
 }
 
@@ -481,6 +497,7 @@ GVariant *inventory_facts(const Inventory *inventory, const char *uuid)
         const Item *item = mirror_find_uuid(inventory->mirror, &kind_domain, uuid);
         GVariantBuilder facts;
 
+        ASSERT_MAIN();
         if (!item || !item->scheduler || !inventory->open || item_boolean(item, DOMAIN1_STALE) ||
             !inventory_is_settled(inventory, &kind_domain, uuid))
                 return NULL;
@@ -495,21 +512,25 @@ GVariant *inventory_facts(const Inventory *inventory, const char *uuid)
 
 const Mirror *inventory_mirror(const Inventory *inventory)
 {
+        ASSERT_MAIN();
         return inventory->mirror;
 }
 
 const EventLog *inventory_stream(const Inventory *inventory)
 {
+        ASSERT_MAIN();
         return inventory->event_log;
 }
 
 StateWaits *inventory_waits(const Inventory *inventory)
 {
+        ASSERT_MAIN();
         return inventory->waits;
 }
 
 const ConnectionProperties *inventory_own(const Inventory *inventory)
 {
+        ASSERT_MAIN();
         return inventory->properties;
 }
 
@@ -529,6 +550,7 @@ void inventory_count(const Inventory *inventory, GVariantBuilder *counters)
                 {"waits", state_waits_size(inventory->waits)},
         };
 
+        ASSERT_MAIN();
         event_log_count(inventory->event_log, counters);
         for (size_t i = 0; i < G_N_ELEMENTS(properties); i++)
                 g_variant_builder_add(counters, "{st}", properties[i].name, properties[i].value);

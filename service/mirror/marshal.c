@@ -4,6 +4,7 @@
 
 #include "mirror/marshal.h"
 
+#include "base/thread.h"
 #include "bus/codec.h"
 
 static int append_value(sd_bus_message *message, const char *type, GVariant *value)
@@ -47,6 +48,7 @@ int marshal_values(sd_bus_message *message, const Interface *native, GVariant *c
 {
         int r = sd_bus_message_open_container(message, 'a', "{sv}");
 
+        ASSERT_MAIN();
         for (size_t i = 0; i < native->n_members && r >= 0; i++)
                 if (native->members[i].kind == MEMBER_PROPERTY)
                         r = append_property(message, &native->members[i], values[native->members[i].slot]);
@@ -75,6 +77,7 @@ int marshal_object(sd_bus_message *message, const char *path, const Kind *kind, 
 {
         int r = sd_bus_message_append_basic(message, 'o', path);
 
+        ASSERT_MAIN();
         if (r >= 0)
                 r = sd_bus_message_open_container(message, 'a', "{sa{sv}}");
         if (r >= 0)
@@ -87,5 +90,6 @@ int marshal_object(sd_bus_message *message, const char *path, const Kind *kind, 
 
 int marshal_item(sd_bus_message *message, const Item *item)
 {
+        ASSERT_MAIN();
         return marshal_object(message, item->path, item->kind, item->values);
 }

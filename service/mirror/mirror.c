@@ -7,6 +7,7 @@
 
 #include "mirror/mirror.h"
 
+#include "base/thread.h"
 #include "bus/path.h"
 #include "members.h"
 
@@ -60,6 +61,7 @@ const Slots *kind_slots(const Kind *kind)
 
 void item_free(Item *item)
 {
+        ASSERT_MAIN();
         for (size_t i = 0; i < item->kind->native->n_properties; i++)
                 g_variant_unref(item->values[i]);
         g_clear_pointer(&item->scheduler, g_variant_unref);
@@ -72,6 +74,7 @@ Mirror *mirror_new(const char *connection_path)
 {
         Mirror *mirror = g_new0(Mirror, 1);
 
+        ASSERT_MAIN();
         mirror->connection_path = connection_path;
         for (size_t i = 0; i < N_MIRRORED; i++) {
                 mirror->items[i] =
@@ -85,6 +88,7 @@ Mirror *mirror_new(const char *connection_path)
 
 void mirror_free(Mirror *mirror)
 {
+        ASSERT_MAIN();
         if (!mirror)
                 return;
 
@@ -217,6 +221,7 @@ const Item *mirror_update(Mirror *mirror, const Kind *kind, const char *uuid, GV
         gboolean known = item != NULL;
         guint32 news;
 
+        ASSERT_MAIN();
         if (!item) {
                 item = item_new(mirror, kind, uuid);
                 g_hash_table_insert(mirror->items[mirrored_index(kind)], (void *)item->leaf, item);
@@ -233,6 +238,7 @@ Item *mirror_take(Mirror *mirror, const Item *item)
 {
         gpointer taken = NULL;
 
+        ASSERT_MAIN();
         drop_name(mirror, item);
         g_hash_table_steal_extended(mirror->items[mirrored_index(item->kind)], item->leaf, NULL, &taken);
         return taken;
@@ -243,6 +249,7 @@ void mirror_set_scheduler(Mirror *mirror, const char *uuid, GVariant *scheduler)
         Item *item = find(mirror, &kind_domain, uuid);
         g_autoptr(GVariant) owned = scheduler ? g_variant_ref_sink(scheduler) : NULL;
 
+        ASSERT_MAIN();
         if (!item)
                 return;
 
@@ -262,6 +269,7 @@ void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale, MirrorFu
         GHashTableIter iter;
         gpointer item;
 
+        ASSERT_MAIN();
         mirror_iterate(mirror, kind, &iter);
         while (g_hash_table_iter_next(&iter, NULL, &item)) {
                 GVariant *values[N_DOMAIN1] = {};
@@ -274,35 +282,42 @@ void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale, MirrorFu
 
 const Item *mirror_find(const Mirror *mirror, const Kind *kind, const char *leaf)
 {
+        ASSERT_MAIN();
         return g_hash_table_lookup(mirror->items[mirrored_index(kind)], leaf);
 }
 
 const Item *mirror_find_uuid(const Mirror *mirror, const Kind *kind, const char *uuid)
 {
+        ASSERT_MAIN();
         return find(mirror, kind, uuid);
 }
 
 const Item *mirror_find_name(const Mirror *mirror, const Kind *kind, const char *name)
 {
+        ASSERT_MAIN();
         return g_hash_table_lookup(mirror->names[mirrored_index(kind)], name);
 }
 
 void mirror_iterate(const Mirror *mirror, const Kind *kind, GHashTableIter *iter)
 {
+        ASSERT_MAIN();
         g_hash_table_iter_init(iter, mirror->items[mirrored_index(kind)]);
 }
 
 unsigned mirror_size(const Mirror *mirror, const Kind *kind)
 {
+        ASSERT_MAIN();
         return g_hash_table_size(mirror->items[mirrored_index(kind)]);
 }
 
 gboolean item_boolean(const Item *item, unsigned slot)
 {
+        ASSERT_MAIN();
         return g_variant_get_boolean(item->values[slot]);
 }
 
 const char *item_string(const Item *item, unsigned slot)
 {
+        ASSERT_MAIN();
         return g_variant_get_string(item->values[slot], NULL);
 }

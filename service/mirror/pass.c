@@ -9,6 +9,7 @@
 #include "mirror/pass.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "base/utf8.h"
 #include "virt/enums.h"
 
@@ -341,6 +342,7 @@ Pass *pass_new(Link *link, DomainCache *domain_cache)
 {
         Pass *pass = g_new0(Pass, 1);
 
+        ASSERT_MAIN();
         pass->link = link;
         pass->domain_cache = domain_cache;
         pass->asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -352,6 +354,7 @@ Pass *pass_new(Link *link, DomainCache *domain_cache)
 
 void pass_free(Pass *pass)
 {
+        ASSERT_MAIN();
         if (!pass)
                 return;
 
@@ -426,6 +429,7 @@ void pass_ask(Pass *pass)
 {
         virConnectPtr conn = link_acquire(pass->link, &pass->error);
 
+        ASSERT_WORKER();
         if (!conn)
                 return;
 

@@ -4,6 +4,8 @@
 
 #include "mirror/pending.h"
 
+#include "base/thread.h"
+
 #include <libvirt/libvirt.h>
 #include <string.h>
 
@@ -32,12 +34,14 @@ static gboolean record_equal(gconstpointer a, gconstpointer b)
 
 void pending_forget_changed(Pending *pending)
 {
+        ASSERT_MAIN();
         for (size_t i = 0; i < G_N_ELEMENTS(pending->announced); i++)
                 g_clear_pointer(&pending->announced[i], g_variant_unref);
 }
 
 void held_event_free(HeldEvent *held)
 {
+        ASSERT_MAIN();
         g_variant_unref(held->event.details);
         g_free(held->path);
         g_free(held->name);
@@ -61,12 +65,14 @@ PendingTable *pending_table_new(void)
 {
         PendingTable *table = g_new0(PendingTable, 1);
 
+        ASSERT_MAIN();
         table->records = g_hash_table_new_full(record_hash, record_equal, record_free, NULL);
         return table;
 }
 
 void pending_table_free(PendingTable *table)
 {
+        ASSERT_MAIN();
         if (!table)
                 return;
 
@@ -78,6 +84,7 @@ Pending *pending_find(const PendingTable *table, const Kind *kind, const char *u
 {
         Pending key = {.kind = kind};
 
+        ASSERT_MAIN();
         g_strlcpy(key.uuid, uuid, sizeof key.uuid);
         return g_hash_table_lookup(table->records, &key);
 }
@@ -86,6 +93,7 @@ Pending *pending_get(PendingTable *table, const Kind *kind, const char *uuid)
 {
         Pending *pending = pending_find(table, kind, uuid);
 
+        ASSERT_MAIN();
         if (pending)
                 return pending;
 
@@ -99,11 +107,13 @@ Pending *pending_get(PendingTable *table, const Kind *kind, const char *uuid)
 
 unsigned pending_size(const PendingTable *table)
 {
+        ASSERT_MAIN();
         return g_hash_table_size(table->records);
 }
 
 void pending_clear(PendingTable *table)
 {
+        ASSERT_MAIN();
         g_hash_table_remove_all(table->records);
 }
 
@@ -113,6 +123,7 @@ GPtrArray *pending_all(const PendingTable *table)
         GHashTableIter iter;
         gpointer pending;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, table->records);
         while (g_hash_table_iter_next(&iter, &pending, NULL))
                 g_ptr_array_add(all, pending);
@@ -123,6 +134,7 @@ void pending_hold(Pending *pending, const Event *event)
 {
         HeldEvent *held = g_new0(HeldEvent, 1);
 
+        ASSERT_MAIN();
         held->path = g_strdup(event->path);
         held->name = g_strdup(event->name);
         held->uuid = g_strdup(event->uuid);
@@ -136,11 +148,13 @@ void pending_hold(Pending *pending, const Event *event)
 
 HeldEvent *pending_pop_held(Pending *pending)
 {
+        ASSERT_MAIN();
         return g_queue_pop_head(&pending->held);
 }
 
 gboolean pending_complete(Pending *pending, Answer *answer)
 {
+        ASSERT_MAIN();
         if (!pending->is_parked || !pending->parked.present || !answer->present)
                 return TRUE;
 
@@ -158,6 +172,7 @@ gboolean pending_complete(Pending *pending, Answer *answer)
 
 void pending_park(Pending *pending, Answer *answer)
 {
+        ASSERT_MAIN();
         pending_unpark(pending);
         pending->parked = *answer;
         memset(answer->values, 0, sizeof answer->values);
@@ -168,6 +183,7 @@ void pending_park(Pending *pending, Answer *answer)
 
 void pending_unpark(Pending *pending)
 {
+        ASSERT_MAIN();
         if (!pending->is_parked)
                 return;
 
@@ -193,6 +209,7 @@ static gboolean has_event(const int *events, unsigned n, int event)
 
 void pending_expect_late(Pending *pending, const int *events, unsigned n, guint32 id)
 {
+        ASSERT_MAIN();
         /* What has become of a guest meanwhile does not complete its start. */
         gboolean starts = has_event(pending->late, pending->n_late, VIR_DOMAIN_EVENT_STARTED) &&
                           !has_event(events, n, VIR_DOMAIN_EVENT_STARTED) &&
@@ -273,6 +290,7 @@ gboolean pending_is_late(Pending *pending, const Event *event)
 {
         gboolean expired = g_get_monotonic_time() > pending->late_until;
 
+        ASSERT_MAIN();
         pass_end(pending, event);
         for (unsigned i = 0; i < pending->n_late && !expired && !is_repeatable(event); i++) {
                 if (pending->late[i] != event->lifecycle)
@@ -296,6 +314,7 @@ gboolean pending_is_late(Pending *pending, const Event *event)
 
 void pending_end_life(Pending *pending, guint32 id)
 {
+        ASSERT_MAIN();
         pending->ended_id = id;
         pending->ended_at = g_get_monotonic_time();
 }
@@ -307,6 +326,7 @@ static gboolean remembers_end(const Pending *pending)
 
 gboolean pending_is_after_end(const Pending *pending, const Event *event)
 {
+        ASSERT_MAIN();
         return remembers_end(pending) && event->id == pending->ended_id;
 }
 
@@ -314,6 +334,7 @@ void pending_add_waiter(Pending *pending, SyncWait *func, void *data)
 {
         const PendingWaiter waiter = {func, data};
 
+        ASSERT_MAIN();
         if (!pending->waiters)
                 pending->waiters = g_array_new(FALSE, FALSE, sizeof waiter);
         g_array_append_val(pending->waiters, waiter);
@@ -321,11 +342,13 @@ void pending_add_waiter(Pending *pending, SyncWait *func, void *data)
 
 GArray *pending_take_waiters(Pending *pending)
 {
+        ASSERT_MAIN();
         return g_steal_pointer(&pending->waiters);
 }
 
 void pending_remember(Pending *pending, unsigned slot, GVariant *value)
 {
+        ASSERT_MAIN();
         if (!pending->announced[slot])
                 pending->announced[slot] = g_variant_ref(value);
 }
@@ -334,6 +357,7 @@ guint32 pending_take_changed(Pending *pending, const Item *item)
 {
         guint32 changed = 0;
 
+        ASSERT_MAIN();
         for (unsigned i = 0; i < item->kind->native->n_properties; i++) {
                 g_autoptr(GVariant) announced = g_steal_pointer(&pending->announced[i]);
 
@@ -346,6 +370,7 @@ guint32 pending_take_changed(Pending *pending, const Item *item)
 
 gboolean pending_has_changed(const Pending *pending)
 {
+        ASSERT_MAIN();
         for (size_t i = 0; i < G_N_ELEMENTS(pending->announced); i++)
                 if (pending->announced[i])
                         return TRUE;
@@ -357,6 +382,7 @@ void pending_settle(PendingTable *table, Pending *pending, guint64 pass)
 {
         gboolean late = pending->n_late > 0 && g_get_monotonic_time() <= pending->late_until;
 
+        ASSERT_MAIN();
         if (pending->pass >= pass || pending->held.length > 0 || pending->is_parked || pending->awaited ||
             late || pending->ask_again || remembers_end(pending) || pending->doubts || pending->waiters ||
             pending_has_changed(pending))
@@ -371,6 +397,7 @@ gint64 pending_next_deadline(const PendingTable *table)
         gpointer key;
         gint64 next = 0;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, table->records);
         while (g_hash_table_iter_next(&iter, &key, NULL)) {
                 const Pending *pending = key;
@@ -391,6 +418,7 @@ Status pending_status(const Pending *pending, const Status *after)
 {
         Status status = after && after->present ? *after : unknown(pending->kind);
 
+        ASSERT_MAIN();
         status.present = pending->held.length > 0;
         for (const GList *each = pending->held.head; each; each = each->next) {
                 const HeldEvent *held = each->data;

@@ -8,6 +8,7 @@
 
 #include "mirror/publish.h"
 
+#include "base/thread.h"
 #include "bus/path.h"
 #include "members.h"
 #include "mirror/marshal.h"
@@ -19,6 +20,7 @@
 
 void publish_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed)
 {
+        ASSERT_MAIN();
         bus_signal(bus, path, INTERFACE_PROPERTIES, "PropertiesChanged",
                    g_variant_new("(s@a{sv}as)", kind->native->name, changed, NULL));
 }
@@ -73,6 +75,7 @@ void publish_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slot
 {
         guint32 told = slots & ~(1u << kind_slots(item->kind)->stale);
 
+        ASSERT_MAIN();
         publish_properties(bus, item->kind, item->path, values_of(item, slots, FALSE));
         if (told != 0)
                 event_log_add(event_log, item->kind, item->path, "changed", name_of(item),
@@ -116,6 +119,7 @@ static void emit_checked(EventLog *event_log, const Item *item, guint64 of, GVar
 
 Status step_after(const Step *step)
 {
+        ASSERT_MAIN();
         return step->answer->present ? status_of(step->kind, step->answer->values, step->item) : (Status){};
 }
 
@@ -123,6 +127,7 @@ Status step_before(const Step *step)
 {
         Status after;
 
+        ASSERT_MAIN();
         if (step->item)
                 return status_of(step->kind, NULL, step->item);
 
@@ -149,6 +154,7 @@ static void check_waits(const Publisher *publisher, const Item *item)
 
 guint64 publish_event(const Publisher *publisher, const Event *event)
 {
+        ASSERT_MAIN();
         return event_log_add(publisher->event_log, event->kind, event->path, event->word, event->name,
                              event->details, FALSE);
 }
@@ -228,6 +234,7 @@ const Item *publish_find_namesake(const Publisher *publisher, const Kind *kind, 
 {
         const Item *other = *name ? mirror_find_name(publisher->mirror, kind, name) : NULL;
 
+        ASSERT_MAIN();
         return other && strcmp(item_string(other, kind_slots(kind)->uuid), uuid) != 0 ? other : NULL;
 }
 
@@ -303,6 +310,7 @@ void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pe
 {
         guint64 sequence;
 
+        ASSERT_MAIN();
         tell_missed(publisher, item, pending, event);
         if (event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STOPPED)
                 pending_end_life(pending, status_of(item->kind, NULL, item).id);
@@ -318,6 +326,7 @@ void publish_started(const Publisher *publisher, const Item *item, Pending *pend
 {
         const char *name = item_string(item, DOMAIN1_NAME);
 
+        ASSERT_MAIN();
         if (strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") != 0)
                 return;
 
@@ -358,6 +367,7 @@ const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean 
         GVariant *values[N_DOMAIN1] = {};
         const Item *item;
 
+        ASSERT_MAIN();
         set_string(values, slots->name, status.name);
         set_boolean(values, slots->persistent, status.persistent);
         set_boolean(values, slots->active, reconcile_is_active(status.state));
@@ -382,6 +392,7 @@ void publish_gone(const Publisher *publisher, Step *step)
         const Item *item = step->item ? step->item : publish_held(publisher, step->pending, FALSE);
         Item *gone;
 
+        ASSERT_MAIN();
         tell_synthetic(publisher, item, step);
         tell_doubts(publisher, item, step->pending, NULL, NULL);
         gone = mirror_take(publisher->mirror, item);
@@ -399,6 +410,7 @@ void publish_new(const Publisher *publisher, Step *step)
         const Item *item =
                 mirror_update(publisher->mirror, step->kind, step->uuid, step->answer->values, NULL);
 
+        ASSERT_MAIN();
         memset(step->answer->values, 0, sizeof step->answer->values);
         step->item = item;
         if (step->counted)
@@ -420,6 +432,7 @@ void publish_changed(const Publisher *publisher, Step *step)
         unsigned stale = kind_slots(step->kind)->stale;
         guint32 changed;
 
+        ASSERT_MAIN();
         if (step->kind == &kind_domain && values[DOMAIN1_STATE])
                 tell_doubts(publisher, step->item, step->pending, values[DOMAIN1_STATE],
                             values[DOMAIN1_STATE_REASON]);
@@ -441,11 +454,13 @@ void publish_untold(const Publisher *publisher, Pending *pending)
 {
         const Item *item = mirror_find_uuid(publisher->mirror, pending->kind, pending->uuid);
 
+        ASSERT_MAIN();
         if (item)
                 tell_values(publisher, item, pending_take_changed(pending, item), FALSE);
 }
 
 void publish_facts(const Publisher *publisher, const Item *item, GVariant **values)
 {
+        ASSERT_MAIN();
         tell_values(publisher, item, set_values(publisher, item, NULL, values), FALSE);
 }

@@ -8,6 +8,7 @@
 #include "mirror/state_waits.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "members.h"
 #include "virt/enums.h"
 
@@ -46,6 +47,7 @@ StateWaits *state_waits_new(const Mirror *mirror, void (*finish)(Call *call, voi
 {
         StateWaits *waits = g_new0(StateWaits, 1);
 
+        ASSERT_MAIN();
         waits->mirror = mirror;
         waits->blind = TRUE;
         waits->finish = finish;
@@ -57,6 +59,7 @@ StateWaits *state_waits_new(const Mirror *mirror, void (*finish)(Call *call, voi
 
 void state_waits_free(StateWaits *waits)
 {
+        ASSERT_MAIN();
         if (!waits)
                 return;
 
@@ -239,6 +242,7 @@ void state_waits_add(StateWaits *waits, Call *call, const char *leaf)
         guint32 timeout, settle = 0;
         Wait *wait;
 
+        ASSERT_MAIN();
         g_variant_get(call->args, "(^asu@a{sv})", &states, &timeout, &options);
         if (!has_room(waits, call, &call->error) || !check_states(states, &call->error) ||
             !read_options(options, &settle, &call->error)) {
@@ -266,6 +270,7 @@ void state_waits_check(StateWaits *waits, const char *leaf)
 {
         g_autoptr(GPtrArray) some = waits_of(waits, leaf);
 
+        ASSERT_MAIN();
         for (guint i = 0; some && i < some->len; i++)
                 wait_check(g_ptr_array_index(some, i));
 }
@@ -276,6 +281,7 @@ void state_waits_set_blind(StateWaits *waits, gboolean blind)
         GHashTableIter iter;
         gpointer leaf;
 
+        ASSERT_MAIN();
         waits->blind = blind;
         g_hash_table_iter_init(&iter, waits->by_leaf);
         while (g_hash_table_iter_next(&iter, &leaf, NULL))
@@ -288,6 +294,7 @@ void state_waits_disturb(StateWaits *waits, const char *leaf)
 {
         g_autoptr(GPtrArray) some = waits_of(waits, leaf);
 
+        ASSERT_MAIN();
         for (guint i = 0; some && i < some->len; i++) {
                 Wait *wait = g_ptr_array_index(some, i);
 
@@ -305,6 +312,7 @@ void state_waits_drop(StateWaits *waits, const char *caller, void (*drop)(Call *
         GHashTableIter iter;
         gpointer some;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, waits->by_leaf);
         while (g_hash_table_iter_next(&iter, NULL, &some)) {
                 GPtrArray *each = some;
@@ -323,5 +331,6 @@ void state_waits_drop(StateWaits *waits, const char *caller, void (*drop)(Call *
 
 unsigned state_waits_size(const StateWaits *waits)
 {
+        ASSERT_MAIN();
         return (unsigned)waits->total.charged[QUOTA_WAITS];
 }

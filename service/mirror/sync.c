@@ -6,6 +6,7 @@
 
 #include "base/background.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/path.h"
 #include "mirror/pass.h"
 #include "virt/event_loop.h"
@@ -585,6 +586,7 @@ Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)
 {
         Sync *sync = g_new0(Sync, 1);
 
+        ASSERT_MAIN();
         sync->link = link;
         sync->domain_cache = domain_cache_new();
         sync->mirror = mirror;
@@ -596,6 +598,7 @@ Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)
 
 void sync_stop(Sync *sync)
 {
+        ASSERT_MAIN();
         sync->stopped = TRUE;
         sync_forget(sync);
         domain_cache_shut(sync->domain_cache);
@@ -605,6 +608,7 @@ void sync_stop(Sync *sync)
 
 void sync_free(Sync *sync)
 {
+        ASSERT_MAIN();
         if (!sync)
                 return;
 
@@ -615,6 +619,7 @@ void sync_free(Sync *sync)
 
 void sync_all(Sync *sync, SyncWait *done, void *data)
 {
+        ASSERT_MAIN();
         dirty_add_all(&sync->dirty);
         dirty_add_waiter(&sync->dirty, 0, done, data);
         refresh_start(sync);
@@ -670,6 +675,7 @@ void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, 
 {
         gint64 deadline = within > 0 ? g_get_monotonic_time() + (gint64)within * 1000 : 0;
 
+        ASSERT_MAIN();
         make_due(sync, kind, uuid, aspects);
         dirty_add_waiter(&sync->dirty, deadline, done, data);
         if (deadline > 0)
@@ -679,6 +685,7 @@ void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, 
 
 void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent)
 {
+        ASSERT_MAIN();
         make_due(sync, kind, uuid, aspects);
         if (urgent)
                 refresh_start(sync);
@@ -688,6 +695,7 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
 
 void sync_add_facts(Sync *sync, const char *uuid)
 {
+        ASSERT_MAIN();
         g_hash_table_add(sync->dirty.facts, g_strdup(uuid));
         /* A round that is under way begins the next one for these. */
         refresh_start(sync);
@@ -698,6 +706,7 @@ void sync_forget(Sync *sync)
         GHashTableIter iter;
         gpointer item;
 
+        ASSERT_MAIN();
         sync->generation++;
         sync->retry_ms = 0;
         g_clear_handle_id(&sync->retry_timer, g_source_remove);
@@ -711,16 +720,19 @@ void sync_forget(Sync *sync)
 
 gboolean sync_is_busy(const Sync *sync)
 {
+        ASSERT_MAIN();
         return sync->pass != NULL;
 }
 
 gboolean sync_is_filled(const Sync *sync)
 {
+        ASSERT_MAIN();
         return sync->filled;
 }
 
 gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid)
 {
+        ASSERT_MAIN();
         return dirty_has(&sync->dirty, kind, uuid);
 }
 
@@ -728,6 +740,7 @@ gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
 {
         const Pass *pass = sync->pass;
 
+        ASSERT_MAIN();
         if (sync_is_due(sync, kind, uuid))
                 return FALSE;
 
@@ -736,16 +749,19 @@ gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
 
 void sync_settle(Sync *sync, SyncWait *done, void *data)
 {
+        ASSERT_MAIN();
         dirty_add_waiter(&sync->dirty, 0, done, data);
         refresh_start(sync);
 }
 
 guint64 sync_rounds(const Sync *sync)
 {
+        ASSERT_MAIN();
         return sync->rounds;
 }
 
 guint64 sync_coalesced(const Sync *sync)
 {
+        ASSERT_MAIN();
         return sync->coalesced;
 }

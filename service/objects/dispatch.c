@@ -8,6 +8,7 @@
 
 #include "base/closer.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/codec.h"
 #include "bus/path.h"
 #include "call/call.h"
@@ -305,6 +306,7 @@ static void conclude_unowned(void *data)
 
 void dispatch_answer(Call *call)
 {
+        ASSERT_MAIN();
         call_take_turn(call, conclude_unowned);
 }
 
@@ -583,6 +585,7 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         const Dispatcher *dispatcher = userdata;
         g_autoptr(GError) error = NULL;
 
+        ASSERT_MAIN();
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
         if (is_vain(dispatcher, message))
@@ -610,6 +613,7 @@ static void drop(void *data)
 
 void dispatch_drop_caller(const Dispatcher *dispatcher, const char *name)
 {
+        ASSERT_MAIN();
         turns_drop(dispatcher->turns, name, drop);
 }
 
@@ -623,5 +627,6 @@ static void abandon(void *data)
 
 void dispatch_abandon(const Dispatcher *dispatcher)
 {
+        ASSERT_MAIN();
         turns_drop(dispatcher->turns, NULL, abandon);
 }

@@ -5,6 +5,7 @@
 
 #include "objects/introspect.h"
 
+#include "base/thread.h"
 #include "members.h"
 
 #define DOCTYPE                                                                                              \
@@ -68,6 +69,7 @@ char *introspect(const Object *object, GHashTable *connections, GVariant *childr
         const Interface *interfaces[OBJECT_INTERFACES_MAX + 1];
         GString *xml = g_string_new(DOCTYPE "<node>");
 
+        ASSERT_MAIN();
         g_string_append(xml, interface_standard_xml);
         object_interfaces(object, interfaces);
         for (const Interface **each = interfaces; *each; each++)

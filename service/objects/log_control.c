@@ -12,6 +12,7 @@
 
 #include "access/credentials.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -262,6 +263,7 @@ void log_control_stop(void)
         GHashTableIter iter;
         gpointer each;
 
+        ASSERT_MAIN();
         visitors.stopped = TRUE;
         if (!visitors.by_name)
                 return;
@@ -282,6 +284,7 @@ gboolean log_control_add(Bus *bus, GError **error)
 {
         int r;
 
+        ASSERT_MAIN();
         if (!visitors.by_name)
                 visitors.by_name = g_hash_table_new(g_str_hash, g_str_equal);
 

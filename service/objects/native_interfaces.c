@@ -5,6 +5,7 @@
 #include "objects/native_interfaces.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "call/handler.h"
 #include "members.h"
 #include "mirror/marshal.h"
@@ -134,6 +135,7 @@ gboolean native_conclude(Call *call)
         GError *error = NULL;
         GVariant *result;
 
+        ASSERT_MAIN();
         object_resolve(call->connections, call->path, &object);
         /* Whoever keeps the call has its own end for it, which may have come already. */
         call->conclude = NULL;
@@ -165,6 +167,7 @@ void native_submit(Call *call, const Object *object)
 {
         gboolean mirrored = object->level == OBJECT_LEAF && kind_is_mirrored(object->kind);
 
+        ASSERT_MAIN();
         call->conclude = mirrored && !object_item(object) ? conclude_listed : native_conclude;
         if (mirrored)
                 connection_submit_listed(object->connection, call);
@@ -187,6 +190,7 @@ GVariant *connection1_get_events(Call *call, const Object *object, GError **erro
         guint64 after;
         guint32 max;
 
+        ASSERT_MAIN();
         g_variant_get(call->args, "(&stu)", &epoch, &after, &max);
         if (!event_log_find(event_log, epoch, after, max, &page, error))
                 return NULL;
@@ -199,6 +203,7 @@ GVariant *connection1_get_events(Call *call, const Object *object, GError **erro
 
 GVariant *connection1_resync(Call *call, const Object *object, GError **error)
 {
+        ASSERT_MAIN();
         connection_submit_resync(object->connection, call);
         return NULL;
 }
@@ -207,6 +212,7 @@ GVariant *domain1_wait_for_state(Call *call, const Object *object, GError **erro
 {
         const GError *missing = connection_missing(object->connection);
 
+        ASSERT_MAIN();
         if (missing)
                 g_propagate_error(error, g_error_copy(missing));
         else

@@ -5,6 +5,7 @@
 #include "objects/object.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/path.h"
 #include "members.h"
 
@@ -17,6 +18,7 @@ gboolean object_resolve(GHashTable *connections, const char *path, Object *objec
 {
         g_auto(PathParts) parts = {};
 
+        ASSERT_MAIN();
         *object = (Object){};
         if (!path_split(path, &parts))
                 return FALSE;
@@ -44,11 +46,13 @@ gboolean object_resolve(GHashTable *connections, const char *path, Object *objec
 
 void object_clear(Object *object)
 {
+        ASSERT_MAIN();
         g_clear_pointer(&object->key, g_free);
 }
 
 const Item *object_item(const Object *object)
 {
+        ASSERT_MAIN();
         if (object->level != OBJECT_LEAF || !kind_is_mirrored(object->kind))
                 return NULL;
 
@@ -59,6 +63,7 @@ void object_interfaces(const Object *object, const Interface *interfaces[OBJECT_
 {
         size_t n = 0;
 
+        ASSERT_MAIN();
         switch (object->level) {
         case OBJECT_ROOT:
                 interfaces[n++] = &interface_manager1;
@@ -89,6 +94,7 @@ const Interface *object_find_interface(const Object *object, const char *name, M
 {
         const Interface *interfaces[OBJECT_INTERFACES_MAX + 1];
 
+        ASSERT_MAIN();
         object_interfaces(object, interfaces);
         if (!*name)
                 return interfaces[0] ? interfaces[0] : &no_interface;
@@ -107,6 +113,7 @@ const Member *object_find_member(const Object *object, const char *interface, Me
         const Interface *interfaces[OBJECT_INTERFACES_MAX + 1];
         const Member *member = NULL;
 
+        ASSERT_MAIN();
         object_interfaces(object, interfaces);
         if (interface && *interface) {
                 *found = object_find_interface(object, interface, kind, error);

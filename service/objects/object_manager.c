@@ -6,6 +6,7 @@
  * memory into the message directly. */
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "call/handler.h"
 #include "connection/connection.h"
 #include "members.h"
@@ -96,6 +97,7 @@ GVariant *object_manager_get_managed_objects(Call *call, const Object *object, G
         GHashTableIter iter;
         gpointer connection;
 
+        ASSERT_MAIN();
         g_hash_table_iter_init(&iter, call->connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection)) {
                 /* A client that compares this with what was there would take all that is missing for gone. */

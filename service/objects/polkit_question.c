@@ -4,6 +4,7 @@
 
 #include "objects/polkit_question.h"
 
+#include "base/thread.h"
 #include "members.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ gboolean polkit_question_access(const Object *object, sd_bus_message *message, A
         const Interface *found;
         const Member *member;
 
+        ASSERT_MAIN();
         *access = ACCESS_MONITOR;
         if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0)
                 return object->level >= OBJECT_COLLECTION;
@@ -36,6 +38,7 @@ void polkit_question_describe(const Object *object, sd_bus_message *message,
 {
         const Item *item;
 
+        ASSERT_MAIN();
         question->connection = object->connection ? connection_name(object->connection) : "";
         question->domain = question->uuid = question->member = "";
         /* Monitoring is one right for all of a connection: its events and lists tell of each guest anyway,

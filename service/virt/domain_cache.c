@@ -12,6 +12,7 @@
 #include "virt/domain_cache.h"
 
 #include "base/background.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 
@@ -101,6 +102,7 @@ DomainCache *domain_cache_new(void)
 {
         DomainCache *domain_cache = g_new0(DomainCache, 1);
 
+        ASSERT_MAIN();
         pthread_mutex_init(&domain_cache->lock, NULL);
         domain_cache->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         domain_cache->retired = g_ptr_array_new();
@@ -109,6 +111,7 @@ DomainCache *domain_cache_new(void)
 
 void domain_cache_free(DomainCache *domain_cache)
 {
+        ASSERT_MAIN();
         if (!domain_cache)
                 return;
 
@@ -138,6 +141,7 @@ virDomainPtr domain_cache_look_up(DomainCache *domain_cache, virConnectPtr conn,
         virDomainPtr domain;
         unsigned changes;
 
+        ASSERT_WORKER();
         pthread_mutex_lock(&domain_cache->lock);
         changes = domain_cache->changes;
         pthread_mutex_unlock(&domain_cache->lock);
@@ -177,6 +181,7 @@ void domain_cache_forget_all(DomainCache *domain_cache)
 {
         GPtrArray *retired;
 
+        ASSERT_MAIN();
         pthread_mutex_lock(&domain_cache->lock);
         domain_cache->changes++;
         retire_all(domain_cache);
@@ -188,6 +193,7 @@ void domain_cache_forget_all(DomainCache *domain_cache)
 
 void domain_cache_shut(DomainCache *domain_cache)
 {
+        ASSERT_MAIN();
         pthread_mutex_lock(&domain_cache->lock);
         domain_cache->shut = TRUE;
         pthread_mutex_unlock(&domain_cache->lock);

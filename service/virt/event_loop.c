@@ -16,6 +16,8 @@
 
 #include "virt/event_loop.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -565,6 +567,7 @@ static gboolean loop_dispatch(GSource *source, GSourceFunc callback, gpointer us
 
 void event_loop_catch_up(void)
 {
+        ASSERT_MAIN();
         timeouts_hold();
         timeouts_release();
 }
@@ -578,6 +581,7 @@ void event_loop_register(void)
 {
         static GSourceFuncs funcs = {.dispatch = loop_dispatch};
 
+        ASSERT_MAIN();
         g_assert(loop.source == NULL);
 
         loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC);

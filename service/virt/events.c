@@ -5,6 +5,7 @@
 #include "virt/events.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <libvirt/virterror.h>
 
@@ -21,6 +22,7 @@ Events *events_new(const char *connection_path, const EventsOwner *owner, void *
 {
         Events *events = g_new0(Events, 1);
 
+        ASSERT_MAIN();
         events->bindings = g_new(EventBinding, n_event_rows);
         for (size_t i = 0; i < n_event_rows; i++) {
                 const EventRow *row = &event_rows[i];
@@ -39,6 +41,7 @@ Events *events_new(const char *connection_path, const EventsOwner *owner, void *
 
 void events_free(Events *events)
 {
+        ASSERT_MAIN();
         if (!events)
                 return;
 
@@ -51,6 +54,7 @@ void *events_register(Events *events, virConnectPtr conn, GError **error)
         GArray *registered = g_array_new(FALSE, FALSE, sizeof(Registration));
         unsigned long library = 0;
 
+        ASSERT_WORKER();
         virGetVersion(&library, NULL, NULL);
         for (size_t i = 0; i < n_event_rows; i++) {
                 const EventFamily *family = event_rows[i].family;
@@ -98,6 +102,7 @@ void events_deregister(virConnectPtr conn, void *registered)
 {
         GArray *registrations = registered;
 
+        ASSERT_WORKER();
         for (guint i = 0; i < registrations->len; i++) {
                 const Registration *registration = &g_array_index(registrations, Registration, i);
 

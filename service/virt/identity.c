@@ -7,6 +7,7 @@
 #include "virt/identity.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 
 guint identity_hash(gconstpointer identity)
 {
@@ -32,6 +33,7 @@ gboolean identity_forward(const Identity *identity, virConnectPtr conn, GError *
                                                 identity->started) == 0 &&
                         virConnectSetIdentity(conn, params, n, 0) == 0;
 
+        ASSERT_WORKER();
         if (!done) {
                 error_take_libvirt(error);
                 g_prefix_error(error, "failed to forward the caller to libvirt: ");

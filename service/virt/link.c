@@ -11,6 +11,7 @@
 #include "base/background.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "virt/event_loop.h"
 #include "virt/socket_watch.h"
 
@@ -384,6 +385,7 @@ Link *link_new(const char *name, const char *uri, gboolean read_only, const Limi
 {
         Link *link = g_new0(Link, 1);
 
+        ASSERT_MAIN();
         link->name = g_strdup(name);
         link->uri = g_strdup(uri);
         link->read_only = read_only;
@@ -397,12 +399,14 @@ Link *link_new(const char *name, const char *uri, gboolean read_only, const Limi
 
 void link_forward(Link *link, const Identity *identity)
 {
+        ASSERT_MAIN();
         link->forwards = TRUE;
         link->identity = identity;
 }
 
 void link_open(Link *link)
 {
+        ASSERT_MAIN();
         if (link->state != LINK_CLOSED || link->shut)
                 return;
 
@@ -416,12 +420,14 @@ void link_open(Link *link)
 
 void link_break(Link *link)
 {
+        ASSERT_MAIN();
         if (link->session && link->session->socket >= 0)
                 shutdown(link->session->socket, SHUT_RDWR);
 }
 
 void link_shut(Link *link)
 {
+        ASSERT_MAIN();
         link->shut = TRUE;
         link_stop_waiting(link);
         g_clear_handle_id(&link->slow_timer, g_source_remove);
@@ -431,11 +437,13 @@ void link_shut(Link *link)
 
 gboolean link_is_busy(const Link *link)
 {
+        ASSERT_MAIN();
         return link->sessions > 0;
 }
 
 void link_free(Link *link)
 {
+        ASSERT_MAIN();
         if (!link)
                 return;
 
@@ -449,21 +457,25 @@ void link_free(Link *link)
 
 LinkState link_state(const Link *link)
 {
+        ASSERT_MAIN();
         return link->state;
 }
 
 const GError *link_error(const Link *link)
 {
+        ASSERT_MAIN();
         return link->error;
 }
 
 const void *link_prepared(const Link *link)
 {
+        ASSERT_MAIN();
         return link->session->prepared;
 }
 
 int link_close_reason(const Link *link)
 {
+        ASSERT_MAIN();
         return link->close_reason;
 }
 

@@ -5,6 +5,7 @@
 #include "virt/object_path.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "bus/path.h"
 
 #include <stdlib.h>
@@ -57,6 +58,7 @@ char *object_path_of(const char *connection_path, const Kind *kind, void *object
 {
         g_autofree char *path = kind->path(connection_path, object);
 
+        ASSERT_WORKER();
         if (object_path_check(path))
                 return g_steal_pointer(&path);
 
@@ -73,6 +75,7 @@ char **object_paths_of_list(const char *connection_path, const Kind *kind, unsig
         char **paths = g_new0(char *, n + 1);
         int kept = 0;
 
+        ASSERT_WORKER();
         if (kind->paths)
                 kind->paths(connection_path, list, n, flags, paths);
 

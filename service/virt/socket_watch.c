@@ -9,6 +9,7 @@
 
 #include "virt/socket_watch.h"
 
+#include "base/thread.h"
 #include "base/uri.h"
 
 #include <glib-unix.h>
@@ -123,6 +124,7 @@ SocketWatch *socket_watch_new(const char *uri, SocketWatchFunc *appeared, void *
         SocketWatch *watch;
         int fd;
 
+        ASSERT_MAIN();
         if (!find_socket(uri, &directory, &name))
                 return NULL;
 
@@ -150,6 +152,7 @@ gboolean socket_watch_sees_socket(const SocketWatch *watch)
         g_autoptr(GDir) directory = NULL;
         const char *entry;
 
+        ASSERT_MAIN();
         if (watch->name) {
                 g_autofree char *path = g_build_filename(watch->directory, watch->name, NULL);
 
@@ -166,6 +169,7 @@ gboolean socket_watch_sees_socket(const SocketWatch *watch)
 
 void socket_watch_free(SocketWatch *watch)
 {
+        ASSERT_MAIN();
         if (!watch)
                 return;
 

@@ -5,6 +5,7 @@
  *
  * Input: a list of entries, each a type's letter, a name ended by 0, and a value: see add_entry(). */
 
+#include "as-worker.h"
 #include "base/utf8.h"
 #include "call/arguments.h"
 #include "call/call.h"
@@ -118,6 +119,7 @@ static void check_params(const Call *call, GVariant *dictionary)
         g_autoptr(GError) error = NULL;
         g_auto(Params) params = {};
         g_autoptr(GVariant) again = NULL;
+        AS_WORKER;
 
         if (!call_params(call, 0, &params, &error)) {
                 g_assert_nonnull(error);
@@ -134,6 +136,7 @@ static void check_bitmap(const Call *call)
 {
         g_autoptr(GVariant) booleans = g_variant_get_child_value(call->args, 1), again = NULL;
         g_auto(Bitmap) bitmap = {};
+        AS_WORKER;
 
         g_assert_true(call_bitmap(call, 1, &bitmap, NULL));
         again = g_variant_ref_sink(bits_to_variant(bitmap.bits, (unsigned)g_variant_n_children(booleans)));
@@ -144,6 +147,7 @@ static void check_strings(const Call *call)
 {
         g_autoptr(GVariant) strings = g_variant_get_child_value(call->args, 2);
         g_auto(Strings) read = {};
+        AS_WORKER;
 
         g_assert_true(call_strings(call, 2, &read, NULL));
         g_assert_cmpuint(read.n, ==, g_variant_n_children(strings));
@@ -155,6 +159,7 @@ static void check_files(const Call *call)
         g_autoptr(GError) error = NULL;
         g_auto(Files) files = {};
         g_autoptr(GVariant) handles = g_variant_get_child_value(call->args, 3);
+        AS_WORKER;
 
         /* No descriptor came with it, so that each handle is one too many. */
         g_assert_true(call_files(call, 3, &files, &error) == (g_variant_n_children(handles) == 0));
@@ -163,6 +168,7 @@ static void check_files(const Call *call)
 static void check_bytes(const Call *call, const Input *input)
 {
         g_auto(Bytes) bytes = {};
+        AS_WORKER;
 
         g_assert_true(call_bytes(call, 4, &bytes, NULL));
         g_assert_cmpmem(bytes.bytes, bytes.n, input->data, input->left);

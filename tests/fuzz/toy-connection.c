@@ -3,6 +3,7 @@
 /* A connection without threads: its calls wait until somebody has them run, on the only thread there is. The
  * link is a real one, to libvirt's test driver, because a call does not run without; no handler uses it. */
 
+#include "as-worker.h"
 #include "base/background.h"
 #include "base/error.h"
 #include "connection/caller_connections.h"
@@ -106,6 +107,13 @@ void toy_connection_free(Connection *connection)
         g_free(connection);
 }
 
+static void run(Call *call)
+{
+        AS_WORKER;
+
+        call_run(call);
+}
+
 gboolean toy_connection_run(Connection *connection)
 {
         Call *call = g_queue_pop_head(&connection->unlisted);
@@ -119,7 +127,7 @@ gboolean toy_connection_run(Connection *connection)
         if (!call)
                 return FALSE;
 
-        call_run(call);
+        run(call);
         call_conclude(call);
         return TRUE;
 }

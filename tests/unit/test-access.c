@@ -3,6 +3,7 @@
 /* The access class of each member, against libvirt's own rule: what it refuses on a read-only connection is
  * "manage", what it does not is "monitor". Every handler is run on such a connection of the test driver. */
 
+#include "as-worker.h"
 #include "call/call.h"
 #include "members.h"
 
@@ -98,6 +99,7 @@ static gboolean is_refused(const Interface *interface, const Kind *kind, const c
                 .kind = kind, .key = (char *)key, .conn = reader, .connection_path = "/c", .args = arguments};
         g_autoptr(GError) error = NULL;
         GVariant *result;
+        AS_WORKER;
 
         call.member = member;
         call.interface = interface;

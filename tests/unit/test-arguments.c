@@ -3,6 +3,7 @@
 #include "call/arguments.h"
 #include "call/call.h"
 
+#include "as-worker.h"
 #include "base/error.h"
 #include "virt/typed_params.h"
 
@@ -25,14 +26,21 @@ static void check_refused(GError *error, const char *words)
         g_assert_nonnull(strstr(error->message, words));
 }
 
+static void read_params_of(Call *call, Params *params)
+{
+        g_autoptr(GError) error = NULL;
+        AS_WORKER;
+
+        g_assert_true(call_params(call, 0, params, &error));
+        g_assert_no_error(error);
+}
+
 /* The parameters that libvirt gets for a dictionary. */
 static void read_params(const char *text, Params *params)
 {
         g_autoptr(Call) call = call_with(text);
-        g_autoptr(GError) error = NULL;
 
-        g_assert_true(call_params(call, 0, params, &error));
-        g_assert_no_error(error);
+        read_params_of(call, params);
 }
 
 static void check_params_refused(const char *text, const char *words)
@@ -40,6 +48,7 @@ static void check_params_refused(const char *text, const char *words)
         g_autoptr(Call) call = call_with(text);
         g_autoptr(GError) error = NULL;
         g_auto(Params) params = {};
+        AS_WORKER;
 
         g_assert_false(call_params(call, 0, &params, &error));
         check_refused(error, words);
@@ -140,7 +149,7 @@ static void test_param_round_trip(void)
         read_params("({'i': <-1>, 'd': <0.5>, 'b': <true>, 's': <'x'>, 't': <uint64 7>},)", &params);
         call->args = g_variant_ref_sink(
                 g_variant_new("(@a{sv})", typed_params_to_variant(params.params, params.n)));
-        g_assert_true(call_params(call, 0, &again, NULL));
+        read_params_of(call, &again);
         back = g_variant_ref_sink(typed_params_to_variant(again.params, again.n));
 
         sent = g_variant_get_child_value(call->args, 0);
@@ -204,6 +213,7 @@ static void test_param_number(void)
         g_autoptr(Call) most = g_new0(Call, 1), over = g_new0(Call, 1);
         g_autoptr(GError) error = NULL;
         g_auto(Params) params = {}, none = {};
+        AS_WORKER;
 
         most->args = g_variant_ref_sink(many_params(4096));
         over->args = g_variant_ref_sink(many_params(4097));
@@ -222,6 +232,7 @@ static void check_bitmap(unsigned n)
         g_autoptr(GVariant) back = NULL;
         g_auto(Bitmap) bitmap = {};
         GVariantBuilder builder;
+        AS_WORKER;
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("ab"));
         for (unsigned i = 0; i < n; i++)
@@ -270,6 +281,7 @@ static void test_files(void)
         int fds[3];
         g_autoptr(Call) call = call_with_files("([handle 2, handle 0, handle 2],)", fds);
         g_auto(Files) files = {};
+        AS_WORKER;
 
         g_assert_true(call_files(call, 0, &files, NULL));
         g_assert_cmpuint(files.n, ==, 3);
@@ -284,6 +296,7 @@ static void test_files_none(void)
         g_autoptr(Call) with = call_with_files("(@ah [],)", fds);
         g_autoptr(Call) without = call_with("(@ah [],)");
         g_auto(Files) one = {}, other = {};
+        AS_WORKER;
 
         g_assert_true(call_files(with, 0, &one, NULL));
         g_assert_cmpuint(one.n, ==, 0);
@@ -291,25 +304,28 @@ static void test_files_none(void)
         g_assert_cmpuint(other.n, ==, 0);
 }
 
+static void check_files_refused(Call *call, const char *words)
+{
+        g_autoptr(GError) error = NULL;
+        g_auto(Files) files = {};
+        AS_WORKER;
+
+        g_assert_false(call_files(call, 0, &files, &error));
+        check_refused(error, words);
+}
+
 static void test_files_out_of_range(void)
 {
         static const char *const texts[] = {"([handle 3],)", "([handle 0, handle -1],)",
                                             "([handle 2147483647],)", "([handle -2147483648],)"};
         g_autoptr(Call) bare = call_with("([handle 0],)");
-        g_autoptr(GError) error = NULL;
-        g_auto(Files) none = {};
 
-        g_assert_false(call_files(bare, 0, &none, &error));
-        check_refused(error, "file handle 0 is none of the 0");
-
+        check_files_refused(bare, "file handle 0 is none of the 0");
         for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
                 int fds[3];
                 g_autoptr(Call) call = call_with_files(texts[i], fds);
-                g_autoptr(GError) problem = NULL;
-                g_auto(Files) files = {};
 
-                g_assert_false(call_files(call, 0, &files, &problem));
-                check_refused(problem, "none of the 3 descriptors");
+                check_files_refused(call, "none of the 3 descriptors");
         }
 }
 
@@ -317,6 +333,7 @@ static void test_strings(void)
 {
         g_autoptr(Call) call = call_with("(uint32 1, ['a', '', 'c \u00e4'], @as [])");
         g_auto(Strings) some = {}, none = {};
+        AS_WORKER;
 
         g_assert_true(call_strings(call, 1, &some, NULL));
         g_assert_cmpuint(some.n, ==, 3);
@@ -333,6 +350,7 @@ static void test_bytes(void)
 {
         g_autoptr(Call) call = call_with("([byte 0, 255, 0, 7], @ay [])");
         g_auto(Bytes) some = {}, none = {};
+        AS_WORKER;
 
         g_assert_true(call_bytes(call, 0, &some, NULL));
         g_assert_cmpmem(some.bytes, some.n, "\0\377\0\7", 4);

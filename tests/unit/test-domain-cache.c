@@ -4,6 +4,7 @@
 
 #include "virt/domain_cache.h"
 
+#include "as-worker.h"
 #include "base/background.h"
 #include "base/main_queue.h"
 #include "virt/event_loop.h"
@@ -47,9 +48,16 @@ static int close_connection(virConnectPtr conn)
         return left;
 }
 
+static virDomainPtr ask(virConnectPtr conn, const char *uuid)
+{
+        AS_WORKER;
+
+        return domain_cache_look_up(domain_cache, conn, uuid);
+}
+
 static void look_up(virConnectPtr conn, const char *uuid)
 {
-        virDomainPtr domain = domain_cache_look_up(domain_cache, conn, uuid);
+        virDomainPtr domain = ask(conn, uuid);
 
         g_assert_nonnull(domain);
         virDomainFree(domain);
@@ -76,7 +84,7 @@ static void test_remembers(void)
 
         domain_cache = domain_cache_new();
         g_assert_null(domain_cache_find(domain_cache, conn, UUID));
-        first = domain_cache_look_up(domain_cache, conn, UUID);
+        first = ask(conn, UUID);
         second = domain_cache_find(domain_cache, conn, UUID);
         g_assert_nonnull(first);
         g_assert_true(first == second);
@@ -96,8 +104,8 @@ static void test_looks_up_anew(void)
         virDomainPtr first, second;
 
         domain_cache = domain_cache_new();
-        first = domain_cache_look_up(domain_cache, conn, UUID);
-        second = domain_cache_look_up(domain_cache, conn, UUID);
+        first = ask(conn, UUID);
+        second = ask(conn, UUID);
         g_assert_true(first != second);
         g_assert_cmpstr(virDomainGetName(first), ==, "test");
         virDomainFree(first);
@@ -127,7 +135,7 @@ static void test_gone(void)
         g_assert_true(has(conn, GONE));
 
         domain_cache_forget(domain_cache, UUID);
-        g_assert_null(domain_cache_look_up(domain_cache, conn, GONE));
+        g_assert_null(ask(conn, GONE));
         g_assert_cmpint(virGetLastErrorCode(), ==, VIR_ERR_NO_DOMAIN);
         g_assert_false(has(conn, GONE));
         g_assert_cmpuint(domain_cache_size(domain_cache), ==, 0);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "base/thread.h"
+
+__thread gboolean thread_is_main;
+
+/* Before main(), which is on the first thread. So nothing has to be initialised, in tests neither. */
+__attribute__((constructor)) static void mark_main(void)
+{
+        thread_is_main = TRUE;
+}
+
+void thread_is_wrong(const char *function, const char *expected)
+{
+        g_error("%s() was called on the wrong thread: it must run on %s", function, expected);
+}
