@@ -11,14 +11,15 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from support import bus as buses  # noqa: E402
-from support import coverage, host  # noqa: E402
-from support import people as others  # noqa: E402
-from support import polkit as authority  # noqa: E402
+from support import coverage  # noqa: E402
 from support.client import Client  # noqa: E402
+from support.hosts import bus as buses  # noqa: E402
+from support.hosts import host  # noqa: E402
+from support.hosts import people as others  # noqa: E402
+from support.hosts import polkit as authority  # noqa: E402
+from support.hosts.workload import Reaper  # noqa: E402
 from support.process import end_all, left_behind, make_directory  # noqa: E402
 from support.service import Service, wait_connected  # noqa: E402
-from support.workload import Reaper  # noqa: E402
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -156,7 +157,7 @@ def watcher(home, libvirtd):
 
 @pytest.fixture
 def people(home):
-    """Users of the test's own; see support/people.py."""
+    """Users of the test's own; see support/hosts/people.py."""
     lacking = others.missing()
     if lacking:
         pytest.skip(f"{lacking} is not there")
@@ -182,7 +183,7 @@ def connect_as(people):
 
 @pytest.fixture
 def polkit(people_bus, people):
-    """A running polkitd with libvirt's and our own rules; see support/polkit.py."""
+    """A running polkitd with libvirt's and our own rules; see support/hosts/polkit.py."""
     lacking = authority.missing()
     if lacking:
         pytest.skip(f"{lacking} is not there")

@@ -17,7 +17,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 # The tests' modules are beside the benchmark.
-from support.bus import SESSION_LIMITS, Broker, configuration  # noqa: E402
+from support.hosts.bus import SESSION_LIMITS, Broker, configuration  # noqa: E402
 from support.process import switches  # noqa: E402, F401 (used by the parts)
 
 CLIENTS = ("load", "threads", "latency", "floor", "events", "inventory", "slow")

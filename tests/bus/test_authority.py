@@ -10,10 +10,10 @@ import xml.etree.ElementTree
 import pytest
 from jeepney import HeaderFields
 
-from support import guarded as guards
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, DBusError, body_of, field
-from support.guarded import ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, INVALID, MANAGE, MONITOR, RULES, allow
-from support.guarded import guarded, send
+from support.hosts import guarded as guards
+from support.hosts.guarded import (ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, INVALID, MANAGE, MONITOR, RULES,
+                                   allow, guarded, send)
 from support.process import PATIENCE
 from support.service import OURS
 

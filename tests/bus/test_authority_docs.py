@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from support import guarded as guards
-from support import polkit
 from support.client import DOMAIN
-from support.guarded import DENIED, GUEST, INTERACTIVE, RULES, guarded
+from support.hosts import polkit
+from support.hosts import guarded as guards
+from support.hosts.guarded import DENIED, GUEST, INTERACTIVE, RULES, guarded
 from support.service import CHECKOUT
 
 TEXT = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from support import guarded as guards
 from support.client import CONNECT, DOMAIN, field
-from support.guarded import GUEST, INTERACTIVE, guarded, send
+from support.hosts import guarded as guards
+from support.hosts.guarded import GUEST, INTERACTIVE, guarded, send
 from support.process import PATIENCE, SANITIZED, wait_until
 
 TEST = "/org/libvirt/Test"

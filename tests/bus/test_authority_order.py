@@ -8,13 +8,13 @@ import time
 import pytest
 from jeepney import DBusAddress, Endianness, HeaderFields, new_signal
 
-from support import bus as buses
-from support import guarded as guards
-from support import people as others
-from support import polkit as authority
 from support.client import DOMAIN, PROPERTIES, SERVICE, body_of, field
-from support.guarded import ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, LIMIT, MANAGE, RULES, Agent
-from support.guarded import allow, guarded, send, set_autostart
+from support.hosts import bus as buses
+from support.hosts import guarded as guards
+from support.hosts import people as others
+from support.hosts import polkit as authority
+from support.hosts.guarded import (ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, LIMIT, MANAGE, RULES, Agent, allow,
+                                   guarded, send, set_autostart)
 from support.process import PATIENCE, own_directory, wait_until
 from support.service import wait_connected
 

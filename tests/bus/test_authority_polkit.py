@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from support import guarded as guards
 from support.client import DOMAIN, PROPERTIES, body_of, field
-from support.guarded import DENIED, GUEST, INTERACTIVE, MANAGE, MONITOR, RULES, Agent, allow, guarded, send
-from support.guarded import set_autostart
-from support.polkit import NAME
+from support.hosts import guarded as guards
+from support.hosts.guarded import (DENIED, GUEST, INTERACTIVE, MANAGE, MONITOR, RULES, Agent, allow, guarded, send,
+                                   set_autostart)
+from support.hosts.polkit import NAME
 from support.process import PATIENCE, wait_until
 
 SECURE = 1  # VIR_DOMAIN_XML_SECURE

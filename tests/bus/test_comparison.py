@@ -5,9 +5,9 @@ import signal
 import time
 
 from support.client import DBusError
-from support.listener import CONNECTION, INTERFACES, picture
-from support.native import GUEST, NET, TEST, counters, get_events, last, plain_values, resync, state
-from support.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.native import GUEST, NET, TEST, counters, get_events, last, plain_values, resync, state
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
+from support.models.listener import CONNECTION, INTERFACES, picture
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

@@ -9,8 +9,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from support import coverage, methods, privileged
-from support.methods import module_world  # noqa: F401 (fixture)
+from support import coverage
+from support.hosts import methods, privileged
+from support.hosts.methods import module_world  # noqa: F401 (fixture)
 from support.service import CHECKOUT
 
 FILTER = "org.libvirt.NWFilter"

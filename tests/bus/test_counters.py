@@ -9,12 +9,12 @@ import re
 import libvirt
 import pytest
 
-from support import guarded as guards
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, DBusError, field
-from support.guarded import ALLOW_INTERACTION, DENIED, INTERACTIVE, LIMIT, guarded, send
-from support.listener import CONNECTION, GONE, INTERFACES, ROOT
-from support.native import GUEST, QEMU, TEST, XML, counters, filled, get_batch, get_events, last, quiet, resync
-from support.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts import guarded as guards
+from support.hosts.guarded import ALLOW_INTERACTION, DENIED, INTERACTIVE, LIMIT, guarded, send
+from support.hosts.native import GUEST, QEMU, TEST, XML, counters, filled, get_batch, get_events, last, quiet, resync
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
+from support.models.listener import CONNECTION, GONE, INTERFACES, ROOT
 from support.process import PATIENCE, wait_until
 from support.service import CHECKOUT, wait_connected
 

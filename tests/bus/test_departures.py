@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
-from support import bus as buses
 from support.client import CONNECT, PROPERTIES, Client, body_of, field
-from support.listener import CONNECTION
-from support.native import GUEST, TEST
+from support.hosts import bus as buses
+from support.hosts.native import GUEST, TEST
+from support.models.listener import CONNECTION
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from support import bus as buses
 from support.client import field
-from support.fd_client import FDS, LINGER, FdClient, Lingering, null_fds
-from support.native import GUEST
+from support.hosts import bus as buses
+from support.hosts.native import GUEST
 from support.process import PATIENCE, wait_until
+from support.programs.fd_client import FDS, LINGER, FdClient, Lingering, null_fds
 from support.service import wait_connected
 
 TEST = "/org/libvirt/Test"

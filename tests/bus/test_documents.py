@@ -4,10 +4,10 @@ libvirt's limit of a text is 4 MiB, and the service's own of a call is above tha
 
 import pytest
 
-from support import guarded as guards
 from support.client import CONNECT, DOMAIN, DBusError, body_of, field
-from support.guarded import GUEST, LIMIT, guarded, send
-from support.native import QEMU, TEST
+from support.hosts import guarded as guards
+from support.hosts.guarded import GUEST, LIMIT, guarded, send
+from support.hosts.native import QEMU, TEST
 from support.process import PATIENCE, SANITIZED
 from support.service import wait_connected
 

@@ -7,8 +7,8 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES, DBusError
-from support.methods import outcome
-from support.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.methods import outcome
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
 
 ROOT = "/org/libvirt/Test"
 UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"

@@ -6,13 +6,13 @@ import libvirt
 import pytest
 
 from support.client import CONNECT
-from support.listener import CONNECTION, INTERFACES, connection_of
-from support.native import GUEST, TEST, XML, filled, get_events, number_of, plain_values, resync
-from support.native import plain  # noqa: F401 (a fixture)
+from support.hosts.native import GUEST, TEST, XML, filled, get_events, number_of, plain_values, resync
+from support.hosts.native import plain  # noqa: F401 (a fixture)
+from support.hosts.rpc_proxy import LIST_ALL_STORAGE_POOLS, MESSAGE, REPLY, Holder
+from support.hosts.workload import object_path
+from support.models.listener import CONNECTION, INTERFACES, connection_of
 from support.process import PATIENCE, wait_until
-from support.rpc_proxy import LIST_ALL_STORAGE_POOLS, MESSAGE, REPLY, Holder
 from support.service import wait_connected
-from support.workload import object_path
 
 DOMAIN1 = INTERFACES["domain"]
 WITHIN = 30 * PATIENCE

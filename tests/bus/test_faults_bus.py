@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from support import bus as buses
 from support.client import CONNECT
-from support.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
 from support.faults import has_failed
-from support.native import TEST, epoch
+from support.hosts import bus as buses
+from support.hosts.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
+from support.hosts.native import TEST, epoch
 from support.process import PATIENCE
 from support.service import CHECKOUT, FAULTS, Service, wait_connected
 
@@ -107,7 +107,7 @@ def test_the_units_start_it_again(unit):
     text = (CHECKOUT / "dbus-policy" / unit).read_text(encoding="utf-8")
     assert re.search("^Restart=always$", text, re.M)
     assert re.search("^RestartSec=100ms$", text, re.M)
-    limits = (CHECKOUT / "service" / "config.c").read_text(encoding="utf-8")
+    limits = (CHECKOUT / "service" / "base" / "config.c").read_text(encoding="utf-8")
     calls, = re.findall(r'LIMIT\("calls-total", calls_total, (\d+),', limits)
     files, = re.findall(r"^LimitNOFILE=(\d+)$", text, re.M)
     assert int(files) > 16 * int(calls)

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from support.client import field
-from support.clock import clock  # noqa: F401 (fixture)
-from support.listener import Event, EventListener
-from support.native import GUEST, TEST, epoch, last, state
+from support.hosts.clock import clock  # noqa: F401 (fixture)
+from support.hosts.native import GUEST, TEST, epoch, last, state
+from support.models.listener import Event, EventListener
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

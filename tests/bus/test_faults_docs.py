@@ -31,7 +31,7 @@ def test_no_test_of_a_fault_is_left_out():
 
 
 def test_its_limits_are_those_of_the_configuration():
-    code = (CHECKOUT / "service" / "config.c").read_text(encoding="utf-8")
+    code = (CHECKOUT / "service" / "base" / "config.c").read_text(encoding="utf-8")
     keys = set(re.findall(r'LIMIT\("([\w-]+)"', code))
     section = TEXT.partition("## Limits")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", section))

@@ -4,16 +4,16 @@ within the library gets an error, and nobody else notices."""
 
 import errno
 import json
-import pathlib
 import sys
 import time
 
 import pytest
 
-from support import people as others
+from support import PROGRAMS
 from support.client import CONNECT, field
 from support.faults import has_failed
-from support.native import TEST, epoch
+from support.hosts import people as others
+from support.hosts.native import TEST, epoch
 from support.process import PATIENCE, left_behind, wait_until
 from support.service import Service, wait_connected
 
@@ -87,7 +87,7 @@ int sd_bus_process(void *bus, void **message)
 }
 """
 EVER = 1 << 30
-JOURNAL = pathlib.Path(others.__file__).with_name("journal.py")
+JOURNAL = PROGRAMS / "journal.py"
 
 
 def machine_id(client):

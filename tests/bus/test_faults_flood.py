@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from support import bus as buses
 from support.client import CONNECT, DOMAIN, Client
-from support.native import GUEST, TEST
+from support.hosts import bus as buses
+from support.hosts.native import GUEST, TEST
 from support.process import PATIENCE, SANITIZED, wait_until
 from support.service import wait_connected
 

@@ -10,13 +10,13 @@ import time
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES
-from support.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
-from support.listener import picture
-from support.native import GUEST, TEST, resync, state
+from support.hosts.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
+from support.hosts.native import GUEST, TEST, resync, state
+from support.hosts.rpc_proxy import Proxy
+from support.hosts.workload import truth
+from support.models.listener import picture
 from support.process import PATIENCE, wait_until
-from support.rpc_proxy import Proxy
 from support.service import wait_connected
-from support.workload import truth
 
 HERE = "/org/libvirt/Here"
 WITHIN = 30 * PATIENCE

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from support import bus as buses
 from support.client import CONNECT, DOMAIN, PROPERTIES
 from support.faults import has_failed
-from support.listener import EventListener
-from support.native import TEST, counters, epoch, last, plain  # noqa: F401 (fixture)
+from support.hosts import bus as buses
+from support.hosts.native import TEST, counters, epoch, last, plain  # noqa: F401 (fixture)
+from support.models.listener import EventListener
 from support.process import PATIENCE, SANITIZED, wait_until
 from support.service import wait_connected
 

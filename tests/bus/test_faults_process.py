@@ -13,7 +13,7 @@ import pytest
 from jeepney.io.blocking import open_dbus_connection
 
 from support.client import CONNECT, DOMAIN, Client, DBusError, body_of
-from support.native import GUEST, TEST, epoch, state
+from support.hosts.native import GUEST, TEST, epoch, state
 from support.process import PATIENCE, SANITIZED, status, wait_until
 from support.service import FAULTS, wait_connected
 

@@ -7,12 +7,12 @@ import itertools
 
 import pytest
 
-from support import bus as buses
-from support import guarded as guards
-from support import people as others
-from support import polkit as authority
 from support.client import BUS, body_of, field
-from support.guarded import GUEST, Guarded, guarded, serving, set_autostart
+from support.hosts import bus as buses
+from support.hosts import guarded as guards
+from support.hosts import people as others
+from support.hosts import polkit as authority
+from support.hosts.guarded import GUEST, Guarded, guarded, serving, set_autostart
 from support.process import PATIENCE, own_directory, wait_until
 from support.service import OURS
 

@@ -11,10 +11,10 @@ import time
 import pytest
 
 from support.client import CONNECT
-from support.guarded import DENIED
-from support.listener import CONNECTION, MANAGER, ROOT
-from support.native import GUEST, TEST
-from support.people import PersonalClient
+from support.hosts.guarded import DENIED
+from support.hosts.native import GUEST, TEST
+from support.hosts.people import PersonalClient
+from support.models.listener import CONNECTION, MANAGER, ROOT
 from support.process import PATIENCE, end, wait_until
 from support.service import wait_connected
 

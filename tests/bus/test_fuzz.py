@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from support import bus as buses
 from support.client import Client
-from support.fuzz import Fuzz
+from support.hosts import bus as buses
+from support.models.targets import TEST
 from support.process import PATIENCE, SANITIZED, wait_until
+from support.programs.fuzz import Fuzz
 from support.service import wait_connected
-from support.targets import TEST
 
 NUMBER = int(os.environ.get("GUESTBUS_FUZZ", "20000"))
 SEED = os.environ.get("GUESTBUS_FUZZ_SEED", "1")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The grammar of a stream of events, as support/grammar.py reads it: streams that it takes, and for each rule streams
-that break it, and nothing else."""
+"""The grammar of a stream of events, as support/models/grammar.py reads it: streams that it takes, and for each rule
+streams that break it, and nothing else."""
 
 import pytest
 
-from support import grammar as rules_of
 from support.client import Signal
-from support.grammar import CONNECTION, MANAGER, PROPERTIES, Grammar, Ungrammatical
+from support.models import grammar as rules_of
+from support.models.grammar import CONNECTION, MANAGER, PROPERTIES, Grammar, Ungrammatical
 
 ROOT = "/org/libvirt/Test"
 GUEST = f"{ROOT}/domain/_1"

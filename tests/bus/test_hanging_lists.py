@@ -8,13 +8,13 @@ import time
 import pytest
 
 from support.client import DOMAIN, PROPERTIES, DBusError, body_of
-from support.listener import CONNECTION, INTERFACES, MANAGER, ROOT, picture
-from support.native import GUEST, NET, POOL, TEST, XML, filled, resync, state
-from support.native import plain  # noqa: F401 (a fixture)
+from support.hosts.native import GUEST, NET, POOL, TEST, XML, filled, resync, state
+from support.hosts.native import plain  # noqa: F401 (a fixture)
+from support.hosts.rpc_proxy import LIST_ALL_STORAGE_POOLS, REPLY, Holder
+from support.hosts.workload import object_path
+from support.models.listener import CONNECTION, INTERFACES, MANAGER, ROOT, picture
 from support.process import PATIENCE, wait_until
-from support.rpc_proxy import LIST_ALL_STORAGE_POOLS, REPLY, Holder
 from support.service import wait_connected
-from support.workload import object_path
 
 DOMAIN1, POOL1 = INTERFACES["domain"], INTERFACES["storagepool"]
 TEST_POOL = object_path(TEST, "storagepool", "dfe224cb-28fb-8dd0-c4b2-64eb3f0f4566")

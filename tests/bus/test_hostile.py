@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Three unprivileged users who do to the service what a local user can (tests/support/hostile.py): it does not end,
-a well-behaved fourth is answered as ever, and afterwards it needs what it needed before.
+"""Three unprivileged users who do to the service what a local user can (support/hosts/hostile.py): it does not end, a
+well-behaved fourth is answered as ever, and afterwards it needs what it needed before.
 
 GUESTBUS_HOSTILE is the number of minutes on each kind of bus, GUESTBUS_SEED the seed of the dice."""
 
@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from support import bus as buses
-from support import hostile
+from support.hosts import hostile
+from support.hosts import bus as buses
 
 MINUTES = float(os.environ.get("GUESTBUS_HOSTILE", "1"))
 SEED = os.environ.get("GUESTBUS_SEED", "1")

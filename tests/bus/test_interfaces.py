@@ -6,7 +6,7 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, PROPERTIES, DBusError
-from support.methods import hexed
+from support.hosts.methods import hexed
 
 TEST = "/org/libvirt/Test"
 INTERFACE = "org.libvirt.Interface"

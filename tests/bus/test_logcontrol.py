@@ -2,21 +2,21 @@
 """org.freedesktop.LogControl1: how much is logged, who may change it, and where it goes."""
 
 import json
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from support import people as others
+from support import PROGRAMS
 from support.client import CONNECT, PROPERTIES, DBusError
+from support.hosts import people as others
 from support.process import PATIENCE, left_behind, wait_until
 from support.service import OURS
 
 PATH = "/org/freedesktop/LogControl1"
 LOG = "org.freedesktop.LogControl1"
 LEVELS = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]
-JOURNAL = pathlib.Path(others.__file__).with_name("journal.py")
+JOURNAL = PROGRAMS / "journal.py"
 
 
 def level(client):

@@ -6,8 +6,8 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN
-from support.methods import hexed
-from support.native import DEVICE, GUEST, TEST, get_events, last
+from support.hosts.methods import hexed
+from support.hosts.native import DEVICE, GUEST, TEST, get_events, last
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from support import bus as buses
 from support.client import CONNECT, PROPERTIES, body_of, field
+from support.hosts import bus as buses
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

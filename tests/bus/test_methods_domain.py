@@ -4,8 +4,8 @@
 import libvirt
 import pytest
 
-from support import methods
-from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
+from support.hosts import methods
+from support.hosts.methods import module_world, running_guest  # noqa: F401 (fixtures)
 
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 STATS = ["swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available", "actual", "rss",

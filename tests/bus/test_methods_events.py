@@ -2,7 +2,6 @@
 """The signals that need no guest of QEMU's: each is what a plain libvirt client is told, on the object that
 the contract says, in libvirt's order. Nobody has called a method of the service on the objects before."""
 
-import pathlib
 import subprocess
 import sys
 import uuid as uuids
@@ -11,8 +10,9 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import pytest
 
-from support import coverage, host, methods, privileged
-from support.methods import module_world  # noqa: F401 (fixture)
+from support import PROGRAMS, coverage
+from support.hosts import host, methods, privileged
+from support.hosts.methods import module_world  # noqa: F401 (fixture)
 from support.process import PATIENCE, wait_until
 
 SIGNATURES = {one.name: (one.interface, one.first) for one in coverage.contract("signal")}
@@ -84,7 +84,7 @@ def udev(libvirt_cache, monkeypatch):
     monkeypatch.setattr(privileged, "SCRIPT", privileged.SCRIPT.replace("exec libvirtd", runs))
     with methods.world(libvirt_cache, privileged.Libvirtd) as one:
         inside = ["nsenter", f"--target={one.libvirtd.process.pid}", "--user", "--net", "--setuid=0"]
-        program = pathlib.Path(host.__file__).with_name("udev.py")
+        program = PROGRAMS / "udev.py"
 
         def announce(*words):
             subprocess.run([*inside, sys.executable, str(program), *words], check=True, timeout=60)

@@ -5,7 +5,7 @@ import uuid as uuids
 
 import pytest
 
-from support import methods, privileged
+from support.hosts import methods, privileged
 
 PLAIN = methods.expected_value
 XML = """<filter name='{}' chain='root'><uuid>{}</uuid>

@@ -7,9 +7,9 @@ import uuid as uuids
 import libvirt
 import pytest
 
-from support import methods
 from support.client import CONNECT
-from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
+from support.hosts import methods
+from support.hosts.methods import module_world, running_guest  # noqa: F401 (fixtures)
 
 PLAIN = methods.expected_value
 DEFAULT = "6695eb01-f6a4-8304-79aa-97f2502e193f"

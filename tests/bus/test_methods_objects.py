@@ -8,8 +8,8 @@ import uuid as uuids
 import libvirt
 import pytest
 
-from support import methods
-from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
+from support.hosts import methods
+from support.hosts.methods import module_world, running_guest  # noqa: F401 (fixtures)
 
 SNAPSHOT = "<domainsnapshot><name>{}</name></domainsnapshot>"
 NETWORK = """<network><name>{}</name><uuid>{}</uuid><bridge name='{}'/><forward mode='nat'/>

@@ -8,9 +8,10 @@ import libvirt
 import pytest
 from jeepney.io.blocking import open_dbus_connection
 
-from support import coverage, methods
+from support import coverage
 from support.client import CONNECT, DOMAIN, body_of
-from support.methods import module_world, running_guest  # noqa: F401 (fixtures)
+from support.hosts import methods
+from support.hosts.methods import module_world, running_guest  # noqa: F401 (fixtures)
 from support.process import PATIENCE, wait_until
 
 DISK = "<disk type='file' device='disk'><source file='/x'/><target dev='vdb' bus='virtio'/></disk>"

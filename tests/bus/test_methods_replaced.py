@@ -10,9 +10,10 @@ import struct
 import pytest
 from jeepney.io.blocking import open_dbus_connection
 
-from support import coverage, methods
+from support import coverage
 from support.client import CONNECT, DBusError, body_of, field
-from support.native import GUEST, TEST
+from support.hosts import methods
+from support.hosts.native import GUEST, TEST
 from support.service import wait_connected
 
 DOMAIN, NODE_DEVICE = "org.libvirt.Domain", "org.libvirt.NodeDevice"

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from support import bus as buses
 from support.client import field
 from support.faults import has_failed
-from support.listener import MANAGER, ROOT
-from support.manager import Manager
-from support.native import GUEST, epoch
+from support.hosts import bus as buses
+from support.hosts.manager import Manager
+from support.hosts.native import GUEST, epoch
+from support.models.listener import MANAGER, ROOT
 from support.process import PATIENCE, switches, wait_until
 from support.service import OURS, Service, wait_connected
 

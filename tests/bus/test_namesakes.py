@@ -3,8 +3,8 @@
 
 import uuid
 
-from support.native import TEST, XML, get_events, plain_values, quiet
-from support.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.native import TEST, XML, get_events, plain_values, quiet
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
 
 TURNS = 150
 NETWORK = "<network><name>{name}</name><uuid>{number}</uuid></network>"

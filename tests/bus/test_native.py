@@ -11,12 +11,13 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from support.client import PROPERTIES
-from support.listener import (CONNECTION, DECLARED, INTERFACES, MANAGER, ROOT, EventListener,
-                              StandardListener, interface_of, picture)
-from support.native import (NETWORK, POOL, TEST, XML, counters, filled, plain, resync, service)  # noqa: F401 (fixtures)
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.native import NETWORK, POOL, TEST, XML, counters, filled, resync
+from support.hosts.workload import STATES, object_path, truth
+from support.models.listener import (CONNECTION, DECLARED, INTERFACES, MANAGER, ROOT, EventListener, StandardListener,
+                                     interface_of, picture)
 from support.process import PATIENCE, wait_until
 from support.service import command, wait_connected
-from support.workload import STATES, object_path, truth
 
 DOMAIN1, NETWORK1, POOL1 = (INTERFACES[kind] for kind in ("domain", "network", "storagepool"))
 MANAGER1 = "org.guestbus.Manager1"

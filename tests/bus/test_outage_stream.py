@@ -13,14 +13,14 @@ import threading
 import libvirt
 import pytest
 
-from support.host import guest_xml
-from support.listener import CONNECTION, INTERFACES, EventListener, StandardListener, picture
-from support.native import (GUEST, NET, NETWORK, POOL, QEMU, TEST, XML, counters, epoch, filled, get_events, last,
-                            number_of, plain_values, resync, state)
+from support.hosts.host import guest_xml
+from support.hosts.native import (GUEST, NET, NETWORK, POOL, QEMU, TEST, XML, counters, epoch, filled, get_events,
+                                  last, number_of, plain_values, resync, state)
+from support.hosts.rpc_proxy import MESSAGE, Holder
+from support.hosts.workload import object_path, truth
+from support.models.listener import CONNECTION, INTERFACES, EventListener, StandardListener, picture
 from support.process import PATIENCE, wait_until
-from support.rpc_proxy import MESSAGE, Holder
 from support.service import wait_connected
-from support.workload import object_path, truth
 
 DOMAIN1 = INTERFACES["domain"]
 WITHIN = 30 * PATIENCE

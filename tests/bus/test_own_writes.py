@@ -8,10 +8,10 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES, DBusError, body_of
-from support.listener import INTERFACES, ROOT, picture
-from support.native import GUEST, TEST, XML, filled
+from support.hosts.native import GUEST, TEST, XML, filled
+from support.hosts.workload import object_path
+from support.models.listener import INTERFACES, ROOT, picture
 from support.process import PATIENCE, wait_until
-from support.workload import object_path
 
 DOMAIN1 = INTERFACES["domain"]
 UNKNOWN = "org.freedesktop.DBus.Error.UnknownObject"

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from support import polkit as authority
 from support.client import DBusError
-from support.polkit import LIBVIRT_RULES, MANAGE, MONITOR, NAME, OUR_MANAGE, OUR_MONITOR, rule
+from support.hosts import polkit as authority
+from support.hosts.polkit import LIBVIRT_RULES, MANAGE, MONITOR, NAME, OUR_MANAGE, OUR_MONITOR, rule
 from support.process import wait_until
 
 YES, NO, PASSWORD = (True, False), (False, False), (False, True)

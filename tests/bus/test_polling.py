@@ -6,9 +6,9 @@ import time
 import pytest
 
 from support.client import PROPERTIES
-from support.listener import CONNECTION, INTERFACES, picture
-from support.native import GUEST, NET, TEST, counters, get_events, last, plain_values, resync
-from support.native import plain  # noqa: F401 (a fixture)
+from support.hosts.native import GUEST, NET, TEST, counters, get_events, last, plain_values, resync
+from support.hosts.native import plain  # noqa: F401 (a fixture)
+from support.models.listener import CONNECTION, INTERFACES, picture
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

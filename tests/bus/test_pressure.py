@@ -9,8 +9,8 @@ import socket
 
 import pytest
 from support.client import DOMAIN
-from support.fd_client import FDS, FdClient, null_fds
 from support.process import PATIENCE, switches, wait_until
+from support.programs.fd_client import FDS, FdClient, null_fds
 from support.service import OURS, Service, wait_connected
 
 TEST = "/org/libvirt/Test"

@@ -10,12 +10,12 @@ import textwrap
 import pytest
 
 from support.client import DOMAIN, Client
-from support.listener import MANAGER, ROOT
-from support.native import XML, filled, number_of
-from support.native import plain  # noqa: F401 (fixture)
+from support.hosts.native import XML, filled, number_of
+from support.hosts.native import plain  # noqa: F401 (fixture)
+from support.hosts.workload import object_path
+from support.models.listener import MANAGER, ROOT
 from support.process import PATIENCE, end, spawn, wait_until
 from support.service import CHECKOUT, wait_connected
-from support.workload import object_path
 
 TEST_DOMAIN = "/org/libvirt/Test/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"
 

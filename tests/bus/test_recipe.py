@@ -11,15 +11,15 @@ import signal
 import libvirt
 import pytest
 
-from support import recipe
-from support.clock import clock  # noqa: F401 (fixture)
-from support.listener import CONNECTION, EventListener, StandardListener, picture
-from support.native import NETWORK, POOL, TEST, XML, filled, plain  # noqa: F401 (fixture)
+from support.hosts.clock import clock  # noqa: F401 (fixture)
+from support.hosts.native import NETWORK, POOL, TEST, XML, filled, plain  # noqa: F401 (fixture)
+from support.hosts.scene import different
+from support.hosts.workload import truth
+from support.models import recipe
+from support.models.listener import CONNECTION, EventListener, StandardListener, picture
+from support.models.recipe import RecipeListener
 from support.process import PATIENCE, wait_until
-from support.recipe import RecipeListener
-from support.scene import different
 from support.service import CHECKOUT, wait_connected
-from support.workload import truth
 
 WITHIN = 20 * PATIENCE
 DAY = 86400

@@ -10,12 +10,12 @@ import uuid
 
 import pytest
 
-from support.bus import answers
 from support.client import CONNECT, INTROSPECTABLE, DBusError, body_of
-from support.native import state
+from support.hosts.bus import answers
+from support.hosts.native import state
+from support.hosts.sockets import Server, hang_up
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
-from support.sockets import Server, hang_up
 
 TEST = "/org/libvirt/Test"
 XML = "<domain type='test'><name>{}</name><memory>1024</memory><os><type>hvm</type></os></domain>"

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from support.clock import clock  # noqa: F401 (fixture)
-from support.listener import CONNECTION, GONE
-from support.native import GUEST, TEST, before, epoch, get_events, last
+from support.hosts.clock import clock  # noqa: F401 (fixture)
+from support.hosts.native import GUEST, TEST, before, epoch, get_events, last
+from support.models.listener import CONNECTION, GONE
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What support/ring.py reads at the end of each test: all events that are kept, wherever they begin."""
+"""What support/models/ring.py reads at the end of each test: all events that are kept, wherever they begin."""
 
 import pytest
 
-from support import ring
-from support.grammar import Ungrammatical
-from support.native import GUEST, TEST, before, last
+from support.hosts.native import GUEST, TEST, before, last
+from support.models import ring
+from support.models.grammar import Ungrammatical
 from support.process import wait_until
 from support.service import wait_connected
 

@@ -12,11 +12,11 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES, Client, field
-from support.manager import Manager
-from support.native import GUEST, plain  # noqa: F401 (fixture)
+from support.hosts.manager import Manager
+from support.hosts.native import GUEST, plain  # noqa: F401 (fixture)
+from support.hosts.sockets import Server
 from support.process import PATIENCE, wait_until
 from support.service import FAULTS, OURS, TEST, command, wait_connected
-from support.sockets import Server
 
 NAMES = ("org.libvirt", OURS)
 

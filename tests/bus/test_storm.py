@@ -8,10 +8,10 @@ import libvirt
 import pytest
 
 from support.client import Client
-from support.listener import CONNECTION, INTERFACES, EventListener, picture
-from support.native import TEST, counters, service  # noqa: F401 (fixtures)
+from support.hosts.native import TEST, counters, service  # noqa: F401 (fixtures)
+from support.hosts.workload import object_path, truth
+from support.models.listener import CONNECTION, INTERFACES, EventListener, picture
 from support.process import PATIENCE, SANITIZED, wait_until
-from support.workload import object_path, truth
 
 DOMAIN1 = INTERFACES["domain"]
 DOMAINS = 10

@@ -6,9 +6,10 @@ import libvirt
 import pytest
 
 from support.client import DBusError, body_of
-from support.listener import CONNECTION, GONE, ROOT, Event, EventListener, connection_of
-from support.native import TEST, XML, before, counters, epoch, filled, get_batch, last, quiet, some_of_every_kind
-from support.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.native import (TEST, XML, before, counters, epoch, filled, get_batch, last, quiet,
+                                  some_of_every_kind)
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
+from support.models.listener import CONNECTION, GONE, ROOT, Event, EventListener, connection_of
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

@@ -6,13 +6,13 @@ import collections
 
 import libvirt
 
-from support.listener import CONNECTION, INTERFACES, connection_of
-from support.native import (DEVICE, GUEST, NETWORK, QEMU, TEST, XML, counters, filled, get_events, last,
-                             number_of, plain_values, pool_comes_and_goes, quiet, resync, some_of_every_kind)
-from support.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.native import (DEVICE, GUEST, NETWORK, QEMU, TEST, XML, counters, filled, get_events, last,
+                                  number_of, plain_values, pool_comes_and_goes, quiet, resync, some_of_every_kind)
+from support.hosts.native import plain, service  # noqa: F401 (fixtures)
+from support.hosts.workload import object_path
+from support.models.listener import CONNECTION, INTERFACES, connection_of
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
-from support.workload import object_path
 
 WITHIN = 20 * PATIENCE
 LIBVIRT = "org.libvirt.Connect"

@@ -11,9 +11,9 @@ from jeepney import MessageType
 from test_endurance import NUMBER, Rest
 
 from support.client import PROPERTIES, DBusError, body_of, field
+from support.models.targets import OBJECTS, VICTIM, WITHOUT_OBJECTS, Method, prepare, read_methods
 from support.process import PATIENCE
 from support.service import CHECKOUT, wait_connected
-from support.targets import OBJECTS, VICTIM, WITHOUT_OBJECTS, Method, prepare, read_methods
 
 STANDARD = "org.freedesktop.DBus.Error."
 # What a request may be refused with. Failed is not among them: it is a fault of the service's own.

@@ -14,13 +14,13 @@ import time
 
 import pytest
 
-from support import bus as buses
-from support import people as others
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES
-from support.flood import NO_REPLY, flooding
-from support.guarded import BUS_RULES, Guarded, serving
-from support.native import CONNECTION, TEST, counters, epoch, last
+from support.hosts import bus as buses
+from support.hosts import people as others
+from support.hosts.guarded import BUS_RULES, Guarded, serving
+from support.hosts.native import CONNECTION, TEST, counters, epoch, last
 from support.process import PATIENCE, own_directory, wait_until
+from support.programs.flood import NO_REPLY, flooding
 
 pytestmark = [pytest.mark.alone,
               pytest.mark.skipif(bool(others.missing()), reason=f"{others.missing()} is not there")]

@@ -9,11 +9,11 @@ import uuid
 import pytest
 
 from support.client import DBusError, body_of
-from support.listener import CONNECTION, INTERFACES
-from support.native import GUEST, TEST, XML, plain, service  # noqa: F401 (fixtures)
+from support.hosts.native import GUEST, TEST, XML, plain, service  # noqa: F401 (fixtures)
+from support.hosts.workload import object_path
+from support.models.listener import CONNECTION, INTERFACES
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
-from support.workload import object_path
 
 DOMAIN1 = INTERFACES["domain"]
 ABSENT = object_path(TEST, "domain", "aaaaaaaa-bbbb-cccc-dddd-0123456789ab")

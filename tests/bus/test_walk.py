@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Walks over all that introspection shows (tests/support/walk.py), where the hypervisor is libvirt's test driver."""
+"""Walks over all that introspection shows (support/programs/walk.py), where the hypervisor is libvirt's test driver."""
 
 import re
 from xml.etree import ElementTree
 
 import pytest
 
-from support import guarded as guards
 from support.client import PROPERTIES
-from support.guarded import guarded
+from support.hosts import guarded as guards
+from support.hosts.guarded import guarded
+from support.models.targets import OBJECTS, TEST, VICTIM, WITHOUT_OBJECTS, prepare
+from support.programs.walk import OURS, walk
 from support.service import CHECKOUT
-from support.targets import OBJECTS, TEST, VICTIM, WITHOUT_OBJECTS, prepare
-from support.walk import OURS, walk
 
 NODE_DEVICE = "org.libvirt.NodeDevice"
 # Objects that the test driver has none of.
@@ -36,8 +36,8 @@ def service(bus, home, run_service):
 
 
 def test_the_names_are_those_of_the_service():
-    """What error.c can say is what the page has. Where it says it is there as well."""
-    text = (CHECKOUT / "service" / "error.c").read_text(encoding="utf-8")
+    """What base/error.c can say is what the page has. Where it says it is there as well."""
+    text = (CHECKOUT / "service" / "base" / "error.c").read_text(encoding="utf-8")
     names = {f"org.freedesktop.DBus.Error.{name.title().replace('_', '')}"
              for name in re.findall(r"SD_BUS_ERROR_(\w+)", text)} | set(re.findall(r'"(org\.[\w.]+)"', text))
     assert names == OURS

@@ -11,8 +11,8 @@ import shutil
 
 import pytest
 
-from support import bus as buses
 from support.client import CONNECT, DOMAIN, PROPERTIES, Client, DBusError, body_of, field
+from support.hosts import bus as buses
 from support.process import PATIENCE, end, spawn, wait_until
 from support.service import wait_connected
 

@@ -8,7 +8,7 @@ import pytest
 
 from support import coverage
 from support.client import CONNECT, DOMAIN, Client, DBusError, body_of, field
-from support.host import guest_xml
+from support.hosts.host import guest_xml
 from support.process import PATIENCE
 from support.service import wait_connected
 from test_wire import NULL, get, get_all, libvirt_dbus, method, needs_peer

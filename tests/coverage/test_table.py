@@ -7,7 +7,8 @@ import pathlib
 
 import pytest
 
-from support import coverage, host
+from support import coverage
+from support.hosts import host
 
 # No host of tests has what these need: a guest's agent, a migration, a device that can be spared, a kernel's
 # feature. That libvirt gets what the caller said is all that is seen of them.

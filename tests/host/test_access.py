@@ -10,7 +10,7 @@ import libvirt
 import libvirtmod
 import pytest
 
-from support import host, methods, privileged
+from support.hosts import host, methods, privileged
 
 NAME = "org.guestbus."
 SECRET = "<secret><uuid>{}</uuid><usage type='volume'><volume>/v</volume></usage></secret>"

@@ -16,13 +16,13 @@ import uuid
 import libvirt
 import pytest
 
-from support import host
-from support.agents import BusAgent, CallbackAgent, WaitingAgent
 from support.client import CONNECT, DOMAIN
-from support.listener import CONNECTION
+from support.hosts import host
+from support.hosts.workload import STATES, Load, object_path
+from support.models.agents import BusAgent, CallbackAgent, WaitingAgent
+from support.models.listener import CONNECTION
 from support.process import PATIENCE, end_all, wait_until
 from support.service import wait_connected
-from support.workload import STATES, Load, object_path
 
 pytestmark = pytest.mark.long
 

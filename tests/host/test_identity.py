@@ -9,16 +9,16 @@ import xml.etree.ElementTree
 
 import pytest
 
-from support import confined as worlds
-from support import host
 from support.client import CONNECT, DOMAIN, DBusError
-from support.confined import (ACCOUNT, HIDDEN, MINE, NAMES, NETWORK, OTHER, QEMU, confined, furnish, listening,
-                              mentions_other, only, paths, text_of)
-from support.guarded import DENIED, LIMIT, RULES
-from support.listener import CONNECTION, ROOT
+from support.hosts import host
+from support.hosts import confined as worlds
+from support.hosts.confined import (ACCOUNT, HIDDEN, MINE, NAMES, NETWORK, OTHER, QEMU, confined, furnish, listening,
+                                    mentions_other, only, paths, text_of)
+from support.hosts.guarded import DENIED, LIMIT, RULES
+from support.hosts.workload import object_path
+from support.models.listener import CONNECTION, ROOT
 from support.process import PATIENCE, descriptors, wait_until
 from support.service import CHECKOUT
-from support.workload import object_path
 
 DOCUMENT = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
 DOMAIN1 = "org.guestbus.Domain1"

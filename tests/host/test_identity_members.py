@@ -10,13 +10,13 @@ import xml.etree.ElementTree
 
 import pytest
 
-from support import confined as worlds
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, field
-from support.confined import HIDDEN, OTHER, QEMU, confined, furnish, listening, mentions_other, text_of
-from support.guarded import send
+from support.hosts import confined as worlds
+from support.hosts.confined import HIDDEN, OTHER, QEMU, confined, furnish, listening, mentions_other, text_of
+from support.hosts.guarded import send
+from support.hosts.workload import object_path
 from support.process import PATIENCE
 from support.service import CHECKOUT
-from support.workload import object_path
 
 SNAPSHOT = "then"
 # Taken before, elsewhere, as libvirt is told: a guest without disks has nothing that it could take one of.

@@ -8,7 +8,7 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES
-from support.host import DIMM, TABLET, guest_xml
+from support.hosts.host import DIMM, TABLET, guest_xml
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 

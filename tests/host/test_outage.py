@@ -9,10 +9,10 @@ import time
 import pytest
 
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, DBusError
-from support.host import guest_xml
+from support.hosts.host import guest_xml
+from support.hosts.soak import Flood
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
-from support.soak import Flood
 
 ROOT = "/org/libvirt/QEMU"
 UUID = "11111111-2222-3333-4444-555555555555"

@@ -7,7 +7,7 @@ import libvirt
 import libvirt_qemu
 
 from support.client import DOMAIN
-from support.guests import (  # noqa: F401 -- stage is a fixture
+from support.hosts.guests import (  # noqa: F401 -- stage is a fixture
     ROOT, SNAPSHOT, WITHIN, disk_xml, object_path, outcome, plain_values, stage)
 from support.process import wait_until
 

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from support.client import DOMAIN
-from support.guests import (  # noqa: F401 -- stage is a fixture
+from support.hosts.guests import (  # noqa: F401 -- stage is a fixture
     WITHIN, outcome, plain_values, stage)
 from support.process import wait_until
 

@@ -6,9 +6,9 @@ import os
 import libvirt
 import pytest
 
-from support import host
 from support.client import CONNECT, DOMAIN, Client, DBusError, body_of
-from support.guests import (  # noqa: F401 -- stage is a fixture
+from support.hosts import host
+from support.hosts.guests import (  # noqa: F401 -- stage is a fixture
     ROOT, WITHIN, outcome, plain_values, stage)
 from support.process import wait_until
 

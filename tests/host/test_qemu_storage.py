@@ -7,7 +7,7 @@ import libvirt
 import pytest
 
 from support.client import CONNECT
-from support.guests import (  # noqa: F401 -- stage is a fixture
+from support.hosts.guests import (  # noqa: F401 -- stage is a fixture
     POOL, ROOT, SECRET, VOLUME, object_path, outcome, stage)
 
 NODE_DEVICE = "org.libvirt.NodeDevice"

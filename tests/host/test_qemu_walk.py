@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A walk over all that introspection shows (tests/support/walk.py), where the hypervisor is a real libvirtd with a
+"""A walk over all that introspection shows (support/programs/walk.py), where the hypervisor is a real libvirtd with a
 QEMU guest, a pool and a secret."""
 
 import libvirt
 import pytest
 
-from support import host
+from support.hosts import host
+from support.programs.walk import walk
 from support.service import wait_connected
-from support.walk import walk
 
 UUIDS = [f"aaaaaaaa-bbbb-cccc-dddd-00000000000{digit}" for digit in range(3)]
 SECRET = f"<secret ephemeral='no' private='no'><uuid>{UUIDS[1]}</uuid></secret>"

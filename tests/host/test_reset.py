@@ -7,8 +7,8 @@ import libvirt
 import pytest
 
 from support.client import DOMAIN
-from support.guests import WITHIN, stage  # noqa: F401 -- stage is a fixture
-from support.listener import INTERFACES
+from support.hosts.guests import WITHIN, stage  # noqa: F401 -- stage is a fixture
+from support.models.listener import INTERFACES
 from support.process import wait_until
 
 DOMAIN1 = INTERFACES["domain"]

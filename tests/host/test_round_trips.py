@@ -12,10 +12,10 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN
-from support.host import guest_xml
-from support.listener import CONNECTION, INTERFACES, picture
+from support.hosts.host import guest_xml
+from support.hosts.rpc_proxy import Proxy
+from support.models.listener import CONNECTION, INTERFACES, picture
 from support.process import PATIENCE, wait_until
-from support.rpc_proxy import Proxy
 from support.service import wait_connected
 
 DOMAIN1 = INTERFACES["domain"]

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from support import host
-from support import hostile as users
+from support.hosts import host
+from support.hosts import hostile as users
 from support.process import PATIENCE, end, left_behind, read, spawn, wait_until
 from support.service import CHECKOUT, binary
 

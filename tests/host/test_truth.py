@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from support.scene import Scene, kinds
+from support.hosts.scene import Scene, kinds
+from support.hosts.workload import Load
 from support.service import wait_connected
-from support.workload import Load
 
 pytestmark = pytest.mark.long
 

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 
-from support.bus import answers
+from support.hosts.bus import answers
 from support.process import PATIENCE, end, spawn, wait_until
 
 # The shell that stays collects the processes whose parents have gone: a zombie's user could not be removed.

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import time
 
-from . import ring
 from .client import CONNECT, PROPERTIES, Client, DBusError
+from .models import ring
 from .process import PATIENCE, descriptors, end, spawn, status, switches, wait_until
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
