@@ -4,8 +4,8 @@
 
 #include "base/background.h"
 
+#include "base/lock.h"
 #include "base/thread.h"
-#include "base/tsan.h"
 
 #include <glib.h>
 

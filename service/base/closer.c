@@ -4,10 +4,9 @@
 
 #include "base/closer.h"
 
+#include "base/lock.h"
 #include "base/thread.h"
-#include "base/tsan.h"
 
-#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,10 +14,24 @@
  */
 #define WAITING_NOTED 256
 
-/* And not GMutex, which thread sanitizers cannot see into. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t closed = PTHREAD_COND_INITIALIZER;
 static unsigned taken; /* under lock: messages whose descriptors are not all closed */
+
+static void note_taken(void)
+{
+        HOLD(&lock);
+
+        taken++;
+}
+
+static void note_closed(void)
+{
+        HOLD(&lock);
+
+        if (--taken == 0)
+                pthread_cond_signal(&closed);
+}
 
 static void close_all(void *data, void *user_data)
 {
@@ -27,11 +40,7 @@ static void close_all(void *data, void *user_data)
         taken_over(fds);
         for (const int *fd = fds; *fd >= 0; fd++)
                 close(*fd);
-
-        pthread_mutex_lock(&lock);
-        if (--taken == 0)
-                pthread_cond_signal(&closed);
-        pthread_mutex_unlock(&lock);
+        note_closed();
 }
 
 /* What waits is bounded by the limit of descriptors alone: there is nothing else to do with them. */
@@ -61,9 +70,7 @@ void closer_take(int *fds)
         if (!pool)
                 pool = g_thread_pool_new(close_all, NULL, CLOSERS, FALSE, NULL);
 
-        pthread_mutex_lock(&lock);
-        taken++;
-        pthread_mutex_unlock(&lock);
+        note_taken();
         handing_over(fds);
         g_thread_pool_push(pool, fds, NULL);
         note_waiting(pool);
@@ -72,6 +79,7 @@ void closer_take(int *fds)
 void closer_wait(unsigned timeout_ms)
 {
         struct timespec until;
+        HOLD(&lock);
 
         ASSERT_MAIN();
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -79,10 +87,8 @@ void closer_wait(unsigned timeout_ms)
         until.tv_sec += until.tv_nsec / (1000 * 1000 * 1000);
         until.tv_nsec %= 1000 * 1000 * 1000;
 
-        pthread_mutex_lock(&lock);
         while (taken > 0 && pthread_cond_clockwait(&closed, &lock, CLOCK_MONOTONIC, &until) == 0)
                 ;
-        pthread_mutex_unlock(&lock);
 }
 
 void closer_take_list(GUnixFDList **list)

@@ -8,29 +8,32 @@
 
 #include "base/main_queue.h"
 
+#include "base/lock.h"
 #include "base/thread.h"
 
 #include <glib.h>
-#include <pthread.h>
 
 typedef struct Letter {
         MainQueueFunc *func;
         void *data;
 } Letter;
 
-/* A pthread mutex, as thread sanitizers cannot see into GLib's. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static GArray *letters;  /* under lock; NULL before init and after shutdown */
 static GSource *mailbox; /* the same */
 
+static GArray *empty_box(void)
+{
+        HOLD(&lock);
+        GArray *batch = letters;
+
+        letters = g_array_new(FALSE, FALSE, sizeof(Letter));
+        return batch;
+}
+
 static guint read_letters(void)
 {
-        g_autoptr(GArray) batch = NULL;
-
-        pthread_mutex_lock(&lock);
-        batch = g_steal_pointer(&letters);
-        letters = g_array_new(FALSE, FALSE, sizeof(Letter));
-        pthread_mutex_unlock(&lock);
+        g_autoptr(GArray) batch = empty_box();
 
         for (guint i = 0; i < batch->len; i++) {
                 const Letter *letter = &g_array_index(batch, Letter, i);
@@ -52,35 +55,36 @@ static GSourceFuncs mailbox_funcs = {.dispatch = mailbox_dispatch};
 
 void main_queue_init(void)
 {
+        HOLD(&lock);
+
         ASSERT_MAIN();
-        pthread_mutex_lock(&lock);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
         mailbox = g_source_new(&mailbox_funcs, sizeof(GSource));
         g_source_set_static_name(mailbox, "mailbox");
         g_source_attach(mailbox, NULL);
-        pthread_mutex_unlock(&lock);
+}
+
+/* Returns a reference to the mailbox where it was empty. */
+static GSource *put(Letter letter)
+{
+        HOLD(&lock);
+
+        if (!letters)
+                return NULL;
+
+        g_array_append_val(letters, letter);
+        return letters->len == 1 ? g_source_ref(mailbox) : NULL;
 }
 
 void main_queue_post(MainQueueFunc *func, void *data)
 {
-        const Letter letter = {func, data};
-        GSource *wake = NULL;
-
-        pthread_mutex_lock(&lock);
-        if (letters) {
-                g_array_append_val(letters, letter);
-                if (letters->len == 1)
-                        wake = g_source_ref(mailbox);
-        }
-        pthread_mutex_unlock(&lock);
+        g_autoptr(GSource) wake = put((Letter){func, data});
 
         /* Without the lock, which the main thread takes as soon as it is awake. Should it have emptied the
          * box meanwhile, it looks once in vain; should it have thrown the box away, the reference keeps it.
          */
-        if (wake) {
+        if (wake)
                 g_source_set_ready_time(wake, 0);
-                g_source_unref(wake);
-        }
 }
 
 void main_queue_flush(void)
@@ -93,12 +97,10 @@ void main_queue_flush(void)
 void main_queue_shutdown(void)
 {
         g_autoptr(GSource) thrown = NULL;
+        HOLD(&lock);
 
         ASSERT_MAIN();
-        pthread_mutex_lock(&lock);
         g_clear_pointer(&letters, g_array_unref);
         thrown = g_steal_pointer(&mailbox);
-        pthread_mutex_unlock(&lock);
-
         g_source_destroy(thrown);
 }

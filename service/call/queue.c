@@ -9,17 +9,16 @@
 
 #include "call/queue.h"
 
+#include "base/lock.h"
 #include "base/main_queue.h"
 #include "base/thread.h"
-#include "base/tsan.h"
 
-#include <pthread.h>
 #include <string.h>
 
 struct Queue {
-        GThreadPool *pool;    /* of Lane */
-        pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
-        GHashTable *lanes;    /* under lock; a set of the lanes that have calls waiting or running */
+        GThreadPool *pool; /* of Lane */
+        pthread_mutex_t lock;
+        GHashTable *lanes; /* under lock; a set of the lanes that have calls waiting or running */
 };
 
 typedef struct Lane {
@@ -67,17 +66,17 @@ static gboolean gives_way(Queue *queue, Lane *lane)
 /* The call to run now, after @first or another one. NULL when the lane is done with, or back in the pool. */
 static Call *next_in_lane(Queue *queue, Lane *lane, gboolean first)
 {
-        Call *call = NULL;
+        HOLD(&queue->lock);
+        Call *call;
 
-        pthread_mutex_lock(&queue->lock);
-        if (first || !gives_way(queue, lane)) {
-                call = g_queue_pop_head(&lane->calls);
-                if (!call) {
-                        g_hash_table_remove(queue->lanes, lane);
-                        g_free(lane);
-                }
+        if (!first && gives_way(queue, lane))
+                return NULL;
+
+        call = g_queue_pop_head(&lane->calls);
+        if (!call) {
+                g_hash_table_remove(queue->lanes, lane);
+                g_free(lane);
         }
-        pthread_mutex_unlock(&queue->lock);
 
         return call;
 }
@@ -123,21 +122,28 @@ void queue_free(Queue *queue)
         g_free(queue);
 }
 
-void queue_push(Queue *queue, Call *call)
+/* Returns the lane where it is a new one. */
+static Lane *append(Queue *queue, Call *call)
 {
         const Lane key = {.caller = caller_name(call->caller), .path = call->path};
         Lane *lane, *made = NULL;
+        HOLD(&queue->lock);
 
-        ASSERT_MAIN();
-        pthread_mutex_lock(&queue->lock);
         lane = g_hash_table_lookup(queue->lanes, &key);
         if (!lane) {
                 lane = made = lane_new(key.caller, key.path);
                 g_hash_table_add(queue->lanes, lane);
         }
         g_queue_push_tail(&lane->calls, call);
-        pthread_mutex_unlock(&queue->lock);
+        return made;
+}
 
+void queue_push(Queue *queue, Call *call)
+{
+        Lane *made;
+
+        ASSERT_MAIN();
+        made = append(queue, call);
         /* Without the lock, which the worker that wakes up for this takes first. */
         if (made)
                 g_thread_pool_push(queue->pool, made, NULL);
@@ -148,9 +154,9 @@ GList *queue_withdraw(Queue *queue, const char *name)
         GHashTableIter iter;
         GList *calls = NULL;
         gpointer lane;
+        HOLD(&queue->lock);
 
         ASSERT_MAIN();
-        pthread_mutex_lock(&queue->lock);
         g_hash_table_iter_init(&iter, queue->lanes);
         while (g_hash_table_iter_next(&iter, &lane, NULL)) {
                 Lane *each = lane;
@@ -161,7 +167,6 @@ GList *queue_withdraw(Queue *queue, const char *name)
                         g_queue_init(&each->calls);
                 }
         }
-        pthread_mutex_unlock(&queue->lock);
 
         return calls;
 }

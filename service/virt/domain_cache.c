@@ -12,15 +12,14 @@
 #include "virt/domain_cache.h"
 
 #include "base/background.h"
+#include "base/lock.h"
 #include "base/thread.h"
-
-#include <pthread.h>
 
 /* As many domains as libvirt's protocol can list (REMOTE_DOMAIN_LIST_MAX); some 250 bytes each. */
 #define HANDLES_MAX 16384
 
 struct DomainCache {
-        pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
+        pthread_mutex_t lock;
         /* All under lock. */
         GHashTable *domains; /* UUID to virDomainPtr */
         virConnectPtr conn;  /* theirs; valid, and of any meaning, only while there are some */
@@ -124,41 +123,53 @@ void domain_cache_free(DomainCache *domain_cache)
 virDomainPtr domain_cache_find(DomainCache *domain_cache, virConnectPtr conn, const char *uuid)
 {
         virDomainPtr domain = NULL;
+        HOLD(&domain_cache->lock);
 
-        pthread_mutex_lock(&domain_cache->lock);
         if (domain_cache->conn == conn)
                 domain = g_hash_table_lookup(domain_cache->domains, uuid);
         if (domain)
                 virDomainRef(domain);
-        pthread_mutex_unlock(&domain_cache->lock);
 
         return domain;
 }
 
+static unsigned read_changes(DomainCache *domain_cache)
+{
+        HOLD(&domain_cache->lock);
+
+        return domain_cache->changes;
+}
+
+/* Takes the answer of libvirt, @domain or NULL, to a question that was asked after so many @changes. Returns
+ * handles to free, or NULL. */
+static GPtrArray *take_answer(DomainCache *domain_cache, virConnectPtr conn, const char *uuid,
+                              virDomainPtr domain, unsigned changes)
+{
+        HOLD(&domain_cache->lock);
+
+        /* Nothing is freed when there is an error to return, which libvirt's destructors would reset. */
+        if (!domain) {
+                retire(domain_cache, uuid);
+                return NULL;
+        }
+
+        /* What was forgotten meanwhile may have been this domain, or the connection that it came from. */
+        if (!domain_cache->shut && domain_cache->changes == changes)
+                remember(domain_cache, conn, uuid, domain);
+
+        return take_retired(domain_cache);
+}
+
 virDomainPtr domain_cache_look_up(DomainCache *domain_cache, virConnectPtr conn, const char *uuid)
 {
-        GPtrArray *retired = NULL;
+        GPtrArray *retired;
         virDomainPtr domain;
         unsigned changes;
 
         ASSERT_WORKER();
-        pthread_mutex_lock(&domain_cache->lock);
-        changes = domain_cache->changes;
-        pthread_mutex_unlock(&domain_cache->lock);
-
+        changes = read_changes(domain_cache);
         domain = virDomainLookupByUUIDString(conn, uuid);
-
-        pthread_mutex_lock(&domain_cache->lock);
-        /* What was forgotten meanwhile may have been this domain, or the connection that it came from. */
-        if (!domain)
-                retire(domain_cache, uuid);
-        else if (!domain_cache->shut && domain_cache->changes == changes)
-                remember(domain_cache, conn, uuid, domain);
-        /* Not when there is an error to return, which libvirt's destructors would reset. */
-        if (domain)
-                retired = take_retired(domain_cache);
-        pthread_mutex_unlock(&domain_cache->lock);
-
+        retired = take_answer(domain_cache, conn, uuid, domain, changes);
         if (retired)
                 free_retired(retired);
 
@@ -167,47 +178,41 @@ virDomainPtr domain_cache_look_up(DomainCache *domain_cache, virConnectPtr conn,
 
 void domain_cache_forget(DomainCache *domain_cache, const char *uuid)
 {
-        pthread_mutex_lock(&domain_cache->lock);
+        HOLD(&domain_cache->lock);
+
         domain_cache->changes++;
         retire(domain_cache, uuid);
-        pthread_mutex_unlock(&domain_cache->lock);
 }
 
 static void nothing_more(void *data)
 {
 }
 
-void domain_cache_forget_all(DomainCache *domain_cache)
+static void forget_all(DomainCache *domain_cache, gboolean shut)
 {
-        GPtrArray *retired;
+        HOLD(&domain_cache->lock);
 
-        ASSERT_MAIN();
-        pthread_mutex_lock(&domain_cache->lock);
+        domain_cache->shut |= shut;
         domain_cache->changes++;
         retire_all(domain_cache);
-        retired = take_retired(domain_cache);
-        pthread_mutex_unlock(&domain_cache->lock);
+        background_run(free_retired, nothing_more, take_retired(domain_cache));
+}
 
-        background_run(free_retired, nothing_more, retired);
+void domain_cache_forget_all(DomainCache *domain_cache)
+{
+        ASSERT_MAIN();
+        forget_all(domain_cache, FALSE);
 }
 
 void domain_cache_shut(DomainCache *domain_cache)
 {
         ASSERT_MAIN();
-        pthread_mutex_lock(&domain_cache->lock);
-        domain_cache->shut = TRUE;
-        pthread_mutex_unlock(&domain_cache->lock);
-
-        domain_cache_forget_all(domain_cache);
+        forget_all(domain_cache, TRUE);
 }
 
 unsigned domain_cache_size(DomainCache *domain_cache)
 {
-        unsigned size;
+        HOLD(&domain_cache->lock);
 
-        pthread_mutex_lock(&domain_cache->lock);
-        size = g_hash_table_size(domain_cache->domains);
-        pthread_mutex_unlock(&domain_cache->lock);
-
-        return size;
+        return g_hash_table_size(domain_cache->domains);
 }

@@ -16,6 +16,7 @@
 
 #include "virt/event_loop.h"
 
+#include "base/lock.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -61,8 +61,7 @@ typedef struct Timeout {
 
 /* One per process, as libvirt's functions carry no user data. */
 static struct {
-        /* Not a GMutex: that is a futex inside GLib, where the thread sanitizer cannot see it. */
-        pthread_mutex_t lock;
+        pthread_mutex_t lock; /* of the tables and what is in them */
         int epoll_fd;
         GSource *source;
         GHashTable *handles;  /* id to Handle */
@@ -114,20 +113,6 @@ static int events_from_epoll(uint32_t events)
                (events & EPOLLHUP ? VIR_EVENT_HANDLE_HANGUP : 0);
 }
 
-static pthread_mutex_t *take_lock(void)
-{
-        pthread_mutex_lock(&loop.lock);
-        return &loop.lock;
-}
-
-static void leave_lock(pthread_mutex_t **locked)
-{
-        pthread_mutex_unlock(*locked);
-}
-
-/* Holds the lock of the tables and what is in them to the end of the block. */
-#define LOCKED __attribute__((cleanup(leave_lock), unused)) pthread_mutex_t *locked = take_lock()
-
 /* Drops a reference, with the lock held; the last has the main loop call the free callback. */
 static void entry_unref(Entry *entry)
 {
@@ -141,14 +126,14 @@ static void entry_unref(Entry *entry)
 /* The same, without the lock. */
 static void entry_release(Entry *entry)
 {
-        LOCKED;
+        HOLD(&loop.lock);
 
         entry_unref(entry);
 }
 
 static GQueue take_dead(void)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         GQueue dead = loop.dead;
 
         g_queue_init(&loop.dead);
@@ -243,7 +228,7 @@ static void handle_close(Handle *handle)
 
 static int handle_add(int fd, int events, virEventHandleCallback callback, void *opaque, virFreeCallback ff)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Handle *handle = g_new(Handle, 1);
         int id = next_id(&loop.last_handle);
 
@@ -269,7 +254,7 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
 
 static void handle_update(int id, int events)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Handle *handle = table_lookup(loop.handles, id);
         uint32_t wanted = events_to_epoll(events);
         int r;
@@ -292,7 +277,7 @@ static void handle_update(int id, int events)
 
 static int handle_remove(int id)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Handle *handle = table_steal(loop.handles, id);
 
         if (!handle)
@@ -334,7 +319,7 @@ static Handle *handle_find(const struct epoll_event *event)
  * come from a stray entry, not from a removal on the way. */
 static int handles_wait(struct epoll_event *events)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         gboolean stray = FALSE;
         int n = epoll_wait(loop.epoll_fd, events, BATCH_MAX, 0);
 
@@ -355,7 +340,7 @@ static int handles_wait(struct epoll_event *events)
  * hang-ups come unasked. */
 static Handle *handle_claim(struct epoll_event *event)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Handle *handle = handle_find(event);
 
         if (!handle || handle->events == 0)
@@ -409,7 +394,7 @@ static void timeout_plan(Timeout *timeout)
  * since GLib found it due. */
 static Timeout *timeout_claim(int id, gint64 now)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Timeout *timeout = table_lookup(loop.timeouts, id);
         gboolean due;
 
@@ -447,7 +432,7 @@ static gboolean timeout_dispatch(GSource *source, GSourceFunc callback, gpointer
 
 static GArray *due_ids(gint64 now)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         GArray *ids = g_array_new(FALSE, FALSE, sizeof(int));
         GHashTableIter iter;
         gpointer each;
@@ -465,7 +450,7 @@ static GArray *due_ids(gint64 now)
 
 static void rearm_all(void)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         GHashTableIter iter;
         gpointer timeout;
 
@@ -497,7 +482,7 @@ static void timeouts_release(void)
 static int timeout_add(int frequency, virEventTimeoutCallback callback, void *opaque, virFreeCallback ff)
 {
         static GSourceFuncs funcs = {.dispatch = timeout_dispatch};
-        LOCKED;
+        HOLD(&loop.lock);
         Timeout *timeout;
         int id = next_id(&loop.last_timeout);
 
@@ -523,7 +508,7 @@ static int timeout_add(int frequency, virEventTimeoutCallback callback, void *op
 
 static void timeout_update(int id, int frequency)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Timeout *timeout = table_lookup(loop.timeouts, id);
 
         if (!timeout)
@@ -537,7 +522,7 @@ static void timeout_update(int id, int frequency)
 
 static int timeout_remove(int id)
 {
-        LOCKED;
+        HOLD(&loop.lock);
         Timeout *timeout = table_steal(loop.timeouts, id);
 
         if (!timeout)

@@ -10,6 +10,7 @@
 
 #include "base/background.h"
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "virt/event_loop.h"
@@ -17,7 +18,6 @@
 
 #include <fcntl.h>
 #include <libvirt/virterror.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,8 +63,8 @@ struct Link {
         unsigned slow_timer;
         SocketWatch *watch; /* while not open */
 
-        pthread_mutex_t lock; /* and not GMutex, which thread sanitizers cannot see into */
-        virConnectPtr conn;   /* under lock: what workers may use */
+        pthread_mutex_t lock;
+        virConnectPtr conn; /* under lock: what workers may use */
 };
 
 static void link_closed(Link *link);
@@ -281,15 +281,19 @@ static void link_discard(Session *session)
         background_run(session_close, session_unref, session);
 }
 
+static void link_set_conn(Link *link, virConnectPtr conn)
+{
+        HOLD(&link->lock);
+
+        link->conn = conn;
+}
+
 /* The open session is lost, or given up. */
 static void link_closed(Link *link)
 {
         Session *session = g_steal_pointer(&link->session);
 
-        pthread_mutex_lock(&link->lock);
-        link->conn = NULL;
-        pthread_mutex_unlock(&link->lock);
-
+        link_set_conn(link, NULL);
         link->state = LINK_CLOSED;
         link->close_reason = session->reason;
         link_discard(session);
@@ -359,9 +363,7 @@ static void session_opened(void *data)
         link->state = LINK_OPEN;
         link->was_open = TRUE;
         link->backoff_ms = BACKOFF_FIRST_MS;
-        pthread_mutex_lock(&link->lock);
-        link->conn = session->conn;
-        pthread_mutex_unlock(&link->lock);
+        link_set_conn(link, session->conn);
 
         link->owner->opened(link, link->data);
 }
@@ -481,15 +483,11 @@ int link_close_reason(const Link *link)
 
 virConnectPtr link_acquire(Link *link, GError **error)
 {
-        virConnectPtr conn = NULL;
+        HOLD(&link->lock);
 
-        pthread_mutex_lock(&link->lock);
         if (link->conn && virConnectRef(link->conn) == 0)
-                conn = link->conn;
-        pthread_mutex_unlock(&link->lock);
+                return link->conn;
 
-        if (!conn)
-                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "not connected to %s", link->uri);
-
-        return conn;
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "not connected to %s", link->uri);
+        return NULL;
 }

@@ -5,6 +5,7 @@
 #include "virt/object_path.h"
 
 #include "base/error.h"
+#include "base/lock.h"
 #include "base/thread.h"
 #include "bus/path.h"
 
@@ -20,18 +21,17 @@
 /* Not the paths themselves, which are long. */
 static gboolean is_new(const char *path, guint *n)
 {
-        static GMutex lock;
+        static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
         static GHashTable *told;
         g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, path, -1);
         gboolean new = FALSE;
+        HOLD(&lock);
 
-        g_mutex_lock(&lock);
         if (!told)
                 told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         if (g_hash_table_size(told) <= TOLD_MAX)
                 new = g_hash_table_add(told, g_steal_pointer(&digest));
         *n = g_hash_table_size(told);
-        g_mutex_unlock(&lock);
         return new;
 }
 
