@@ -33,10 +33,6 @@
 /* How long the start waits for the disk that remembers the numbers of events. */
 #define NUMBERS_MS 2000
 
-/* Known callers that the bus is not asked about. When there are more, twice as many as there were at the last
- * question are a reason for the next. */
-#define CALLERS_MIN 64
-
 typedef struct Daemon {
         GMainLoop *loop;
         unsigned sigterm, sigint;
@@ -47,7 +43,6 @@ typedef struct Daemon {
         char *epoch_name;
         Epoch epoch; /* of this start */
         Departures *departures;
-        unsigned callers_max; /* known callers, with more of which the bus is asked whether all are there */
         GError *error;
         gboolean stopping;
         gboolean late; /* the time for stopping is over */
@@ -68,23 +63,9 @@ static gboolean on_signal(gpointer user_data)
         return G_SOURCE_CONTINUE;
 }
 
-static void on_caller_gone(const char *name, void *data)
+static void on_peer_gone(const char *name, void *data)
 {
-        Daemon *daemon = data;
-        GHashTableIter iter;
-        gpointer connection;
-
-        /* Before the views: what waits may be theirs. */
-        dispatch_drop_caller(&daemon->dispatcher, name);
-        if (daemon->dispatcher.authority)
-                authority_forget(daemon->dispatcher.authority, name);
-        caller_connections_drop_caller(daemon->dispatcher.views, name);
-        if (!callers_has(daemon->dispatcher.callers, name))
-                return;
-
-        g_hash_table_iter_init(&iter, daemon->dispatcher.connections);
-        while (g_hash_table_iter_next(&iter, NULL, &connection))
-                connection_drop_caller(connection, name);
+        dispatch_peer_gone(&((Daemon *)data)->dispatcher, name);
 }
 
 static void on_name_lost(const char *name, void *data)
@@ -115,36 +96,13 @@ static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Daemon *daemon = userdata;
 
-        if (authority_size(daemon->dispatcher.authority) > daemon->callers_max)
-                departures_suspect(daemon->departures);
-
+        departures_count(daemon->departures);
         return dispatch(message, &daemon->dispatcher, error);
 }
 
 static void on_suspicion(void *data)
 {
         departures_suspect(((Daemon *)data)->departures);
-}
-
-/* That a caller is known costs a few hundred bytes, which a clock is not to run for: those are looked at when
- * there are many new ones. */
-static gboolean holds_something(void *data)
-{
-        const Dispatcher *dispatcher = &((Daemon *)data)->dispatcher;
-
-        return callers_total(dispatcher->callers) > 0 || authority_is_keeping(dispatcher->authority) ||
-               caller_connections_are_used(dispatcher->views);
-}
-
-static void collect_callers(GHashTable *names, void *data)
-{
-        Daemon *daemon = data;
-        const Dispatcher *dispatcher = &daemon->dispatcher;
-
-        callers_collect(dispatcher->callers, names);
-        authority_collect(dispatcher->authority, names);
-        caller_connections_collect(dispatcher->views, names);
-        daemon->callers_max = MAX(CALLERS_MIN, 2 * authority_size(dispatcher->authority));
 }
 
 static void on_connection_changed(void *data)
@@ -170,16 +128,10 @@ static void on_connection_changed(void *data)
 
 static const BusOwner bus_owner = {
         .call = on_call,
-        .caller_gone = on_caller_gone,
+        .peer_gone = on_peer_gone,
         .name_lost = on_name_lost,
         .closed = on_bus_closed,
         .suspicious = on_suspicion,
-};
-
-static const DeparturesOwner departures_owner = {
-        .holds = holds_something,
-        .collect = collect_callers,
-        .gone = on_caller_gone,
 };
 
 static const ConnectionOwner connection_owner = {.changed = on_connection_changed};
@@ -246,7 +198,7 @@ static void daemon_free(Daemon *daemon)
         g_hash_table_unref(daemon->dispatcher.connections);
         authority_free(daemon->dispatcher.authority);
         turns_free(daemon->dispatcher.turns);
-        callers_free(daemon->dispatcher.callers);
+        peers_free(daemon->dispatcher.peers);
         event_numbers_free(daemon->epoch.numbers);
         g_free(daemon->epoch_name);
         main_queue_shutdown();
@@ -338,10 +290,10 @@ static void serve(Daemon *daemon, const Config *config, const DaemonOptions *opt
         if (!daemon->bus || !log_control_add(daemon->bus, &daemon->error))
                 return;
 
-        daemon->dispatcher.authority =
-                authority_new(daemon->bus, &config->limits, &dispatch_authority_owner, &daemon->dispatcher);
+        daemon->dispatcher.authority = authority_new(daemon->bus, daemon->dispatcher.peers,
+                                                     &dispatch_authority_owner, &daemon->dispatcher);
         daemon->dispatcher.bus = daemon->bus;
-        daemon->departures = departures_new(daemon->bus, &departures_owner, daemon);
+        daemon->departures = departures_new(daemon->bus, daemon->dispatcher.peers, on_peer_gone, daemon);
         daemon->turns = (TurnsOwner){.now = g_get_monotonic_time, .held = is_held, .data = daemon};
         daemon->dispatcher.turns = turns_new(&daemon->turns);
         add_connections(daemon, config);
@@ -359,11 +311,10 @@ gboolean daemon_run(const Config *config, const DaemonOptions *options, GError *
 {
         Daemon daemon = {
                 .loop = g_main_loop_new(NULL, FALSE),
-                .callers_max = CALLERS_MIN,
                 .dispatcher =
                         {
                                 .connections = g_hash_table_new(g_str_hash, g_str_equal),
-                                .callers = callers_new(&config->limits),
+                                .peers = peers_new(&config->limits),
                                 .limits = &config->limits,
                         },
         };

@@ -1,67 +1,395 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Callers, and their requests that wait for a decision.
+/* What polkit said of peers, what it is being asked, and the requests that wait for that.
  *
- * Requests of one caller to one object keep their order: while one waits, those behind it wait as well, and
- * are asked about meanwhile. */
+ * A decision is kept until its peer leaves or polkit says that something changed; what somebody has typed a
+ * password for counts once, unless polkit itself remembers it. But polkit does not say that a user has left a
+ * group. So a decision to manage is asked for again when it is old, and without polkit one to monitor as
+ * well: there the group is all that decides.
+ *
+ * Requests of one peer to one object keep their order: while one waits, those behind it wait as well, and are
+ * asked about meanwhile. */
 
-#include "access/authority_private.h"
+#include "access/authority.h"
 
-#include "base/process.h"
+#include "access/polkit.h"
+#include "access/user_database.h"
+#include "base/error.h"
 #include "base/thread.h"
 
-#include <unistd.h>
+/* Decisions that are remembered for one caller: a page that reads every guest and device once. When there are
+ * more, all are asked again. */
+#define REMEMBERED 8192
 
-Client *client_ref(Client *client)
+typedef enum Decision {
+        DECISION_ASKED,
+        DECISION_YES,
+        DECISION_YES_ONCE, /* for the first request that takes it */
+        DECISION_NO,
+        DECISION_CHALLENGE, /* no, but a password would help */
+        DECISION_FULL,      /* too much is asked already */
+} Decision;
+
+typedef struct Answer {
+        Decision decision;
+        gint64 good_until;  /* on the monotonic clock, us; once it is decided */
+        guint64 number;     /* of the question */
+        gboolean stale;     /* polkit changed since it was asked */
+        GPtrArray *waiters; /* paths of the lanes whose first message waits for it, or NULL */
+} Answer;
+
+struct Authority {
+        Bus *bus;
+        Peers *peers;
+        const AuthorityOwner *owner;
+        void *data;
+        Polkit *polkit;
+        guint64 questions;
+        gboolean stopped;
+};
+
+/* What was asked, until the answer is here. */
+typedef struct Pending {
+        Peer *peer; /* which holds the quota that the question is charged to, gone or not */
+        char *key;
+        guint64 number;
+        Access access;
+        gboolean interactive;
+} Pending;
+
+static void answer_free(void *data)
 {
-        ASSERT_MAIN();
-        client->references++;
-        return client;
+        Answer *answer = data;
+
+        g_clear_pointer(&answer->waiters, g_ptr_array_unref);
+        g_free(answer);
 }
 
-void client_unref(Client *client)
+static Answer *find_answer(const Peer *peer, const char *key)
 {
-        ASSERT_MAIN();
-        if (--client->references > 0)
+        return peer->answers ? g_hash_table_lookup(peer->answers, key) : NULL;
+}
+
+/* Adds one that is being asked for. */
+static void add_answer(Peer *peer, const char *key, guint64 number)
+{
+        Answer *answer = g_new0(Answer, 1);
+
+        if (!peer->answers)
+                peer->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
+        answer->decision = DECISION_ASKED;
+        answer->number = number;
+        g_hash_table_insert(peer->answers, g_strdup(key), answer);
+}
+
+/* Nothing that was said of it counts any more, nor what is about to be said. */
+static void forget_answers(Peer *peer)
+{
+        GHashTableIter iter;
+        gpointer value;
+
+        if (!peer->answers)
                 return;
 
-        account_close(&client->account);
-        account_move(&client->account, NULL);
-        share_unref(client->share);
-        g_hash_table_unref(client->answers);
-        backlog_free(client->backlog);
-        g_clear_pointer(&client->credentials.groups, g_variant_unref);
-        g_free(client->awaited);
-        g_free(client->name);
-        g_free(client);
+        g_hash_table_iter_init(&iter, peer->answers);
+        while (g_hash_table_iter_next(&iter, NULL, &value)) {
+                Answer *answer = value;
+
+                if (answer->decision == DECISION_ASKED)
+                        answer->stale = TRUE;
+                else
+                        g_hash_table_iter_remove(&iter);
+        }
 }
 
-/* It has left the bus, or the bus is left. */
-static void client_leave(void *data)
+static Pending *pending_new(Peer *peer, const char *key, Access access, gboolean interactive)
 {
-        Client *client = data;
+        Pending *pending = g_new0(Pending, 1);
 
-        client->gone = TRUE;
-        backlog_drop(client->backlog);
-        client_unref(client);
+        pending->peer = peer_ref(peer);
+        pending->key = g_strdup(key);
+        pending->number = ++peer->peers->authority->questions;
+        pending->access = access;
+        pending->interactive = interactive;
+        quota_charge(&peer->quota, QUOTA_ASKED, 1);
+        return pending;
 }
 
-static Client *client_get(Authority *authority, const char *name)
+static void pending_free(Pending *pending)
 {
-        Client *client = g_hash_table_lookup(authority->clients, name);
+        peer_unref(pending->peer);
+        g_free(pending->key);
+        g_free(pending);
+}
 
-        if (client)
-                return client;
+static Decision decision_of(PolkitAnswer answer)
+{
+        switch (answer) {
+        case POLKIT_YES:
+                return DECISION_YES;
+        case POLKIT_YES_ONCE:
+                return DECISION_YES_ONCE;
+        case POLKIT_CHALLENGE:
+                return DECISION_CHALLENGE;
+        case POLKIT_NO:
+        case POLKIT_ABSENT:
+        case POLKIT_FAILED:
+                break;
+        }
 
-        client = g_new0(Client, 1);
-        client->authority = authority;
-        client->references = 1;
-        client->heard = process_now();
-        client->name = g_strdup(name);
-        client->answers = decisions_new();
-        client->backlog = backlog_new(&client->account, &authority->total, authority->limits);
-        g_hash_table_insert(authority->clients, client->name, client);
-        return client;
+        return DECISION_NO;
+}
+
+/* The lane at @path is dispatched again when that is decided for which its first message has to wait, which
+ * was asked about last. Whose peer it is concerns them all. */
+static void add_waiter(const Peer *peer, const char *path)
+{
+        Answer *answer = peer->known && peer->awaited ? find_answer(peer, peer->awaited) : NULL;
+
+        if (!answer)
+                return;
+
+        if (!answer->waiters)
+                answer->waiters = g_ptr_array_new_with_free_func(g_free);
+        g_ptr_array_add(answer->waiters, g_strdup(path));
+}
+
+static gboolean retry(Peer *peer, sd_bus_message *message, void *data)
+{
+        const Authority *authority = data;
+
+        if (authority->owner->retry(peer, message, authority->data))
+                return TRUE;
+
+        add_waiter(peer, sd_bus_message_get_path(message));
+        return FALSE;
+}
+
+/* Dispatches what may be decided now for the objects at those paths. */
+static void retry_all(Peer *peer, const GPtrArray *paths)
+{
+        for (guint i = 0; i < paths->len; i++)
+                backlog_retry(peer, g_ptr_array_index(paths, i), retry, peer->peers->authority);
+}
+
+/* The answer to that very question, or NULL. */
+static Answer *pending_answer(const Pending *pending)
+{
+        Answer *answer = find_answer(pending->peer, pending->key);
+
+        return answer && answer->number == pending->number ? answer : NULL;
+}
+
+static gint64 good_until(const Pending *pending, PolkitAnswer said)
+{
+        unsigned age = pending->peer->peers->limits->decision_age;
+
+        if (age == 0 || (pending->access != ACCESS_MANAGE && said != POLKIT_ABSENT))
+                return G_MAXINT64;
+
+        return g_get_monotonic_time() + age * G_TIME_SPAN_SECOND;
+}
+
+/* Whoever waits for it has it now; whether the next one has it, too, depends: a failure to ask is no answer
+ * to the next question, nor is that somebody did not want to type. */
+static void take_answer(Answer *answer, PolkitAnswer said, Decision decision, const Pending *pending)
+{
+        g_autoptr(GPtrArray) waiters = g_steal_pointer(&answer->waiters);
+        Peer *peer = pending->peer;
+        gboolean keep =
+                said != POLKIT_FAILED && !answer->stale && (!pending->interactive || said == POLKIT_YES);
+
+        answer->decision = decision;
+        answer->good_until = good_until(pending, said);
+        if (waiters)
+                retry_all(peer, waiters);
+        if (!keep && pending_answer(pending))
+                g_hash_table_remove(peer->answers, pending->key);
+}
+
+/* The answer that is still wanted, or NULL. */
+static Answer *wanted_answer(const Pending *pending)
+{
+        const Peer *peer = pending->peer;
+
+        return peer->gone || peer->peers->authority->stopped ? NULL : pending_answer(pending);
+}
+
+static void finish(Pending *pending, PolkitAnswer said, Decision decision)
+{
+        Answer *answer = wanted_answer(pending);
+
+        /* First: those that wait for it may have to ask another question. */
+        quota_discharge(&pending->peer->quota, QUOTA_ASKED, 1);
+        if (answer)
+                take_answer(answer, said, decision, pending);
+
+        pending_free(pending);
+}
+
+/* The door of libvirt's sockets where there is no polkit: the group. The connection began with it, and the
+ * user is in it now. */
+static void on_user(const UserEntry *entry, void *data)
+{
+        Pending *pending = data;
+        const Answer *answer = wanted_answer(pending);
+        gboolean in_group =
+                entry->member && credentials_have_group(&pending->peer->credentials, entry->group);
+
+        /* There is a polkit after all, which may say no. */
+        if (answer && answer->stale)
+                in_group = FALSE;
+        finish(pending, POLKIT_ABSENT, in_group ? DECISION_YES : DECISION_NO);
+}
+
+static void on_decided(PolkitAnswer said, void *data)
+{
+        Pending *pending = data;
+        const Peer *peer = pending->peer;
+
+        if (said == POLKIT_ABSENT && wanted_answer(pending))
+                user_database_ask(peer->peers->user_database, peer->credentials.uid, on_user, pending);
+        else
+                finish(pending, said, decision_of(said));
+}
+
+/* NULL when nobody can be asked. */
+static Answer *ask_polkit(Peer *peer, const char *key, const Question *question, gboolean interactive)
+{
+        const PolkitQuestion asked = {
+                .sender = peer->name,
+                .uid = user_number(peer->user),
+                .action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR,
+                .connection = question->connection,
+                .domain = question->domain,
+                .uuid = question->uuid,
+                .member = question->member,
+        };
+        Pending *pending = pending_new(peer, key, question->access, interactive);
+
+        if (peer->answers && g_hash_table_size(peer->answers) >= REMEMBERED)
+                forget_answers(peer);
+
+        add_answer(peer, key, pending->number);
+        if (!polkit_check(peer->peers->authority->polkit, &asked, interactive, on_decided, pending))
+                on_decided(POLKIT_FAILED, pending);
+
+        return find_answer(peer, key);
+}
+
+/* All that polkit is told, for its rules may tell it apart, and no more: it has a bounded length. */
+static char *make_key(const Question *question, gboolean interactive)
+{
+        return g_strdup_printf("%d%d %s %s %s %s", question->access, interactive, question->connection,
+                               question->uuid, question->member, question->domain);
+}
+
+/* Whether there is room for one more question, be its request kept or not. */
+static gboolean may_ask(const Peer *peer)
+{
+        const Limits *limits = peer->peers->limits;
+
+        return peer->quota.charged[QUOTA_ASKED] < limits->calls_per_sender &&
+               user_charged(peer->user, QUOTA_ASKED) < user_part(limits->calls_total) &&
+               peers_charged(peer->peers, QUOTA_ASKED) < limits->calls_total;
+}
+
+/* The answer, decided or not; NULL when there is none, or it is so old that it is asked for again. Nothing
+ * waits for one that is decided. */
+static Answer *recent_answer(const Peer *peer, const char *key)
+{
+        Answer *answer = find_answer(peer, key);
+
+        if (!answer || answer->decision == DECISION_ASKED || g_get_monotonic_time() < answer->good_until)
+                return answer;
+
+        g_hash_table_remove(peer->answers, key);
+        return NULL;
+}
+
+static gboolean is_answered(const Peer *peer, const Question *question, gboolean interactive)
+{
+        g_autofree char *key = make_key(question, interactive);
+
+        return recent_answer(peer, key) != NULL;
+}
+
+static Decision decide(Peer *peer, const Question *question, gboolean interactive)
+{
+        g_autofree char *key = make_key(question, interactive);
+        Answer *answer = recent_answer(peer, key);
+        Decision decision;
+
+        if (!answer && !may_ask(peer))
+                return DECISION_FULL;
+        if (!answer)
+                answer = ask_polkit(peer, key, question, interactive);
+        if (!answer)
+                return DECISION_NO;
+
+        decision = answer->decision;
+        if (decision == DECISION_YES_ONCE)
+                g_hash_table_remove(peer->answers, key);
+        if (decision == DECISION_ASKED) {
+                g_free(peer->awaited);
+                peer->awaited = g_steal_pointer(&key);
+        }
+        return decision;
+}
+
+static AuthorityAnswer refuse(sd_bus_message *message, const Question *question, Decision decision,
+                              GError **error)
+{
+        const char *action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR;
+
+        if (decision == DECISION_CHALLENGE)
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INTERACTIVE,
+                            "%s takes the right %s, for which somebody has to authenticate: allow "
+                            "interactive authorization",
+                            sd_bus_message_get_member(message), action);
+        else if (decision == DECISION_FULL)
+                g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                                    "polkit has too many questions to answer already");
+        else
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+                            "%s takes the right %s, which the caller does not have",
+                            sd_bus_message_get_member(message), action);
+
+        return AUTHORITY_NO;
+}
+
+/* Somebody whom the bus does not know any more. */
+static gboolean is_unknown(const Peer *peer)
+{
+        return peer->credentials.uid == (uid_t)-1;
+}
+
+/* Asks polkit, or remembers what it said, of a peer that is known. */
+static AuthorityAnswer ask_about(Peer *peer, sd_bus_message *message, const Question *question,
+                                 GError **error)
+{
+        AuthorityAnswer yes = question->access == ACCESS_MANAGE ? AUTHORITY_YES : AUTHORITY_MONITOR;
+        gboolean interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
+        /* Somebody may have typed, while polkit said that everything has to be asked again. */
+        gboolean typed = interactive && is_answered(peer, question, TRUE);
+        Decision decision = is_unknown(peer) ? DECISION_NO : decide(peer, question, typed);
+
+        if (decision == DECISION_CHALLENGE && interactive && !typed)
+                decision = decide(peer, question, TRUE);
+
+        switch (decision) {
+        case DECISION_YES:
+        case DECISION_YES_ONCE:
+                return yes;
+        case DECISION_ASKED:
+                return AUTHORITY_LATER;
+        case DECISION_NO:
+        case DECISION_CHALLENGE:
+        case DECISION_FULL:
+                break;
+        }
+
+        return refuse(message, question, decision, error);
 }
 
 /* polkit has other rules, or forgot a password. */
@@ -69,40 +397,38 @@ static void on_polkit_changed(void *data)
 {
         Authority *authority = data;
         GHashTableIter iter;
-        gpointer client;
+        gpointer peer;
 
-        g_hash_table_iter_init(&iter, authority->clients);
-        while (g_hash_table_iter_next(&iter, NULL, &client))
-                decisions_forget(client);
+        g_hash_table_iter_init(&iter, authority->peers->by_name);
+        while (g_hash_table_iter_next(&iter, NULL, &peer))
+                forget_answers(peer);
         authority->owner->changed(authority->data);
 }
 
-Authority *authority_new(Bus *bus, const Limits *limits, const AuthorityOwner *owner, void *data)
+Authority *authority_new(Bus *bus, Peers *peers, const AuthorityOwner *owner, void *data)
 {
         Authority *authority = g_new0(Authority, 1);
 
         ASSERT_MAIN();
         authority->bus = bus;
-        authority->limits = limits;
+        authority->peers = peers;
         authority->owner = owner;
         authority->data = data;
-        authority->clients = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, client_leave);
-        authority->user_database = user_database_new();
-        authority->shares = shares_new(authority->user_database);
         authority->polkit = polkit_new(bus, on_polkit_changed, authority);
+        peers->authority = authority;
         return authority;
 }
 
 void authority_stop(Authority *authority)
 {
         GHashTableIter iter;
-        gpointer client;
+        gpointer peer;
 
         ASSERT_MAIN();
         authority->stopped = TRUE;
-        g_hash_table_iter_init(&iter, authority->clients);
-        while (g_hash_table_iter_next(&iter, NULL, &client))
-                backlog_refuse(((Client *)client)->backlog, "the service is stopping");
+        g_hash_table_iter_init(&iter, authority->peers->by_name);
+        while (g_hash_table_iter_next(&iter, NULL, &peer))
+                backlog_refuse(peer, "the service is stopping");
 }
 
 void authority_free(Authority *authority)
@@ -111,179 +437,79 @@ void authority_free(Authority *authority)
         if (!authority)
                 return;
 
-        /* Open questions, and the clients that they hold, end with the bus, which goes with the last message.
+        /* Open questions, and the peers that they hold, end with the bus, which goes with the last message.
          */
-        g_hash_table_remove_all(authority->clients);
+        peers_close(authority->peers);
         polkit_free(authority->polkit);
-        user_database_free(authority->user_database);
-        account_close(&authority->total);
-        g_hash_table_unref(authority->clients);
-        shares_free(authority->shares);
         g_free(authority);
-}
-
-static gboolean passes(const Client *client)
-{
-        return client->credentials.uid == 0 || client->credentials.uid == geteuid();
-}
-
-static void set_known(Client *client, const Credentials *credentials)
-{
-        client->known = TRUE;
-        client->credentials = credentials ? *credentials : (Credentials){.uid = (uid_t)-1};
-        client->credentials.connected = client->heard;
-        if (client->credentials.groups)
-                g_variant_ref(client->credentials.groups);
-
-        /* It may have been taken for one that the bus does not know. */
-        account_move(&client->account, NULL);
-        backlog_set_share(client->backlog, NULL);
-        g_clear_pointer(&client->share, share_unref);
-        if (passes(client))
-                return;
-
-        client->share = shares_get(client->authority->shares, client->credentials.uid);
-        account_move(&client->account, share_account(client->share));
-        backlog_set_share(client->backlog, client->share);
 }
 
 static void on_credentials(const Credentials *credentials, void *data)
 {
-        Client *client = data;
+        Peer *peer = data;
 
-        if (!client->gone && !client->authority->stopped) {
-                g_autoptr(GPtrArray) paths = backlog_paths(client->backlog);
+        if (!peer->gone && !peer->peers->authority->stopped) {
+                g_autoptr(GPtrArray) paths = backlog_paths(peer);
 
-                set_known(client, credentials);
-                client_retry(client, paths);
+                peer_identify(peer, credentials);
+                retry_all(peer, paths);
                 /* What waited is refused where the bus did not say. The next call is another reason to ask.
                  */
-                client->asked = credentials != NULL;
+                peer->asked = credentials != NULL;
         }
 
-        client_unref(client);
+        peer_unref(peer);
 }
 
-static void ask_who_it_is(Client *client)
+static void ask_who_it_is(Authority *authority, Peer *peer)
 {
-        client->asked = TRUE;
-        client->known = FALSE;
-        credentials_get(client->authority->bus, client->name, on_credentials, client_ref(client));
+        peer->asked = TRUE;
+        peer->known = FALSE;
+        credentials_get(authority->bus, peer->name, on_credentials, peer_ref(peer));
 }
 
-AuthorityAnswer authority_ask(Authority *authority, sd_bus_message *message, const Question *question,
-                              GError **error)
+AuthorityAnswer authority_ask(Authority *authority, Peer *peer, sd_bus_message *message,
+                              const Question *question, GError **error)
 {
-        Client *client = client_get(authority, bus_sender(message));
-
         ASSERT_MAIN();
-        if (!client->asked)
-                ask_who_it_is(client);
+        if (!peer->asked)
+                ask_who_it_is(authority, peer);
 
         /* A bus that cannot be asked has answered already, with nothing. */
-        if (!client->known)
+        if (!peer->known)
                 return AUTHORITY_LATER;
 
-        return passes(client) ? AUTHORITY_YES : decisions_ask(client, message, question, error);
-}
-
-const Credentials *authority_credentials(const Authority *authority, const char *sender)
-{
-        const Client *client = g_hash_table_lookup(authority->clients, sender);
-
-        ASSERT_MAIN();
-        return client && client->known && client->credentials.uid != (uid_t)-1 ? &client->credentials : NULL;
-}
-
-Share *authority_share(const Authority *authority, const char *sender)
-{
-        const Client *client = g_hash_table_lookup(authority->clients, sender);
-
-        ASSERT_MAIN();
-        return client ? client->share : NULL;
-}
-
-gboolean authority_is_ahead(const Authority *authority, sd_bus_message *message)
-{
-        const Client *client = g_hash_table_lookup(authority->clients, bus_sender(message));
-
-        ASSERT_MAIN();
-        return client && backlog_has(client->backlog, sd_bus_message_get_path(message));
+        return peer_is_trusted(peer) ? AUTHORITY_YES : ask_about(peer, message, question, error);
 }
 
 /* While others are ahead, it may be asked about: but nobody has to type for it yet. */
-static void ask_ahead(Client *client, sd_bus_message *message)
+static void ask_ahead(const Authority *authority, Peer *peer, sd_bus_message *message)
 {
-        const Authority *authority = client->authority;
         Question question;
 
-        if (client->known && !passes(client) &&
+        if (peer->known && !peer_is_trusted(peer) &&
             authority->owner->question(message, &question, authority->data))
-                decisions_ask_ahead(client, &question);
+                decide(peer, &question, FALSE);
 }
 
-gboolean authority_keep(Authority *authority, sd_bus_message *message, GError **error)
+gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
-        Client *client = client_get(authority, bus_sender(message));
-        gboolean behind = backlog_has(client->backlog, path);
+        gboolean behind = backlog_has(peer, path);
 
         ASSERT_MAIN();
-        if (!backlog_add(client->backlog, message, error))
+        if (!backlog_add(peer, message, error))
                 return FALSE;
 
         if (behind)
-                ask_ahead(client, message);
+                ask_ahead(authority, peer, message);
         else
-                decisions_add_waiter(client, path);
+                add_waiter(peer, path);
         return TRUE;
 }
 
-static gboolean retry(sd_bus_message *message, void *data)
-{
-        const Client *client = data;
-        const Authority *authority = client->authority;
-
-        if (authority->owner->retry(message, authority->data))
-                return TRUE;
-
-        decisions_add_waiter(client, sd_bus_message_get_path(message));
-        return FALSE;
-}
-
-void client_retry(Client *client, const GPtrArray *paths)
+void authority_forget(Authority *authority, const Peer *peer)
 {
         ASSERT_MAIN();
-        for (guint i = 0; i < paths->len; i++)
-                backlog_retry(client->backlog, g_ptr_array_index(paths, i), retry, client);
-}
-
-void authority_forget(Authority *authority, const char *sender)
-{
-        ASSERT_MAIN();
-        if (g_hash_table_remove(authority->clients, sender))
-                polkit_forget(authority->polkit, sender);
-}
-
-unsigned authority_size(const Authority *authority)
-{
-        ASSERT_MAIN();
-        return g_hash_table_size(authority->clients);
-}
-
-gboolean authority_is_keeping(const Authority *authority)
-{
-        ASSERT_MAIN();
-        return authority->total.charged[QUOTA_KEPT] > 0;
-}
-
-void authority_collect(const Authority *authority, GHashTable *names)
-{
-        GHashTableIter iter;
-        gpointer name;
-
-        ASSERT_MAIN();
-        g_hash_table_iter_init(&iter, authority->clients);
-        while (g_hash_table_iter_next(&iter, &name, NULL))
-                g_hash_table_add(names, g_strdup(name));
+        polkit_forget(authority->polkit, peer->name);
 }

@@ -15,28 +15,18 @@
 #include <string.h>
 
 typedef struct Kept {
-        Backlog *backlog;
+        Peer *peer;
         sd_bus_message *message;
         size_t bytes;
 } Kept;
-
-struct Backlog {
-        Account *account, *total;
-        const Limits *limits;
-        const Share *share;  /* of its user; NULL until that is known, and for who has none */
-        GHashTable *by_path; /* GQueue of Kept */
-};
 
 /* Gives back what it took. */
 static void kept_free(void *data)
 {
         Kept *kept = data;
-        const Backlog *backlog = kept->backlog;
 
-        account_discharge(backlog->account, QUOTA_KEPT, 1);
-        account_discharge(backlog->account, QUOTA_KEPT_BYTES, kept->bytes);
-        account_discharge(backlog->total, QUOTA_KEPT, 1);
-        account_discharge(backlog->total, QUOTA_KEPT_BYTES, kept->bytes);
+        quota_discharge(&kept->peer->quota, QUOTA_KEPT, 1);
+        quota_discharge(&kept->peer->quota, QUOTA_KEPT_BYTES, kept->bytes);
         sd_bus_message_unref(kept->message);
         g_free(kept);
 }
@@ -46,45 +36,30 @@ static void lane_free(void *data)
         g_queue_free_full(data, kept_free);
 }
 
-Backlog *backlog_new(Account *account, Account *total, const Limits *limits)
+/* Of Kept; NULL for nothing. */
+static GQueue *lane_at(const Peer *peer, const char *path)
 {
-        Backlog *backlog = g_new0(Backlog, 1);
-
-        ASSERT_MAIN();
-        backlog->account = account;
-        backlog->total = total;
-        backlog->limits = limits;
-        backlog->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
-        return backlog;
+        return peer->backlog ? g_hash_table_lookup(peer->backlog, path) : NULL;
 }
 
-void backlog_set_share(Backlog *backlog, const Share *share)
+static GQueue *lane_get(Peer *peer, const char *path)
 {
-        ASSERT_MAIN();
-        backlog->share = share;
+        GQueue *lane = lane_at(peer, path);
+
+        if (lane)
+                return lane;
+
+        if (!peer->backlog)
+                peer->backlog = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
+        lane = g_queue_new();
+        g_hash_table_insert(peer->backlog, g_strdup(path), lane);
+        return lane;
 }
 
-void backlog_drop(Backlog *backlog)
+gboolean backlog_has(const Peer *peer, const char *path)
 {
         ASSERT_MAIN();
-        g_hash_table_remove_all(backlog->by_path);
-}
-
-void backlog_free(Backlog *backlog)
-{
-        ASSERT_MAIN();
-        if (!backlog)
-                return;
-
-        backlog_drop(backlog);
-        g_hash_table_unref(backlog->by_path);
-        g_free(backlog);
-}
-
-gboolean backlog_has(const Backlog *backlog, const char *path)
-{
-        ASSERT_MAIN();
-        return g_hash_table_contains(backlog->by_path, path);
+        return lane_at(peer, path) != NULL;
 }
 
 /* What was seen of a message's arguments. */
@@ -174,14 +149,14 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
         return r < 0 || is_too_much(&count) ? most + 1 : count.bytes;
 }
 
-static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes, GError **error)
+static gboolean has_room(const Peer *peer, size_t arguments, size_t bytes, GError **error)
 {
-        const Limits *limits = backlog->limits;
-        const Share *share = backlog->share;
-        const guint64 *own = backlog->account->charged, *all = backlog->total->charged;
-        /* Nobody knows yet whose they are: a caller is taken for all that its user has. */
-        guint64 user_calls = share ? share_charged(share, QUOTA_KEPT) : own[QUOTA_KEPT];
-        guint64 user_bytes = share ? share_charged(share, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
+        const Limits *limits = peer->peers->limits;
+        const User *user = peer->user;
+        const guint64 *own = peer->quota.charged, *all = peer->peers->users.total.charged;
+        /* While nobody knows whose they are, a caller is taken for all that its user has. */
+        guint64 user_calls = user ? user_charged(user, QUOTA_KEPT) : own[QUOTA_KEPT];
+        guint64 bytes_of_user = user ? user_charged(user, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
 
         if (arguments > limits->request_bytes) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -189,8 +164,8 @@ static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes,
                 return FALSE;
         }
 
-        if (own[QUOTA_KEPT] < limits->calls_per_sender && user_calls < share_part(limits->calls_total) &&
-            all[QUOTA_KEPT] < limits->calls_total && user_bytes + bytes <= share_bytes(limits) &&
+        if (own[QUOTA_KEPT] < limits->calls_per_sender && user_calls < user_part(limits->calls_total) &&
+            all[QUOTA_KEPT] < limits->calls_total && bytes_of_user + bytes <= user_bytes(limits) &&
             all[QUOTA_KEPT_BYTES] + bytes <= limits->pending_bytes)
                 return TRUE;
 
@@ -199,76 +174,76 @@ static gboolean has_room(const Backlog *backlog, size_t arguments, size_t bytes,
         return FALSE;
 }
 
-gboolean backlog_add(Backlog *backlog, sd_bus_message *message, GError **error)
+gboolean backlog_add(Peer *peer, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
-        size_t arguments = count_bytes(message, backlog->limits->request_bytes);
+        size_t arguments = count_bytes(message, peer->peers->limits->request_bytes);
         size_t bytes = arguments + path_cost(path);
-        GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
         Kept *kept;
 
         ASSERT_MAIN();
-        if (!has_room(backlog, arguments, bytes, error))
+        if (!has_room(peer, arguments, bytes, error))
                 return FALSE;
 
-        if (!lane) {
-                lane = g_queue_new();
-                g_hash_table_insert(backlog->by_path, g_strdup(path), lane);
-        }
-
         kept = g_new0(Kept, 1);
-        kept->backlog = backlog;
+        kept->peer = peer;
         kept->message = sd_bus_message_ref(message);
         kept->bytes = bytes;
-        g_queue_push_tail(lane, kept);
-        account_charge(backlog->account, QUOTA_KEPT, 1);
-        account_charge(backlog->account, QUOTA_KEPT_BYTES, bytes);
-        account_charge(backlog->total, QUOTA_KEPT, 1);
-        account_charge(backlog->total, QUOTA_KEPT_BYTES, bytes);
+        g_queue_push_tail(lane_get(peer, path), kept);
+        quota_charge(&peer->quota, QUOTA_KEPT, 1);
+        quota_charge(&peer->quota, QUOTA_KEPT_BYTES, bytes);
         return TRUE;
 }
 
-void backlog_retry(Backlog *backlog, const char *path, gboolean (*func)(sd_bus_message *message, void *data),
-                   void *data)
+void backlog_retry(Peer *peer, const char *path, BacklogFunc *func, void *data)
 {
-        GQueue *lane = g_hash_table_lookup(backlog->by_path, path);
+        GQueue *lane = lane_at(peer, path);
         Kept *kept;
 
         ASSERT_MAIN();
-        while (lane && (kept = g_queue_peek_head(lane))) {
-                if (!func(kept->message, data))
+        if (!lane)
+                return;
+
+        while ((kept = g_queue_peek_head(lane))) {
+                if (!func(peer, kept->message, data))
                         return;
 
                 g_queue_pop_head(lane);
                 kept_free(kept);
         }
 
-        g_hash_table_remove(backlog->by_path, path);
+        g_hash_table_remove(peer->backlog, path);
 }
 
-GPtrArray *backlog_paths(const Backlog *backlog)
+GPtrArray *backlog_paths(const Peer *peer)
 {
         GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
         GHashTableIter iter;
         gpointer path;
 
         ASSERT_MAIN();
-        g_hash_table_iter_init(&iter, backlog->by_path);
+        if (!peer->backlog)
+                return paths;
+
+        g_hash_table_iter_init(&iter, peer->backlog);
         while (g_hash_table_iter_next(&iter, &path, NULL))
                 g_ptr_array_add(paths, g_strdup(path));
         return paths;
 }
 
-void backlog_refuse(Backlog *backlog, const char *why)
+void backlog_refuse(Peer *peer, const char *why)
 {
         GHashTableIter iter;
         gpointer lane;
 
         ASSERT_MAIN();
-        g_hash_table_iter_init(&iter, backlog->by_path);
+        if (!peer->backlog)
+                return;
+
+        g_hash_table_iter_init(&iter, peer->backlog);
         while (g_hash_table_iter_next(&iter, NULL, &lane))
                 for (GList *each = ((GQueue *)lane)->head; each; each = each->next)
                         sd_bus_reply_method_errorf(((Kept *)each->data)->message, SD_BUS_ERROR_FAILED, "%s",
                                                    why);
-        backlog_drop(backlog);
+        g_hash_table_remove_all(peer->backlog);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One question for all names. Who was known before it was asked and is not in the answer has left: unique
- * names do not come again. */
+/* One question for all names. A peer that was known before it was asked and is not in the answer has left:
+ * unique names do not come again. */
 
 #include "access/departures.h"
 
@@ -17,6 +17,10 @@
  * and an answer may name thousands. */
 #define PAUSE_US (1 * G_TIME_SPAN_SECOND)
 
+/* Known peers that the bus is not asked about. When there are more, twice as many as there were at the last
+ * question are a reason for the next. */
+#define PEERS_MIN 64
+
 typedef struct DeparturesSource {
         GSource base;
         Departures *departures;
@@ -24,7 +28,9 @@ typedef struct DeparturesSource {
 
 struct Departures {
         Bus *bus;
-        const DeparturesOwner *owner;
+        const Peers *peers;
+        unsigned peers_max; /* with more of which the bus is asked */
+        DeparturesFunc *gone;
         void *data;
         DeparturesSource *source;
         sd_bus_slot *asked; /* while the answer is not here, or NULL */
@@ -71,10 +77,22 @@ static int on_names(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         g_hash_table_iter_init(&iter, gone);
         while (g_hash_table_iter_next(&iter, &name, NULL)) {
                 g_info("%s has left unheard", (const char *)name);
-                departures->owner->gone(name, departures->data);
+                departures->gone(name, departures->data);
         }
 
         return 1;
+}
+
+static GHashTable *names_of(const Peers *peers)
+{
+        GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        GHashTableIter iter;
+        gpointer name;
+
+        g_hash_table_iter_init(&iter, peers->by_name);
+        while (g_hash_table_iter_next(&iter, &name, NULL))
+                g_hash_table_add(names, g_strdup(name));
+        return names;
 }
 
 static void ask(Departures *departures)
@@ -82,8 +100,8 @@ static void ask(Departures *departures)
         forget_question(departures);
         departures->suspected = FALSE;
         departures->asked_at = g_get_monotonic_time();
-        departures->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        departures->owner->collect(departures->known, departures->data);
+        departures->known = names_of(departures->peers);
+        departures->peers_max = MAX(PEERS_MIN, 2 * peers_size(departures->peers));
         if (g_hash_table_size(departures->known) > 0 &&
             sd_bus_call_method_async(bus_handle(departures->bus), &departures->asked, DRIVER,
                                      "/org/freedesktop/DBus", DRIVER, "ListNames", on_names, departures,
@@ -93,10 +111,18 @@ static void ask(Departures *departures)
         forget_question(departures);
 }
 
+/* Whether something is held for peers that costs others. That a peer is known costs a few hundred bytes,
+ * which a clock is not to run for: those are looked at when there are many new ones. */
+static gboolean holds_something(const Peers *peers)
+{
+        return peers_charged(peers, QUOTA_CALLS) > 0 || peers_charged(peers, QUOTA_KEPT) > 0 ||
+               peers->forwarded > 0;
+}
+
 /* The monotonic time of the next question, -1 for none yet. */
 static gint64 next_time(Departures *departures, gint64 now)
 {
-        if (!departures->owner->holds(departures->data))
+        if (!holds_something(departures->peers))
                 departures->held_since = -1;
         else if (departures->held_since < 0)
                 departures->held_since = now;
@@ -139,13 +165,15 @@ static GSourceFuncs source_funcs = {
         .dispatch = source_dispatch,
 };
 
-Departures *departures_new(Bus *bus, const DeparturesOwner *owner, void *data)
+Departures *departures_new(Bus *bus, const Peers *peers, DeparturesFunc *gone, void *data)
 {
         Departures *departures = g_new0(Departures, 1);
 
         ASSERT_MAIN();
         departures->bus = bus;
-        departures->owner = owner;
+        departures->peers = peers;
+        departures->peers_max = PEERS_MIN;
+        departures->gone = gone;
         departures->data = data;
         departures->asked_at = -PAUSE_US;
         departures->held_since = -1;
@@ -166,6 +194,13 @@ void departures_free(Departures *departures)
         g_source_unref(&departures->source->base);
         forget_question(departures);
         g_free(departures);
+}
+
+void departures_count(Departures *departures)
+{
+        ASSERT_MAIN();
+        if (departures && peers_size(departures->peers) > departures->peers_max)
+                departures->suspected = TRUE;
 }
 
 void departures_suspect(Departures *departures)

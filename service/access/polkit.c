@@ -45,16 +45,16 @@ typedef struct Sort {
         const unsigned total, per_user;
         const gint64 timeout;
         unsigned open;
-        GHashTable *users; /* of User by uid: those with questions */
-        GQueue turns;      /* of User: those that have one waiting and may have one more open */
+        GHashTable *users; /* of PolkitUser by uid: those with questions */
+        GQueue turns;      /* of PolkitUser: those that have one waiting and may have one more open */
 } Sort;
 
-typedef struct User {
+typedef struct PolkitUser {
         uid_t uid;
         unsigned open;
         GQueue waiting; /* of Check */
         gboolean in_turns;
-} User;
+} PolkitUser;
 
 struct Polkit {
         Bus *bus;
@@ -77,7 +77,7 @@ typedef struct Check {
         PolkitFunc *done;
         void *data;
         Sort *sort;
-        User *user;
+        PolkitUser *user;
         char *sender;
         char *cancel; /* "" when there is nothing to cancel */
         char *asked;  /* polkit's owner when it was sent, or NULL */
@@ -160,7 +160,7 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 static void user_free(void *data)
 {
-        g_queue_clear(&((User *)data)->waiting);
+        g_queue_clear(&((PolkitUser *)data)->waiting);
         g_free(data);
 }
 
@@ -206,7 +206,7 @@ static void check_finish(Check *check, PolkitAnswer answer)
         g_free(check);
 }
 
-static void user_settle(Sort *sort, User *user)
+static void user_settle(Sort *sort, PolkitUser *user)
 {
         gboolean has_turn = user->waiting.length > 0 && user->open < sort->per_user;
 
@@ -417,7 +417,7 @@ static void check_start(Check *check)
 
 static void start_turns(Polkit *polkit, Sort *sort)
 {
-        User *user;
+        PolkitUser *user;
 
         while (sort->open < sort->total && (user = g_queue_pop_head(&sort->turns))) {
                 Check *check = g_queue_pop_head(&user->waiting);
@@ -430,12 +430,12 @@ static void start_turns(Polkit *polkit, Sort *sort)
         }
 }
 
-static User *user_get(Sort *sort, uid_t uid)
+static PolkitUser *user_get(Sort *sort, uid_t uid)
 {
-        User *user = g_hash_table_lookup(sort->users, GUINT_TO_POINTER(uid));
+        PolkitUser *user = g_hash_table_lookup(sort->users, GUINT_TO_POINTER(uid));
 
         if (!user) {
-                user = g_new0(User, 1);
+                user = g_new0(PolkitUser, 1);
                 user->uid = uid;
                 g_hash_table_insert(sort->users, GUINT_TO_POINTER(uid), user);
         }

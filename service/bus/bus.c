@@ -332,7 +332,7 @@ static int on_name_owner_changed(sd_bus_message *message, void *userdata, sd_bus
                 return 0;
 
         if (name[0] == ':')
-                bus->owner->caller_gone(name, bus->data);
+                bus->owner->peer_gone(name, bus->data);
 
         return 0;
 }

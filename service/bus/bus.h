@@ -16,8 +16,8 @@ typedef struct Bus Bus;
 typedef struct BusOwner {
         /* A method call at or below the root path; as sd_bus_message_handler_t. */
         sd_bus_message_handler_t call;
-        /* A caller has left the bus. */
-        void (*caller_gone)(const char *name, void *data);
+        /* A peer has left the bus. */
+        void (*peer_gone)(const char *name, void *data);
         /* Somebody took a name over. */
         void (*name_lost)(const char *name, void *data);
         /* The bus itself is gone. */

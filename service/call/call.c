@@ -34,8 +34,8 @@ void call_free(Call *call)
         if (!call)
                 return;
 
-        if (call->caller)
-                caller_leave(call->caller, call->bytes);
+        if (call->peer)
+                peer_end_call(call->peer, call->bytes);
         sd_bus_message_unref(call->message);
         g_clear_pointer(&call->args, g_variant_unref);
         g_clear_pointer(&call->known, g_variant_unref);
@@ -364,13 +364,13 @@ void call_reply_abandoned(Call *call, const char *why)
 void call_take_turn(Call *call, TurnFunc *run)
 {
         ASSERT_MAIN();
-        turns_take(call->turns, &call->turn, call->user, caller_name(call->caller), run, call);
+        turns_take(call->turns, &call->turn, &call->peer->line, peer_turns_key(call->peer), run, call);
 }
 
 void call_follow(Call *call, TurnFunc *run)
 {
         ASSERT_MAIN();
-        turns_follow(call->turns, &call->turn, call->user, caller_name(call->caller), run, call);
+        turns_follow(call->turns, &call->turn, &call->peer->line, peer_turns_key(call->peer), run, call);
 }
 
 gboolean call_is_run(const Call *call)
@@ -389,14 +389,14 @@ void call_drop(Call *call)
         call_free(call);
 }
 
-GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls)
+GList *calls_withdraw(GQueue *queue, const Peer *peer, GList *calls)
 {
         ASSERT_MAIN();
         for (GList *each = queue->head, *next; each; each = next) {
                 Call *call = each->data;
 
                 next = each->next;
-                if (strcmp(caller_name(call->caller), caller) != 0)
+                if (call->peer != peer)
                         continue;
 
                 calls = g_list_prepend(calls, call);

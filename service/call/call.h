@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "access/caller.h"
+#include "access/peer.h"
+#include "access/turns.h"
 #include "base/config.h"
 #include "base/main_queue.h"
 #include "bus/bus.h"
 #include "bus/member.h"
-#include "call/turns.h"
 #include "virt/domain_cache.h"
 #include "virt/kind.h"
 #include "virt/link.h"
@@ -56,13 +56,12 @@ struct Call {
         /* Main thread only: reference counts of sd-bus are not atomic. */
         Bus *bus;
         sd_bus_message *message;
-        Caller *caller;
+        Peer *peer;   /* that sent it, and is charged for it */
         Tally *tally; /* of the object's connection; NULL for the root */
         void *owner;  /* the Connection; NULL for none, as for the root's */
         GList place;  /* in the owner's list of calls */
         Turns *turns;
         Turn turn;
-        const void *user; /* the same for all callers of one user */
         gboolean unheard; /* its caller has left: no reply is made */
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
          * more time: somebody else has the call then. The next is for it. */
@@ -112,8 +111,8 @@ gboolean call_is_run(const Call *call);
 /* Counts what came of it, or that it was dropped, and frees it without a reply. Main thread. */
 void call_drop(Call *call);
 
-/* Takes the calls of that caller out of @queue, puts them before @calls and returns the list. Main thread. */
-GList *calls_withdraw(GQueue *queue, const char *caller, GList *calls);
+/* Takes the calls of @peer out of @queue, puts them before @calls and returns the list. Main thread. */
+GList *calls_withdraw(GQueue *queue, const Peer *peer, GList *calls);
 
 /* Sends an error as the one reply while a worker may still have the call. Main thread. */
 void call_reply_abandoned(Call *call, const char *why);

@@ -169,7 +169,7 @@ gboolean channel_has_earlier(const Channel *channel, const Call *call)
         for (const GList *each = channel->waiting.head; each; each = each->next) {
                 const Call *earlier = each->data;
 
-                if (earlier->caller == call->caller && strcmp(earlier->path, call->path) == 0)
+                if (earlier->peer == call->peer && strcmp(earlier->path, call->path) == 0)
                         return TRUE;
         }
 
@@ -218,10 +218,10 @@ void channel_forget(Channel *channel, const char *uuid)
         domain_cache_forget(channel->domain_cache, uuid);
 }
 
-GList *channel_withdraw(Channel *channel, const char *caller, GList *calls)
+GList *channel_withdraw(Channel *channel, const Peer *peer, GList *calls)
 {
         ASSERT_MAIN();
-        return calls_withdraw(&channel->waiting, caller, calls);
+        return calls_withdraw(&channel->waiting, peer, calls);
 }
 
 void channel_shut(Channel *channel, const GError *error)

@@ -53,8 +53,8 @@ void channel_break(Channel *channel);
 /* Something happened to the domain: its handle may be out of date. */
 void channel_forget(Channel *channel, const char *uuid);
 
-/* Adds the calls of that caller that wait to @calls and returns it; they are no longer the channel's. */
-GList *channel_withdraw(Channel *channel, const char *caller, GList *calls);
+/* Adds the calls of @peer that wait to @calls and returns it; they are no longer the channel's. */
+GList *channel_withdraw(Channel *channel, const Peer *peer, GList *calls);
 
 /* Fails what waits, and closes the link. */
 void channel_shut(Channel *channel, const GError *error);

@@ -22,33 +22,33 @@ struct Queue {
 };
 
 typedef struct Lane {
-        const char *caller; /* both belong to the first part of the key, below */
-        const char *path;
-        GQueue calls; /* under lock: those not begun */
-        char key[];   /* "caller\0path\0" */
+        const Peer *peer; /* only compared */
+        const char *path; /* below */
+        GQueue calls;     /* under lock: those not begun */
+        char key[];
 } Lane;
 
 static guint lane_hash(gconstpointer key)
 {
         const Lane *lane = key;
 
-        return g_str_hash(lane->caller) * 33 ^ g_str_hash(lane->path);
+        return g_direct_hash(lane->peer) * 33 ^ g_str_hash(lane->path);
 }
 
 static gboolean lane_equal(gconstpointer a, gconstpointer b)
 {
         const Lane *x = a, *y = b;
 
-        return strcmp(x->path, y->path) == 0 && strcmp(x->caller, y->caller) == 0;
+        return x->peer == y->peer && strcmp(x->path, y->path) == 0;
 }
 
-static Lane *lane_new(const char *caller, const char *path)
+static Lane *lane_new(const Peer *peer, const char *path)
 {
-        size_t caller_size = strlen(caller) + 1, path_size = strlen(path) + 1;
-        Lane *lane = g_malloc(sizeof *lane + caller_size + path_size);
+        size_t path_size = strlen(path) + 1;
+        Lane *lane = g_malloc(sizeof *lane + path_size);
 
-        lane->caller = memcpy(lane->key, caller, caller_size);
-        lane->path = memcpy(lane->key + caller_size, path, path_size);
+        lane->peer = peer;
+        lane->path = memcpy(lane->key, path, path_size);
         g_queue_init(&lane->calls);
         return lane;
 }
@@ -125,13 +125,13 @@ void queue_free(Queue *queue)
 /* Returns the lane where it is a new one. */
 static Lane *append(Queue *queue, Call *call)
 {
-        const Lane key = {.caller = caller_name(call->caller), .path = call->path};
+        const Lane key = {.peer = call->peer, .path = call->path};
         Lane *lane, *made = NULL;
         HOLD(&queue->lock);
 
         lane = g_hash_table_lookup(queue->lanes, &key);
         if (!lane) {
-                lane = made = lane_new(key.caller, key.path);
+                lane = made = lane_new(key.peer, key.path);
                 g_hash_table_add(queue->lanes, lane);
         }
         g_queue_push_tail(&lane->calls, call);
@@ -149,7 +149,7 @@ void queue_push(Queue *queue, Call *call)
                 g_thread_pool_push(queue->pool, made, NULL);
 }
 
-GList *queue_withdraw(Queue *queue, const char *name)
+GList *queue_withdraw(Queue *queue, const Peer *peer)
 {
         GHashTableIter iter;
         GList *calls = NULL;
@@ -162,7 +162,7 @@ GList *queue_withdraw(Queue *queue, const char *name)
                 Lane *each = lane;
 
                 /* The lane itself stays: a worker has it, or the pool, and finds it empty. */
-                if (!name || strcmp(each->caller, name) == 0) {
+                if (!peer || each->peer == peer) {
                         calls = g_list_concat(calls, g_steal_pointer(&each->calls.head));
                         g_queue_init(&each->calls);
                 }

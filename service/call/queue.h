@@ -17,6 +17,6 @@ void queue_free(Queue *queue);
  * Then call->completed is called on the main thread. */
 void queue_push(Queue *queue, Call *call);
 
-/* Takes back what the caller of that name has waiting and has not begun. Returns the calls, of which the
- * queue knows nothing any more, as a list to free; @name NULL takes everybody's. */
-GList *queue_withdraw(Queue *queue, const char *name);
+/* Takes back what @peer has waiting and has not begun. Returns the calls, of which the queue knows nothing
+ * any more, as a list to free; @peer NULL takes all. */
+GList *queue_withdraw(Queue *queue, const Peer *peer);

@@ -18,10 +18,10 @@
 /* How often a closed view is looked at, until libvirt has let go of it: that takes a few round trips. */
 #define CLOSING_MS 100
 
-typedef struct CallerConnection {
+struct CallerConnection {
         struct CallerConnections *views;
         Identity *identity;
-        Share *share;            /* of its user, or NULL */
+        User *user;              /* NULL for one that is trusted */
         char *epoch_name;        /* another view of the same caller has another */
         Epoch epoch;             /* of its events */
         Bus *bus;                /* that reaches @names alone */
@@ -30,7 +30,7 @@ typedef struct CallerConnection {
         GPtrArray *own;          /* of Connection: the caller's */
         guint64 used;            /* the number of the entry that was the last */
         unsigned idle_timer;
-} CallerConnection;
+};
 
 struct CallerConnections {
         const Config *config;
@@ -40,7 +40,6 @@ struct CallerConnections {
         const ConnectionOwner *owner;
         void *data;
         GHashTable *by_identity; /* Identity to View */
-        GHashTable *by_name;     /* a name on the bus to View; the key belongs to its names */
         GPtrArray *closing;      /* of CallerConnection: stopped, but libvirt has not let go yet */
         unsigned closing_timer;
         guint64 entries;
@@ -66,13 +65,13 @@ static void add_connection(CallerConnection *view, const ConnectionConfig *confi
         g_hash_table_insert(view->connections, (void *)connection_name(connection), connection);
 }
 
-static CallerConnection *view_new(CallerConnections *views, Identity *identity, Share *share)
+static CallerConnection *view_new(CallerConnections *views, Identity *identity, User *user)
 {
         CallerConnection *view = g_new0(CallerConnection, 1);
 
         view->views = views;
         view->identity = identity;
-        view->share = share ? share_ref(share) : NULL;
+        view->user = user ? user_ref(user) : NULL;
         view->epoch_name = g_uuid_string_random();
         view->epoch = (Epoch){view->epoch_name, views->numbers};
         view->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -98,7 +97,7 @@ static void view_free(void *data)
         g_hash_table_unref(view->names);
         g_free(view->epoch_name);
         g_free(view->identity);
-        share_unref(view->share);
+        user_unref(view->user);
         g_free(view);
 }
 
@@ -173,20 +172,19 @@ CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventN
         views->owner = owner;
         views->data = data;
         views->by_identity = g_hash_table_new(identity_hash, identity_equal);
-        views->by_name = g_hash_table_new(g_str_hash, g_str_equal);
         views->closing = g_ptr_array_new_with_free_func(view_free);
         return views;
 }
 
 /* Whether it counts for the user of that identity. */
-static gboolean is_of(const CallerConnection *view, const Identity *identity, const Share *share)
+static gboolean is_of(const CallerConnection *view, const Identity *identity, const User *user)
 {
-        return view->identity->uid == identity->uid || share_is_one(view->share, share);
+        return view->identity->uid == identity->uid || user_is_same(view->user, user);
 }
 
 /* How many views there are, of that user or, for NULL, of all; @idle is the one that was idle for longest, or
  * NULL. */
-static unsigned count(const CallerConnections *views, const Identity *identity, const Share *share,
+static unsigned count(const CallerConnections *views, const Identity *identity, const User *user,
                       CallerConnection **idle)
 {
         GHashTableIter iter;
@@ -198,7 +196,7 @@ static unsigned count(const CallerConnections *views, const Identity *identity, 
         while (g_hash_table_iter_next(&iter, NULL, &each)) {
                 CallerConnection *view = each;
 
-                if (identity && !is_of(view, identity, share))
+                if (identity && !is_of(view, identity, user))
                         continue;
 
                 n++;
@@ -209,12 +207,12 @@ static unsigned count(const CallerConnections *views, const Identity *identity, 
         return n;
 }
 
-static gboolean make_room_within(CallerConnections *views, const Identity *identity, const Share *share,
+static gboolean make_room_within(CallerConnections *views, const Identity *identity, const User *user,
                                  unsigned max, GError **error)
 {
         CallerConnection *idle;
 
-        if (count(views, identity, share, &idle) < max)
+        if (count(views, identity, user, &idle) < max)
                 return TRUE;
 
         if (!idle) {
@@ -228,13 +226,13 @@ static gboolean make_room_within(CallerConnections *views, const Identity *ident
         return TRUE;
 }
 
-static gboolean make_room(CallerConnections *views, const Identity *identity, const Share *share,
+static gboolean make_room(CallerConnections *views, const Identity *identity, const User *user,
                           GError **error)
 {
         unsigned max = views->config->limits.views, closing = 0;
 
         for (guint i = 0; i < views->closing->len; i++)
-                closing += (guint)is_of(g_ptr_array_index(views->closing, i), identity, share);
+                closing += (guint)is_of(g_ptr_array_index(views->closing, i), identity, user);
         /* Where libvirt does not let go, this is as far as it goes. */
         if (closing >= max) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
@@ -242,15 +240,14 @@ static gboolean make_room(CallerConnections *views, const Identity *identity, co
                 return FALSE;
         }
 
-        return make_room_within(views, identity, share, share_part(max), error) &&
+        return make_room_within(views, identity, user, user_part(max), error) &&
                make_room_within(views, NULL, NULL, max, error);
 }
 
 /* The view of that caller, who has none under this name. */
-static CallerConnection *find_or_open(CallerConnections *views, const Credentials *credentials, Share *share,
-                                      GError **error)
+static CallerConnection *find_or_open(CallerConnections *views, const Peer *peer, GError **error)
 {
-        g_autofree Identity *identity = credentials_identity(credentials, error);
+        g_autofree Identity *identity = credentials_identity(&peer->credentials, error);
         CallerConnection *view;
 
         if (!identity)
@@ -260,67 +257,45 @@ static CallerConnection *find_or_open(CallerConnections *views, const Credential
         if (view)
                 return view;
 
-        return make_room(views, identity, share, error) ? view_new(views, g_steal_pointer(&identity), share)
-                                                        : NULL;
+        return make_room(views, identity, peer->user, error)
+                       ? view_new(views, g_steal_pointer(&identity), peer->user)
+                       : NULL;
 }
 
-GHashTable *caller_connections_enter(CallerConnections *views, const char *sender,
-                                     const Credentials *credentials, Share *share, GError **error)
+GHashTable *caller_connections_enter(CallerConnections *views, Peer *peer, GError **error)
 {
-        CallerConnection *view = g_hash_table_lookup(views->by_name, sender);
-
         ASSERT_MAIN();
-        if (!view) {
-                char *name;
+        if (!peer->view) {
+                CallerConnection *view = find_or_open(views, peer, error);
 
-                view = find_or_open(views, credentials, share, error);
                 if (!view)
                         return NULL;
 
-                name = g_strdup(sender);
-                g_hash_table_add(view->names, name);
-                g_hash_table_insert(views->by_name, name, view);
+                g_hash_table_add(view->names, g_strdup(peer->name));
                 g_clear_handle_id(&view->idle_timer, g_source_remove);
+                peer->view = view;
+                peer->peers->forwarded++;
         }
 
-        view->used = ++views->entries;
-        return view->connections;
+        peer->view->used = ++views->entries;
+        return peer->view->connections;
 }
 
-void caller_connections_drop_caller(CallerConnections *views, const char *name)
+void caller_connections_drop_peer(Peer *peer)
 {
-        CallerConnection *view = views ? g_hash_table_lookup(views->by_name, name) : NULL;
+        CallerConnection *view = g_steal_pointer(&peer->view);
 
         ASSERT_MAIN();
         if (!view)
                 return;
 
         for (guint i = 0; i < view->own->len; i++)
-                connection_drop_caller(g_ptr_array_index(view->own, i), name);
-        g_hash_table_remove(views->by_name, name);
-        g_hash_table_remove(view->names, name);
+                connection_drop_peer(g_ptr_array_index(view->own, i), peer);
+        peer->peers->forwarded--;
+        g_hash_table_remove(view->names, peer->name);
         if (g_hash_table_size(view->names) == 0)
-                view->idle_timer = g_timeout_add_seconds(views->config->limits.view_idle, on_idle, view);
-}
-
-gboolean caller_connections_are_used(const CallerConnections *views)
-{
-        ASSERT_MAIN();
-        return views && g_hash_table_size(views->by_name) > 0;
-}
-
-void caller_connections_collect(const CallerConnections *views, GHashTable *names)
-{
-        GHashTableIter iter;
-        gpointer name;
-
-        ASSERT_MAIN();
-        if (!views)
-                return;
-
-        g_hash_table_iter_init(&iter, views->by_name);
-        while (g_hash_table_iter_next(&iter, &name, NULL))
-                g_hash_table_add(names, g_strdup(name));
+                view->idle_timer =
+                        g_timeout_add_seconds(view->views->config->limits.view_idle, on_idle, view);
 }
 
 static void for_all(const CallerConnections *views, void (*func)(Connection *))
@@ -392,7 +367,6 @@ void caller_connections_free(CallerConnections *views)
                 return;
 
         g_clear_handle_id(&views->closing_timer, g_source_remove);
-        g_hash_table_unref(views->by_name);
         g_hash_table_iter_init(&iter, views->by_identity);
         while (g_hash_table_iter_next(&iter, NULL, &view))
                 view_free(view);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "access/credentials.h"
-#include "access/share.h"
+#include "access/peer.h"
 #include "base/config.h"
 #include "bus/bus.h"
 #include "mirror/event_numbers.h"
@@ -25,18 +24,15 @@ typedef struct ConnectionOwner ConnectionOwner;
 CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventNumbers *numbers,
                                           GHashTable *connections, const ConnectionOwner *owner, void *data);
 
-/* What the owner of the name @sender sees, name to Connection; it stays until that name leaves the bus and
- * its calls are answered. @share is that of its user, or NULL, and is held. NULL and an error when the caller
- * cannot be told from others, or there are too many. */
-GHashTable *caller_connections_enter(CallerConnections *views, const char *sender,
-                                     const Credentials *credentials, Share *share, GError **error);
+/* What @peer, whose credentials are known, sees, name to Connection; it stays until the peer leaves the bus
+ * and its calls are answered. NULL and an error when the caller cannot be told from others, or there are too
+ * many.
+ */
+GHashTable *caller_connections_enter(CallerConnections *views, Peer *peer, GError **error);
 
-/* The owner of that name has left the bus: what it has waiting is dropped, and it is told nothing more. */
-void caller_connections_drop_caller(CallerConnections *views, const char *name);
-
-/* Whether some callers have a view; and adds their names to the set @names, owned. */
-gboolean caller_connections_are_used(const CallerConnections *views);
-void caller_connections_collect(const CallerConnections *views, GHashTable *names);
+/* @peer has left the bus: what it has waiting is dropped, and it is told nothing more. Nothing where it has
+ * no view. */
+void caller_connections_drop_peer(Peer *peer);
 
 /* Compares all views with libvirt: it may tell some callers more now, or less. */
 void caller_connections_compare(CallerConnections *views);

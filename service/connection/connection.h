@@ -53,8 +53,8 @@ void connection_compare(Connection *connection);
 /* Why nothing can be said of what is there, or NULL when it can: all was listed once. */
 const GError *connection_missing(const Connection *connection);
 
-/* Drops what the caller of that name has waiting, and replies to nothing of what is under way. */
-void connection_drop_caller(Connection *connection, const char *name);
+/* Drops what @peer has waiting, and replies to nothing of what is under way. */
+void connection_drop_peer(Connection *connection, const Peer *peer);
 
 /* Drops a call that it has taken and that waits for its turn. */
 void connection_drop_call(Call *call);

@@ -342,29 +342,29 @@ static void drop_wait(Call *call, void *data)
 }
 
 /* To make a reply that no one gets may take as long as any other. */
-static void hear_no_more(const Connection *connection, const char *name)
+static void hear_no_more(const Connection *connection, const Peer *peer)
 {
         for (GList *each = connection->open_calls.head; each; each = each->next) {
                 Call *call = each->data;
 
-                if (strcmp(caller_name(call->caller), name) == 0)
+                if (call->peer == peer)
                         call->unheard = TRUE;
         }
 }
 
-/* A caller that has left gets no reply; but what it asked for and was not begun is not done either. */
+/* A peer that has left gets no reply; and what it asked for and was not begun is not done either. */
 
-void connection_drop_caller(Connection *connection, const char *name)
+void connection_drop_peer(Connection *connection, const Peer *peer)
 {
-        GList *withdrawn = queue_withdraw(connection->queue, name);
+        GList *withdrawn = queue_withdraw(connection->queue, peer);
 
         ASSERT_MAIN();
-        withdrawn = channel_withdraw(connection->calls, name, withdrawn);
-        withdrawn = channel_withdraw(connection->readers, name, withdrawn);
-        withdrawn = calls_withdraw(&connection->unlisted, name, withdrawn);
+        withdrawn = channel_withdraw(connection->calls, peer, withdrawn);
+        withdrawn = channel_withdraw(connection->readers, peer, withdrawn);
+        withdrawn = calls_withdraw(&connection->unlisted, peer, withdrawn);
         for (GList *each = withdrawn; each; each = each->next)
                 connection_drop_call(each->data);
         g_list_free(withdrawn);
-        state_waits_drop(inventory_waits(connection->inventory), name, drop_wait, NULL);
-        hear_no_more(connection, name);
+        state_waits_drop(inventory_waits(connection->inventory), peer, drop_wait, NULL);
+        hear_no_more(connection, peer);
 }

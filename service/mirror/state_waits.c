@@ -39,7 +39,7 @@ struct StateWaits {
         void (*finish)(Call *call, void *data);
         void *data;
         GHashTable *by_leaf; /* GPtrArray of Wait */
-        Account total;       /* those of this connection */
+        Quota total;         /* those of this connection */
         gboolean blind;
 };
 
@@ -77,10 +77,10 @@ static Call *wait_end(Wait *wait)
         g_ptr_array_remove_fast(others, wait);
         if (others->len == 0)
                 g_hash_table_remove(waits->by_leaf, wait->leaf);
-        /* The call has its caller until it ends, and its caller what was charged, whatever became of the
-         * caller's name and user meanwhile. */
-        account_discharge(caller_account(call->caller), QUOTA_WAITS, 1);
-        account_discharge(&waits->total, QUOTA_WAITS, 1);
+        /* The call has its peer until it ends, and its peer what was charged, whatever became of the peer's
+         * name and user meanwhile. */
+        quota_discharge(&call->peer->quota, QUOTA_WAITS, 1);
+        quota_discharge(&waits->total, QUOTA_WAITS, 1);
 
         g_clear_handle_id(&wait->timer, g_source_remove);
         g_clear_handle_id(&wait->settle_timer, g_source_remove);
@@ -206,13 +206,13 @@ static gboolean check_states(char **states, GError **error)
 static gboolean has_room(const StateWaits *waits, const Call *call, GError **error)
 {
         unsigned all = MAX(call->limits->calls_total / WAITS_PART, 1);
-        const Share *share = caller_share(call->caller);
+        const User *user = call->peer->user;
 
-        if (state_waits_size(waits) < all && (!share || share_charged(share, QUOTA_WAITS) < share_part(all)))
+        if (state_waits_size(waits) < all && (!user || user_charged(user, QUOTA_WAITS) < user_part(all)))
                 return TRUE;
 
         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                    "at most %u calls can wait for states, and at most %u of one user", all, share_part(all));
+                    "at most %u calls can wait for states, and at most %u of one user", all, user_part(all));
         return FALSE;
 }
 
@@ -230,8 +230,8 @@ static Wait *wait_new(StateWaits *waits, Call *call, const char *leaf)
         wait->waits = waits;
         wait->call = call;
         wait->leaf = g_strdup(leaf);
-        account_charge(caller_account(call->caller), QUOTA_WAITS, 1);
-        account_charge(&waits->total, QUOTA_WAITS, 1);
+        quota_charge(&call->peer->quota, QUOTA_WAITS, 1);
+        quota_charge(&waits->total, QUOTA_WAITS, 1);
         return wait;
 }
 
@@ -306,7 +306,7 @@ void state_waits_disturb(StateWaits *waits, const char *leaf)
         }
 }
 
-void state_waits_drop(StateWaits *waits, const char *caller, void (*drop)(Call *call, void *data), void *data)
+void state_waits_drop(StateWaits *waits, const Peer *peer, void (*drop)(Call *call, void *data), void *data)
 {
         g_autoptr(GPtrArray) dropped = g_ptr_array_new();
         GHashTableIter iter;
@@ -320,7 +320,7 @@ void state_waits_drop(StateWaits *waits, const char *caller, void (*drop)(Call *
                 for (guint i = 0; i < each->len; i++) {
                         Wait *wait = g_ptr_array_index(each, i);
 
-                        if (!caller || strcmp(caller_name(wait->call->caller), caller) == 0)
+                        if (!peer || wait->call->peer == peer)
                                 g_ptr_array_add(dropped, wait);
                 }
         }

@@ -29,8 +29,7 @@ void state_waits_check(StateWaits *waits, const char *leaf);
 /* An event told that the domain was started or stopped: what settles begins again. */
 void state_waits_disturb(StateWaits *waits, const char *leaf);
 
-/* Lets go of the calls of that caller, and calls @drop with each. NULL for all. */
-void state_waits_drop(StateWaits *waits, const char *caller, void (*drop)(Call *call, void *data),
-                      void *data);
+/* Lets go of the calls of @peer, and calls @drop with each. NULL for all. */
+void state_waits_drop(StateWaits *waits, const Peer *peer, void (*drop)(Call *call, void *data), void *data);
 
 unsigned state_waits_size(const StateWaits *waits);

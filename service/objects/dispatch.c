@@ -33,8 +33,9 @@ typedef struct Verdict {
 /* A request on its way to become a Call. */
 typedef struct Request {
         const Dispatcher *dispatcher;
+        Peer *peer;
         sd_bus_message *message;
-        GHashTable *connections; /* those that the caller sees */
+        GHashTable *connections; /* those that the peer sees */
         const Object *object;
         Verdict *verdict;
 } Request;
@@ -82,39 +83,22 @@ static void count_refused(const Object *object)
                 tally->refused++;
 }
 
-/* What stands for the user of a caller among those who take turns: its share, where it has one, or that of
- * all users that are not known. All that have no bounds are one user, and all that nobody knows yet are
- * another. */
-static const void *user_of(const Dispatcher *dispatcher, const char *sender)
-{
-        static const char unbounded, unknown;
-        const Share *share = authority_share(dispatcher->authority, sender);
-
-        if (share)
-                return share_key(share);
-
-        return authority_credentials(dispatcher->authority, sender) ? &unbounded : &unknown;
-}
-
-/* Makes the call and enters it in the caller's account. */
+/* Makes the call and charges the peer for it. */
 static Call *make_call(const Request *request, CallType type, const Interface *interface,
                        const Member *member, GVariant *arguments, GError **error)
 {
         const Dispatcher *dispatcher = request->dispatcher;
-        const char *sender = bus_sender(request->message);
         size_t bytes = (arguments ? g_variant_get_size(arguments) : 0) +
                        path_cost(sd_bus_message_get_path(request->message));
-        Caller *caller = caller_enter(dispatcher->callers, sender,
-                                      authority_share(dispatcher->authority, sender), bytes, error);
         Call *call;
 
-        if (!caller)
+        if (!peer_begin_call(request->peer, bytes, error))
                 return NULL;
 
         call = call_new(request->message, type, sd_bus_message_get_path(request->message),
                         dispatcher->limits);
         call->bus = dispatcher->bus;
-        call->caller = caller;
+        call->peer = request->peer;
         call->bytes = bytes;
         call->tally = tally_of(request->object);
         call->interface = interface;
@@ -126,7 +110,6 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
         call->dispatcher = dispatcher;
         call->connections = request->connections;
         call->turns = dispatcher->turns;
-        call->user = user_of(dispatcher, sender);
         return call;
 }
 
@@ -150,7 +133,8 @@ static gboolean ask(const Request *request, Access access, GError **error)
         Question question = {.access = access};
 
         polkit_question_describe(request->object, request->message, uuid, &question);
-        switch (authority_ask(request->dispatcher->authority, request->message, &question, error)) {
+        switch (authority_ask(request->dispatcher->authority, request->peer, request->message, &question,
+                              error)) {
         case AUTHORITY_YES:
                 request->verdict->reader = FALSE;
                 return TRUE;
@@ -422,16 +406,12 @@ static gboolean dispatch_request(const Request *request, GError **error)
 static gboolean take_view(Request *request, Object *object, GError **error)
 {
         const Dispatcher *dispatcher = request->dispatcher;
-        const char *sender = bus_sender(request->message);
 
         /* What is on the root concerns all connections. */
         if (!dispatcher->views || (object->connection && !connection_is_forwarded(object->connection)))
                 return TRUE;
 
-        request->connections =
-                caller_connections_enter(dispatcher->views, sender,
-                                         authority_credentials(dispatcher->authority, sender),
-                                         authority_share(dispatcher->authority, sender), error);
+        request->connections = caller_connections_enter(dispatcher->views, request->peer, error);
         if (!request->connections)
                 return FALSE;
 
@@ -465,11 +445,12 @@ static gboolean dispatch_checked(Request *request, Object *object, GError **erro
 }
 
 /* FALSE with an error, which is counted, or without one when it is to be dispatched again later. */
-static gboolean dispatch_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+static gboolean dispatch_message(const Dispatcher *dispatcher, Peer *peer, sd_bus_message *message,
+                                 GError **error)
 {
         g_auto(Object) object = {};
         Verdict verdict = {};
-        Request request = {dispatcher, message, dispatcher->connections, &object, &verdict};
+        Request request = {dispatcher, peer, message, dispatcher->connections, &object, &verdict};
 
         if (dispatch_checked(&request, &object, error))
                 return TRUE;
@@ -480,11 +461,12 @@ static gboolean dispatch_message(const Dispatcher *dispatcher, sd_bus_message *m
 }
 
 /* Keeps it until its caller's rights are known. */
-static gboolean keep_message(const Dispatcher *dispatcher, sd_bus_message *message, GError **error)
+static gboolean keep_message(const Dispatcher *dispatcher, Peer *peer, sd_bus_message *message,
+                             GError **error)
 {
         g_auto(Object) object = {};
 
-        if (authority_keep(dispatcher->authority, message, error))
+        if (authority_keep(dispatcher->authority, peer, message, error))
                 return TRUE;
 
         object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object);
@@ -501,7 +483,7 @@ static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_erro
         return error_to_bus(error, dispatcher->limits->error_bytes, reply);
 }
 
-static gboolean dispatch_again(sd_bus_message *message, void *data)
+static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
 {
         const Dispatcher *dispatcher = data;
         sd_bus_error reply = SD_BUS_ERROR_NULL;
@@ -509,7 +491,7 @@ static gboolean dispatch_again(sd_bus_message *message, void *data)
 
         /* Its arguments may have been read, and with them the flags that took another right. */
         sd_bus_message_rewind(message, TRUE);
-        if (dispatch_message(dispatcher, message, &error))
+        if (dispatch_message(dispatcher, peer, message, &error))
                 return TRUE;
         if (!error)
                 return FALSE;
@@ -584,6 +566,7 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 {
         const Dispatcher *dispatcher = userdata;
         g_autoptr(GError) error = NULL;
+        Peer *peer;
 
         ASSERT_MAIN();
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
@@ -591,11 +574,13 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         if (is_vain(dispatcher, message))
                 return 1;
 
-        if (!authority_is_ahead(dispatcher->authority, message) &&
-            dispatch_message(dispatcher, message, &error))
+        peer = peers_get(dispatcher->peers, bus_sender(message));
+        /* While an earlier request for the same object is kept, this one has to wait, too. */
+        if (!backlog_has(peer, sd_bus_message_get_path(message)) &&
+            dispatch_message(dispatcher, peer, message, &error))
                 return 1;
 
-        if (!error && keep_message(dispatcher, message, &error))
+        if (!error && keep_message(dispatcher, peer, message, &error))
                 return 1;
 
         return refuse(dispatcher, error, reply);
@@ -611,10 +596,26 @@ static void drop(void *data)
                 call_drop(call);
 }
 
-void dispatch_drop_caller(const Dispatcher *dispatcher, const char *name)
+void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name)
 {
+        Peer *peer = peers_find(dispatcher->peers, name);
+        GHashTableIter iter;
+        gpointer connection;
+
         ASSERT_MAIN();
-        turns_drop(dispatcher->turns, name, drop);
+        if (!peer)
+                return;
+
+        peer_ref(peer);
+        /* Before the view: what waits may be of its connections. */
+        turns_drop(dispatcher->turns, &peer->line, drop);
+        peer_leave(peer);
+        authority_forget(dispatcher->authority, peer);
+        caller_connections_drop_peer(peer);
+        g_hash_table_iter_init(&iter, dispatcher->connections);
+        while (peer->quota.charged[QUOTA_CALLS] > 0 && g_hash_table_iter_next(&iter, NULL, &connection))
+                connection_drop_peer(connection, peer);
+        peer_unref(peer);
 }
 
 static void abandon(void *data)

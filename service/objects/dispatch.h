@@ -2,10 +2,10 @@
 #pragma once
 
 #include "access/authority.h"
-#include "access/caller.h"
+#include "access/peer.h"
+#include "access/turns.h"
 #include "base/config.h"
 #include "bus/bus.h"
-#include "call/turns.h"
 #include "connection/caller_connections.h"
 
 #include <glib.h>
@@ -16,7 +16,7 @@
 typedef struct Dispatcher {
         GHashTable *connections;  /* name to Connection: what is there by form */
         CallerConnections *views; /* of those that callers are forwarded to */
-        Callers *callers;
+        Peers *peers;
         Bus *bus;
         Authority *authority;
         Turns *turns; /* NULL: everything is answered at once */
@@ -32,8 +32,9 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply);
  * thread. */
 void dispatch_answer(Call *call);
 
-/* Drops what a caller that has left has waiting for its turn. Main thread. */
-void dispatch_drop_caller(const Dispatcher *dispatcher, const char *name);
+/* The peer of that name has left the bus: what it asked for and was not begun is dropped, and it gets no more
+ * replies. All that a departure means is here. Main thread. */
+void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name);
 
 /* Answers what is no connection's and waits for its turn with an error, for the end. Main thread. */
 void dispatch_abandon(const Dispatcher *dispatcher);

@@ -8,9 +8,9 @@
 
 #include "access/user_database.h"
 #include "bus/codec.h"
+#include "fake-bus.h"
 #include "fuzz.h"
 #include "objects/dispatch.h"
-#include "peer.h"
 #include "toy.h"
 
 #include <gio/gio.h>
@@ -39,7 +39,7 @@ typedef struct Sent {
 } Sent;
 
 typedef struct Stage {
-        Peer peer;
+        FakeBus fake;
         gboolean gone;
         Dispatcher dispatcher;
         Connection *connection;
@@ -86,12 +86,9 @@ static int on_call(sd_bus_message *message, void *data, sd_bus_error *error)
         return dispatch(message, &((Stage *)data)->dispatcher, error);
 }
 
-static void on_caller_gone(const char *name, void *data)
+static void on_peer_gone(const char *name, void *data)
 {
-        Stage *stage = data;
-
-        authority_forget(stage->dispatcher.authority, name);
-        connection_drop_caller(stage->connection, name);
+        dispatch_peer_gone(&((Stage *)data)->dispatcher, name);
 }
 
 static void on_name_lost(const char *name, void *data)
@@ -137,7 +134,7 @@ static void on_message(sd_bus_message *message, void *data)
         Stage *stage = data;
         guint8 type = 0;
 
-        peer_check_body(message);
+        fake_bus_check_body(message);
         sd_bus_message_get_type(message, &type);
         if (type == WIRE_CALL)
                 g_ptr_array_add(stage->questions, sd_bus_message_ref(message));
@@ -213,7 +210,7 @@ static char *choose_interface(Input *input)
                                                  "org.guestbus.Connection1",
                                                  "org.guestbus.Manager1",
                                                  "org.freedesktop.DBus.ObjectManager",
-                                                 "org.freedesktop.DBus.Peer",
+                                                 "org.freedesktop.DBus.FakeBus",
                                                  "org.guestbus.Network1",
                                                  NULL};
 
@@ -282,7 +279,7 @@ static void call(Stage *stage, Input *input)
         sent->echo = find_echo(&header, body, n);
         g_ptr_array_add(stage->sent, sent);
         bytes = wire_message(&header, body, n);
-        peer_write(&stage->peer, bytes);
+        fake_bus_write(&stage->fake, bytes);
 }
 
 static void leave(Stage *stage, guint8 sender)
@@ -296,10 +293,10 @@ static void leave(Stage *stage, guint8 sender)
                 sent->left |= sent->sender == sender;
         }
 
-        sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/DBus", "org.freedesktop.DBus",
+        sd_bus_message_new_signal(stage->fake.us, &message, "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                   "NameOwnerChanged");
         sd_bus_message_append(message, "sss", senders[sender], senders[sender], "");
-        peer_send_from(&stage->peer, PEER_DRIVER, message);
+        fake_bus_send_from(&stage->fake, FAKE_BUS_DRIVER, message);
 }
 
 /* Who the caller is, what it may do, an error, or something else altogether. */
@@ -314,11 +311,12 @@ static void answer(Stage *stage, Input *input)
                 return;
 
         question = g_ptr_array_steal_index(stage->questions, which % stage->questions->len);
-        asked = sd_bus_message_is_method_call(question, PEER_DRIVER, NULL) ? PEER_DRIVER : PEER_POLKIT;
+        asked = sd_bus_message_is_method_call(question, FAKE_BUS_DRIVER, NULL) ? FAKE_BUS_DRIVER
+                                                                               : FAKE_BUS_POLKIT;
         if (what & 0x80) {
                 sd_bus_message_new_method_errorf(question, &reply,
                                                  what & 1 ? SD_BUS_ERROR_SERVICE_UNKNOWN : "a.b", "no");
-                peer_send_from(&stage->peer, what & 1 ? PEER_DRIVER : asked, reply);
+                fake_bus_send_from(&stage->fake, what & 1 ? FAKE_BUS_DRIVER : asked, reply);
                 return;
         }
 
@@ -331,7 +329,7 @@ static void answer(Stage *stage, Input *input)
         else
                 sd_bus_message_append(reply, "(bba{ss})", what & 1, what >> 1 & 1, what >> 2 & 1,
                                       "polkit.temporary_authorization_id", "1");
-        peer_send_from(&stage->peer, asked, reply);
+        fake_bus_send_from(&stage->fake, asked, reply);
 }
 
 static void change(Stage *stage, guint8 what)
@@ -352,9 +350,9 @@ static void change(Stage *stage, guint8 what)
                 stage->dispatcher.stopping = what >> 3 == 31;
                 break;
         default:
-                sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/PolicyKit1/Authority",
+                sd_bus_message_new_signal(stage->fake.us, &message, "/org/freedesktop/PolicyKit1/Authority",
                                           "org.freedesktop.PolicyKit1.Authority", "Changed");
-                peer_send_from(&stage->peer, PEER_POLKIT, message);
+                fake_bus_send_from(&stage->fake, FAKE_BUS_POLKIT, message);
         }
 }
 
@@ -383,42 +381,40 @@ static void step(Stage *stage, Input *input)
 
         /* Or calls are many in one turn. */
         if (!(what & 0x80))
-                peer_settle(&stage->peer, on_message, stage);
+                fake_bus_settle(&stage->fake, on_message, stage);
 }
 
 static void stage_open(Stage *stage)
 {
-        static const BusOwner owner = {.call = on_call,
-                                       .caller_gone = on_caller_gone,
-                                       .name_lost = on_name_lost,
-                                       .closed = on_closed};
+        static const BusOwner owner = {
+                .call = on_call, .peer_gone = on_peer_gone, .name_lost = on_name_lost, .closed = on_closed};
 
         stage->sent = g_ptr_array_new_with_free_func(sent_free);
         stage->questions = g_ptr_array_new_with_free_func(unref_message);
-        peer_open(&stage->peer, &limits, &owner, stage);
-        stage->connection = toy_connection_new(stage->peer.bus, &limits);
+        fake_bus_open(&stage->fake, &limits, &owner, stage);
+        stage->connection = toy_connection_new(stage->fake.bus, &limits);
         stage->dispatcher.connections = g_hash_table_new(g_str_hash, g_str_equal);
         g_hash_table_insert(stage->dispatcher.connections, (void *)"Toy", stage->connection);
-        stage->dispatcher.callers = callers_new(&limits);
-        stage->dispatcher.bus = stage->peer.bus;
+        stage->dispatcher.peers = peers_new(&limits);
+        stage->dispatcher.bus = stage->fake.bus;
         stage->dispatcher.limits = &limits;
-        stage->dispatcher.authority =
-                authority_new(stage->peer.bus, &limits, &dispatch_authority_owner, &stage->dispatcher);
-        peer_settle(&stage->peer, on_message, stage);
+        stage->dispatcher.authority = authority_new(stage->fake.bus, stage->dispatcher.peers,
+                                                    &dispatch_authority_owner, &stage->dispatcher);
+        fake_bus_settle(&stage->fake, on_message, stage);
 }
 
 /* In the order of the service's own end. */
 static void stage_close(Stage *stage)
 {
-        peer_settle(&stage->peer, on_message, stage);
+        fake_bus_settle(&stage->fake, on_message, stage);
         stage->dispatcher.stopping = TRUE;
         authority_stop(stage->dispatcher.authority);
         toy_connection_free(stage->connection);
-        peer_settle(&stage->peer, on_message, stage);
-        peer_close_bus(&stage->peer, on_message, stage);
+        fake_bus_settle(&stage->fake, on_message, stage);
+        fake_bus_close_bus(&stage->fake, on_message, stage);
         authority_free(stage->dispatcher.authority);
-        g_assert_cmpuint(callers_total(stage->dispatcher.callers), ==, 0);
-        callers_free(stage->dispatcher.callers);
+        g_assert_cmpuint(peers_charged(stage->dispatcher.peers, QUOTA_CALLS), ==, 0);
+        peers_free(stage->dispatcher.peers);
         g_hash_table_unref(stage->dispatcher.connections);
 }
 
@@ -457,6 +453,6 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         check(&stage);
         g_ptr_array_unref(stage.questions);
         g_ptr_array_unref(stage.sent);
-        peer_free(&stage.peer);
+        fake_bus_free(&stage.fake);
         return 0;
 }

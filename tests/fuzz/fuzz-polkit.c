@@ -7,8 +7,8 @@
 
 #include "access/polkit.h"
 #include "bus/codec.h"
+#include "fake-bus.h"
 #include "fuzz.h"
-#include "peer.h"
 
 #include <gio/gio.h>
 
@@ -29,7 +29,7 @@ typedef struct Asked {
 } Asked;
 
 typedef struct Stage {
-        Peer peer;
+        FakeBus fake;
         Polkit *polkit;
         gboolean gone;
         unsigned changes; /* that the service was told of */
@@ -69,7 +69,7 @@ static void on_message(sd_bus_message *message, void *data)
 {
         Stage *stage = data;
 
-        peer_check_body(message);
+        fake_bus_check_body(message);
         if (!sd_bus_message_is_method_call(message, INTERFACE, "CheckAuthorization"))
                 return;
 
@@ -138,7 +138,7 @@ static void send_error(Stage *stage, sd_bus_message *question, Input *input)
         sd_bus_message *reply = NULL;
 
         g_assert_cmpint(sd_bus_message_new_method_error(question, &reply, &error), >=, 0);
-        peer_send_from(&stage->peer, polkits ? PEER_POLKIT : PEER_DRIVER, reply);
+        fake_bus_send_from(&stage->fake, polkits ? FAKE_BUS_POLKIT : FAKE_BUS_DRIVER, reply);
 }
 
 /* A reply or an error of any body: its signature ended by 0, and a block. */
@@ -152,7 +152,7 @@ static void write_reply(Stage *stage, sd_bus_message *question, Asked *asked, gu
                              .type = what & 2 ? WIRE_ERROR : WIRE_REPLY,
                              .error = what & 2 ? "a.b" : NULL,
                              .serial = 1,
-                             .sender = what & 4 ? PEER_POLKIT : NULL,
+                             .sender = what & 4 ? FAKE_BUS_POLKIT : NULL,
                              .signature = *signature ? signature : NULL};
         g_autoptr(GByteArray) bytes = NULL;
 
@@ -165,7 +165,7 @@ static void write_reply(Stage *stage, sd_bus_message *question, Asked *asked, gu
         if ((what & 6) == 4 && g_str_has_prefix(signature, "(bba{ss})") && n >= 8)
                 asked->authorized = body[0] || body[1] || body[2] || body[3];
         bytes = wire_message(&header, body, n);
-        peer_write(&stage->peer, bytes);
+        fake_bus_write(&stage->fake, bytes);
 }
 
 static void answer(Stage *stage, Input *input)
@@ -184,7 +184,8 @@ static void answer(Stage *stage, Input *input)
         case 1:
                 /* Another's word is none. */
                 asked->authorized = (what & 33) == 1;
-                peer_send_from(&stage->peer, what & 32 ? ":1.9" : PEER_POLKIT, good_reply(question, what));
+                fake_bus_send_from(&stage->fake, what & 32 ? ":1.9" : FAKE_BUS_POLKIT,
+                                   good_reply(question, what));
                 break;
         case 2:
                 send_error(stage, question, input);
@@ -197,23 +198,23 @@ static void answer(Stage *stage, Input *input)
 /* What polkit, the driver or another client says of polkit; the last is not believed. */
 static void emit_changed(Stage *stage, guint8 what)
 {
-        static const char *const owners[] = {PEER_POLKIT, ":1.4", ""};
+        static const char *const owners[] = {FAKE_BUS_POLKIT, ":1.4", ""};
         gboolean forged = (what & 2) != 0;
         unsigned before = stage->changes;
         sd_bus_message *message = NULL;
 
         if (what & 1) {
-                sd_bus_message_new_signal(stage->peer.us, &message, PATH, INTERFACE, "Changed");
-                peer_send_from(&stage->peer, forged ? ":1.9" : PEER_POLKIT, message);
+                sd_bus_message_new_signal(stage->fake.us, &message, PATH, INTERFACE, "Changed");
+                fake_bus_send_from(&stage->fake, forged ? ":1.9" : FAKE_BUS_POLKIT, message);
         } else {
-                sd_bus_message_new_signal(stage->peer.us, &message, "/org/freedesktop/DBus", PEER_DRIVER,
+                sd_bus_message_new_signal(stage->fake.us, &message, "/org/freedesktop/DBus", FAKE_BUS_DRIVER,
                                           "NameOwnerChanged");
                 sd_bus_message_append(message, "sss", NAME, "", owners[(what >> 2) % G_N_ELEMENTS(owners)]);
-                peer_send_from(&stage->peer, forged ? ":1.9" : PEER_DRIVER, message);
+                fake_bus_send_from(&stage->fake, forged ? ":1.9" : FAKE_BUS_DRIVER, message);
         }
 
         if (forged && !(what & 1)) {
-                peer_settle(&stage->peer, on_message, stage);
+                fake_bus_settle(&stage->fake, on_message, stage);
                 g_assert_cmpuint(stage->changes, ==, before);
         }
 }
@@ -239,7 +240,7 @@ static void step(Stage *stage, Input *input)
                 answer(stage, input);
         }
 
-        peer_settle(&stage->peer, on_message, stage);
+        fake_bus_settle(&stage->fake, on_message, stage);
 }
 
 static void check(const Stage *stage)
@@ -266,7 +267,7 @@ static GLogWriterOutput no_log(GLogLevelFlags level, const GLogField *fields, gs
 int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 {
         static const BusOwner owner = {
-                .call = on_call, .caller_gone = on_name, .name_lost = on_name, .closed = on_closed};
+                .call = on_call, .peer_gone = on_name, .name_lost = on_name, .closed = on_closed};
         static gboolean quiet;
         Input input = {data, size};
         Stage stage = {};
@@ -277,17 +278,17 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 
         stage.asked = g_ptr_array_new_with_free_func(g_free);
         stage.open = g_ptr_array_new_with_free_func(unref_message);
-        peer_open(&stage.peer, &limits, &owner, &stage);
-        stage.polkit = polkit_new(stage.peer.bus, on_changed, &stage);
-        peer_settle(&stage.peer, on_message, &stage);
+        fake_bus_open(&stage.fake, &limits, &owner, &stage);
+        stage.polkit = polkit_new(stage.fake.bus, on_changed, &stage);
+        fake_bus_settle(&stage.fake, on_message, &stage);
         while (input.left > 0 && !stage.gone)
                 step(&stage, &input);
 
-        peer_close_bus(&stage.peer, on_message, &stage);
+        fake_bus_close_bus(&stage.fake, on_message, &stage);
         polkit_free(stage.polkit);
         check(&stage);
         g_ptr_array_unref(stage.open);
         g_ptr_array_unref(stage.asked);
-        peer_free(&stage.peer);
+        fake_bus_free(&stage.fake);
         return 0;
 }

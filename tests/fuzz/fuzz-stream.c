@@ -8,15 +8,15 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "bus/codec.h"
+#include "fake-bus.h"
 #include "fuzz.h"
 #include "members.h"
 #include "mirror/event_log.h"
-#include "peer.h"
 
 #define EPOCH "epoch"
 #define PATH  "/org/libvirt/Test/domain/_1"
 
-static Peer peer;
+static FakeBus fake;
 static Limits limits;
 static guint64 sent;
 
@@ -39,7 +39,7 @@ static void on_message(sd_bus_message *message, void *data)
         const char *word;
         uint64_t sequence;
 
-        peer_check_body(message);
+        fake_bus_check_body(message);
         g_assert_cmpint(sd_bus_message_read(message, "st", &word, &sequence), >, 0);
         g_assert_cmpuint(sequence, ==, ++sent);
 }
@@ -84,7 +84,7 @@ static void check_events(const EventLog *event_log, GVariant *result, guint64 af
 static GVariant *read_page(const EventLog *event_log, const char *epoch, guint64 after, guint32 max,
                            GError **error)
 {
-        sd_bus_message *message = bus_new_signal(peer.bus, PATH, "org.guestbus.Domain1", "Page");
+        sd_bus_message *message = bus_new_signal(fake.bus, PATH, "org.guestbus.Domain1", "Page");
         GUnixFDList *fds = NULL;
         GVariant *result = NULL;
         EventLogPage page;
@@ -92,7 +92,7 @@ static GVariant *read_page(const EventLog *event_log, const char *epoch, guint64
         if (event_log_find(event_log, epoch, after, max, &page, error)) {
                 g_assert_cmpint(event_log_append(message, &page), >=, 0);
                 g_assert_cmpint(sd_bus_message_seal(message, 1, 0), >=, 0);
-                peer_check_body(message);
+                fake_bus_check_body(message);
                 g_assert_cmpint(sd_bus_message_rewind(message, TRUE), >=, 0);
                 result = g_variant_ref_sink(codec_read(message, "a(ostxsa{sv})b", &fds, NULL));
                 g_assert_cmpuint(page.size, <=, limits.reply_bytes);
@@ -138,13 +138,13 @@ static void step(EventLog *event_log, Input *input)
 int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 {
         static const BusOwner owner = {
-                .call = on_call, .caller_gone = on_name, .name_lost = on_name, .closed = on_closed};
+                .call = on_call, .peer_gone = on_name, .name_lost = on_name, .closed = on_closed};
         Input input = {data, size};
         GVariantBuilder counters;
         EventLog *event_log;
 
-        if (!peer.bus)
-                peer_open(&peer, &limits, &owner, NULL);
+        if (!fake.bus)
+                fake_bus_open(&fake, &limits, &owner, NULL);
 
         limits.events_kept = input_byte(&input);
         limits.events_bytes = 1024U * (1 + input_byte(&input));
@@ -154,11 +154,11 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
                 limits.reply_bytes = 1U << 22;
 
         sent = 0;
-        event_log = event_log_new(peer.bus, &limits, EPOCH);
+        event_log = event_log_new(fake.bus, &limits, EPOCH);
         while (input.left > 0)
                 step(event_log, &input);
 
-        peer_settle(&peer, on_message, NULL);
+        fake_bus_settle(&fake, on_message, NULL);
         g_assert_cmpuint(sent, ==, event_log_sequence(event_log));
         g_variant_builder_init(&counters, G_VARIANT_TYPE("a{st}"));
         event_log_count(event_log, &counters);

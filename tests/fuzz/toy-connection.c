@@ -208,19 +208,19 @@ const GError *connection_missing(const Connection *connection)
         return NULL;
 }
 
-static void drop_from(GQueue *queue, const char *name)
+static void drop_from(GQueue *queue, const Peer *peer)
 {
-        g_autoptr(GList) calls = calls_withdraw(queue, name, NULL);
+        g_autoptr(GList) calls = calls_withdraw(queue, peer, NULL);
 
         for (GList *each = calls; each; each = each->next)
                 drop(each->data, NULL);
 }
 
-void connection_drop_caller(Connection *connection, const char *name)
+void connection_drop_peer(Connection *connection, const Peer *peer)
 {
-        drop_from(&connection->waiting, name);
-        drop_from(&connection->unlisted, name);
-        state_waits_drop(inventory_waits(connection->inventory), name, drop, NULL);
+        drop_from(&connection->waiting, peer);
+        drop_from(&connection->unlisted, peer);
+        state_waits_drop(inventory_waits(connection->inventory), peer, drop, NULL);
 }
 
 const char *connection_name(const Connection *connection)
@@ -281,10 +281,14 @@ gboolean connection_is_forwarded(const Connection *connection)
         return FALSE;
 }
 
-GHashTable *caller_connections_enter(CallerConnections *views, const char *sender,
-                                     const Credentials *credentials, Share *share, GError **error)
+GHashTable *caller_connections_enter(CallerConnections *views, Peer *peer, GError **error)
 {
         g_assert_not_reached();
+}
+
+void caller_connections_drop_peer(Peer *peer)
+{
+        g_assert_null(peer->view);
 }
 
 void caller_connections_compare(CallerConnections *views)

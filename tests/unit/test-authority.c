@@ -3,7 +3,8 @@
 /* The authority among a bus driver, a polkit and a user database that are the test's: they answer when it
  * says so, and callers leave, or are said to leave, at any moment. What is charged is given back, once. */
 
-#include "access/authority_private.h"
+#include "access/authority.h"
+#include "access/polkit.h"
 
 #include "codec-bus.h"
 
@@ -26,6 +27,7 @@ static GQueue drivers = G_QUEUE_INIT, polkits = G_QUEUE_INIT, users = G_QUEUE_IN
 static void (*polkit_changed)(void *data);
 static void *polkit_data;
 
+static Peers *peers;
 static Authority *authority;
 static unsigned sent, passed, refused;
 static uid_t asked_for; /* by the question that polkit answered last */
@@ -163,13 +165,13 @@ static gboolean question_of(sd_bus_message *message, Question *question, void *d
 }
 
 /* FALSE when it has to wait. */
-static gboolean try(sd_bus_message *message, void *data)
+static gboolean try(Peer *peer, sd_bus_message *message, void *data)
 {
         g_autoptr(GError) error = NULL;
         Question question;
 
         question_of(message, &question, NULL);
-        switch (authority_ask(authority, message, &question, &error)) {
+        switch (authority_ask(authority, peer, message, &question, &error)) {
         case AUTHORITY_YES:
         case AUTHORITY_MONITOR:
                 passed++;
@@ -195,16 +197,17 @@ static const AuthorityOwner owner = {.retry = try, .question = question_of, .cha
 static gboolean try_about(const char *sender, const char *object, const char *name)
 {
         g_autoptr(sd_bus_message) message = NULL;
+        Peer *peer = peers_get(peers, sender);
 
         sent++;
         g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", object, "a.b", name), >=,
                         0);
         g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
         message_finish(message);
-        if (!authority_is_ahead(authority, message) && try(message, NULL))
+        if (!backlog_has(peer, object) && try(peer, message, NULL))
                 return TRUE;
 
-        return authority_keep(authority, message, NULL);
+        return authority_keep(authority, peer, message, NULL);
 }
 
 /* The same about one of the paths, which takes a right of its own. */
@@ -226,20 +229,35 @@ static void set_up(void)
         test_bus_open();
         limits.decision_age = 0;
         sent = passed = refused = 0;
-        authority = authority_new(NULL, &limits, &owner, NULL);
+        peers = peers_new(&limits);
+        authority = authority_new(NULL, peers, &owner, NULL);
 }
 
-static void check_nothing(const Account *account)
+static void check_nothing(void)
 {
-        for (Quota quota = 0; quota < N_QUOTAS; quota++)
-                g_assert_cmpuint(account->charged[quota], ==, 0);
+        for (QuotaKind kind = 0; kind < N_QUOTAS; kind++)
+                g_assert_cmpuint(peers_charged(peers, kind), ==, 0);
+}
+
+/* It has left the bus, where it was there. */
+static void leave(const char *name)
+{
+        Peer *peer = peers_find(peers, name);
+
+        if (!peer)
+                return;
+
+        peer_ref(peer);
+        peer_leave(peer);
+        authority_forget(authority, peer);
+        peer_unref(peer);
 }
 
 static guint64 asked_of(uid_t uid)
 {
-        g_autoptr(Share) share = shares_get(authority->shares, uid);
+        g_autoptr(User) user = users_get(&peers->users, uid);
 
-        return share_charged(share, QUOTA_ASKED);
+        return user_charged(user, QUOTA_ASKED);
 }
 
 /* All is answered: nothing is charged, and whoever is there now is served. */
@@ -250,7 +268,7 @@ static void check_end(void)
                 answer_polkit(POLKIT_YES);
                 answer_users(TRUE);
         }
-        check_nothing(&authority->total);
+        check_nothing();
         g_assert_cmpuint(asked_of(1000), ==, 0);
         g_assert_cmpuint(passed + refused, <=, sent);
 
@@ -264,6 +282,7 @@ static void check_end(void)
 static void tear_down(void)
 {
         authority_free(authority);
+        peers_free(peers);
         test_bus_close();
 }
 
@@ -299,10 +318,10 @@ static void step(char what)
                 polkit_changed(polkit_data);
                 break;
         case 'l':
-                authority_forget(authority, ":1.1");
+                leave(":1.1");
                 break;
         case 'L':
-                authority_forget(authority, ":1.2");
+                leave(":1.2");
                 break;
         case '5' ... '9':
                 request(":1.2", (unsigned)(what - '5'));
@@ -388,7 +407,7 @@ static void test_long_paths(void)
                         break;
         }
         g_assert_cmpuint(kept, ==, limits.pending_bytes / 4 / (2 * 60001));
-        g_assert_cmpuint(authority->total.charged[QUOTA_KEPT_BYTES], >=, kept * 2 * 60001);
+        g_assert_cmpuint(peers_charged(peers, QUOTA_KEPT_BYTES), >=, kept * 2 * 60001);
         check_end();
         tear_down();
 }
@@ -426,8 +445,8 @@ static void test_forged(void)
         g_assert_cmpuint(asked_of(1000), ==, 1);
         request(":1.1", 1);
         g_assert_cmpuint(asked_of(1000), ==, 2);
-        authority_forget(authority, ":1.1");
-        g_assert_cmpuint(authority->total.charged[QUOTA_KEPT], ==, 0);
+        leave(":1.1");
+        g_assert_cmpuint(peers_charged(peers, QUOTA_KEPT), ==, 0);
         g_assert_cmpuint(asked_of(1000), ==, 1);
         request(":1.1", 2);
         answer_driver(1000);
@@ -459,7 +478,7 @@ static void test_old_decisions(void)
         request(":1.1", 2);
         request(":1.1", 0);
         g_assert_cmpuint(passed, ==, 0);
-        g_assert_cmpuint(authority->total.charged[QUOTA_KEPT], ==, 3);
+        g_assert_cmpuint(peers_charged(peers, QUOTA_KEPT), ==, 3);
         answer_polkit(POLKIT_NO);
         g_assert_cmpuint(refused, ==, 1);
         g_assert_cmpuint(passed, ==, 0);
@@ -476,7 +495,7 @@ static void test_without_polkit(void)
         set_up();
         limits.decision_age = 1;
         begin(":1.1", 1000);
-        answer_users(TRUE); /* for the share */
+        answer_users(TRUE); /* for the user */
         answer_polkit(POLKIT_ABSENT);
         g_assert_cmpuint(passed + refused, ==, 0);
         answer_users(TRUE);
@@ -500,7 +519,7 @@ static void test_without_polkit(void)
         tear_down();
 }
 
-/* Users that the system does not know have one share, and take one turn at polkit; until it has said that it
+/* Users that the system does not know have one part, and take one turn at polkit; until it has said that it
  * knows one, that one is among them. */
 static void test_strangers(void)
 {
@@ -533,7 +552,7 @@ static void test_strangers(void)
 static void test_strangers_have_one_part(void)
 {
         static const char *const senders[] = {":1.1", ":1.2", ":1.3", ":1.4"};
-        unsigned part = share_part(limits.calls_total);
+        unsigned part = user_part(limits.calls_total);
 
         set_up();
         for (unsigned i = 0; i < 4; i++) {
@@ -543,7 +562,7 @@ static void test_strangers_have_one_part(void)
         /* Each of another right, so that it is asked about. */
         for (unsigned i = 4; i < part; i++)
                 request(senders[i % 4], 2 + i * 2);
-        g_assert_cmpuint(authority->total.charged[QUOTA_ASKED], ==, part);
+        g_assert_cmpuint(peers_charged(peers, QUOTA_ASKED), ==, part);
         for (unsigned i = 0; i < 4; i++)
                 g_assert_false(try_request(senders[i], 1000 + i * 2));
         check_end();

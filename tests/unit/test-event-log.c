@@ -46,7 +46,7 @@ static GLogWriterOutput count_warnings(GLogLevelFlags level, const GLogField *fi
 }
 
 static const BusOwner owner = {
-        .call = on_call, .caller_gone = on_caller_gone, .name_lost = on_caller_gone, .closed = on_closed};
+        .call = on_call, .peer_gone = on_caller_gone, .name_lost = on_caller_gone, .closed = on_closed};
 
 static GVariant *details_new(const char *text)
 {

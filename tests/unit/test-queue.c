@@ -28,7 +28,7 @@ static const Limits limits = {
 };
 
 static Link *test_link;
-static Callers *callers;
+static Peers *peers;
 static Queue *queue;
 
 /* Handlers run on workers; what they tell is under this lock. */
@@ -109,7 +109,8 @@ static Call *toy_call(const Member *member, const char *caller, const char *path
         Call *call = call_new(NULL, CALL_METHOD, path, &limits);
 
         call->member = member;
-        call->caller = caller_enter(callers, caller, NULL, 0, NULL);
+        call->peer = peers_get(peers, caller);
+        g_assert_true(peer_begin_call(call->peer, 0, NULL));
         call->link = test_link;
         call->completed = toy_completed;
         call->args = letter ? g_variant_ref_sink(g_variant_new("(y)", letter)) : NULL;
@@ -154,7 +155,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-        g_assert_cmpuint(callers_total(callers), ==, 0);
+        g_assert_cmpuint(peers_charged(peers, QUOTA_CALLS), ==, 0);
         g_clear_pointer(&queue, queue_free);
 }
 
@@ -250,8 +251,8 @@ static void test_withdraw(void)
         push(&pass, ":1.2", "/a", 'z');
 
         /* What runs is not taken back, and what is another's neither. */
-        g_assert_cmpuint(free_list(queue_withdraw(queue, ":1.1")), ==, 2);
-        g_assert_cmpuint(free_list(queue_withdraw(queue, ":1.9")), ==, 0);
+        g_assert_cmpuint(free_list(queue_withdraw(queue, peers_get(peers, ":1.1"))), ==, 2);
+        g_assert_cmpuint(free_list(queue_withdraw(queue, peers_get(peers, ":1.9"))), ==, 0);
         open_gate();
         wait_completed(3);
         g_assert_cmpstr(ran->str, ==, "z");
@@ -311,7 +312,7 @@ int main(int argc, char **argv)
         main_queue_init();
         event_loop_register();
         g_assert_cmpint(virInitialize(), ==, 0);
-        callers = callers_new(&limits);
+        peers = peers_new(&limits);
         ran = g_string_new(NULL);
         ended = g_string_new(NULL);
         test_link = link_new("Test", "test:///default", FALSE, &limits, &owner, &open);
@@ -332,7 +333,7 @@ int main(int argc, char **argv)
         while (background_running() > 0)
                 g_main_context_iteration(NULL, TRUE);
         link_free(test_link);
-        callers_free(callers);
+        peers_free(peers);
         g_string_free(ran, TRUE);
         g_string_free(ended, TRUE);
         g_clear_error(&last_error);

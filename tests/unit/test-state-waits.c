@@ -15,7 +15,7 @@
 static const Limits limits = {
         .calls_per_sender = 10000, .calls_total = 10000, .pending_bytes = 1 << 20, .error_bytes = 1000};
 
-static Callers *callers;
+static Peers *peers;
 static Mirror *mirror;
 static StateWaits *waits;
 static GPtrArray *finished; /* of Call, in their order */
@@ -46,7 +46,7 @@ static void set_state(const char *uuid, const char *state)
 
 static void set_up(void)
 {
-        callers = callers_new(&limits);
+        peers = peers_new(&limits);
         mirror = mirror_new(ROOT);
         finished = g_ptr_array_new_with_free_func(free_call);
         waits = state_waits_new(mirror, on_finished, NULL);
@@ -62,8 +62,8 @@ static void tear_down(void)
         g_ptr_array_unref(finished);
         state_waits_free(waits);
         mirror_free(mirror);
-        g_assert_cmpuint(callers_total(callers), ==, 0);
-        callers_free(callers);
+        g_assert_cmpuint(peers_charged(peers, QUOTA_CALLS), ==, 0);
+        peers_free(peers);
 }
 
 static GVariant *settle_for(unsigned ms)
@@ -81,7 +81,8 @@ static void begin(const char *caller, const char *states, guint32 timeout, GVari
         g_auto(GStrv) words = g_strsplit(states, " ", 0);
         Call *call = call_new(NULL, CALL_METHOD, ROOT "/domain/" LEAF, &limits);
 
-        call->caller = caller_enter(callers, caller, NULL, 0, NULL);
+        call->peer = peers_get(peers, caller);
+        g_assert_true(peer_begin_call(call->peer, 0, NULL));
         call->args = g_variant_ref_sink(g_variant_new("(^asu@a{sv})", words, timeout, options));
         state_waits_add(waits, call, LEAF);
 }
@@ -284,10 +285,10 @@ static void test_drop(void)
         set_up();
         for (unsigned i = 0; i < 100; i++)
                 begin(i % 2 ? ":1.1" : ":1.2", "paused", 0, settle_for(i % 3));
-        state_waits_drop(waits, ":1.2", on_dropped, NULL);
+        state_waits_drop(waits, peers_get(peers, ":1.2"), on_dropped, NULL);
         g_assert_cmpuint(dropped, ==, 50);
         g_assert_cmpuint(state_waits_size(waits), ==, 50);
-        state_waits_drop(waits, ":1.3", on_dropped, NULL);
+        state_waits_drop(waits, peers_get(peers, ":1.3"), on_dropped, NULL);
         g_assert_cmpuint(dropped, ==, 50);
         set_state(UUID, "paused");
         wait_finished(50);
@@ -299,24 +300,20 @@ static void test_drop(void)
 /* Its user is known after a wait began: the wait is that user's from then on, and is given back once. */
 static void test_known_late(void)
 {
-        Shares *shares = shares_new(NULL);
-        g_autoptr(Share) share = shares_get(shares, 1000);
-        Caller *caller;
+        Peer *peer;
 
         set_up();
         begin(":1.1", "paused", 0, settle_for(0));
-        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 0);
-        caller = caller_enter(callers, ":1.1", share, 0, NULL);
-        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 1);
+        peer = peers_get(peers, ":1.1");
+        peer_identify(peer, &(Credentials){.uid = 1000});
+        g_assert_cmpuint(user_charged(peer->user, QUOTA_WAITS), ==, 1);
         begin(":1.1", "paused", 0, settle_for(0));
-        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 2);
-        state_waits_drop(waits, ":1.1", on_dropped, NULL);
+        g_assert_cmpuint(user_charged(peer->user, QUOTA_WAITS), ==, 2);
+        state_waits_drop(waits, peer, on_dropped, NULL);
         g_assert_cmpuint(dropped, ==, 2);
-        g_assert_cmpuint(share_charged(share, QUOTA_WAITS), ==, 0);
-        caller_leave(caller, 0);
-        g_assert_cmpuint(share_charged(share, QUOTA_CALLS), ==, 0);
+        g_assert_cmpuint(user_charged(peer->user, QUOTA_WAITS), ==, 0);
+        g_assert_cmpuint(user_charged(peer->user, QUOTA_CALLS), ==, 0);
         tear_down();
-        shares_free(shares);
 }
 
 int main(int argc, char **argv)

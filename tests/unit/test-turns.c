@@ -2,7 +2,7 @@
 
 /* Turns: who is served when, on a clock of the test's own. What is run moves it. */
 
-#include "call/turns.h"
+#include "access/turns.h"
 
 #include <string.h>
 
@@ -22,6 +22,14 @@ static gboolean held;
 static GString *done;
 static Turns *turns;
 static unsigned dropped;
+
+/* The line of the caller of that name, which is a letter or "" for another. */
+static TurnLine *line(const char *caller)
+{
+        static TurnLine lines[G_MAXUINT8 + 1];
+
+        return &lines[(guint8)*caller];
+}
 
 static gint64 now(void)
 {
@@ -57,10 +65,10 @@ static void run(void *data)
         g_string_append_c(done, job->name);
         clock_us += job->takes;
         if (job->then)
-                turns_take(turns, &job->then->turn, "other", "other", run, job->then);
+                turns_take(turns, &job->then->turn, line("o"), "other", run, job->then);
         if (job->again) {
                 job->again = FALSE;
-                turns_take(turns, &job->turn, "", "", run, job);
+                turns_take(turns, &job->turn, line(""), "", run, job);
         }
 }
 
@@ -73,7 +81,7 @@ static void drop(void *data)
 /* Of the user and the caller of these names. */
 static Job *take(Job *job, const char *user, const char *caller)
 {
-        turns_take(turns, &job->turn, user, caller, run, job);
+        turns_take(turns, &job->turn, line(caller), user, run, job);
         return job;
 }
 
@@ -243,8 +251,8 @@ static void test_drop(void)
         take(&jobs[1], "one", "b");
         take(&jobs[2], "one", "a");
         take(&jobs[3], "two", "c");
-        turns_drop(turns, "a", drop);
-        turns_drop(turns, "none", drop);
+        turns_drop(turns, line("a"), drop);
+        turns_drop(turns, line("n"), drop);
         g_assert_cmpstr(done->str, ==, "ac");
         g_assert_cmpuint(turns_waiting(turns), ==, 2);
         /* It may come back. */
@@ -259,7 +267,7 @@ static void test_drop(void)
         turns_drop(turns, NULL, drop);
         g_assert_cmpuint(dropped, ==, 5);
         g_assert_cmpuint(turns_waiting(turns), ==, 0);
-        turns_drop(NULL, "a", drop);
+        turns_drop(NULL, line("a"), drop);
         tear_down();
 }
 
@@ -299,11 +307,11 @@ static void test_follow(void)
 
         set_up();
         use_up();
-        turns_follow(turns, &jobs[0].turn, "one", "a", run, &jobs[0]);
+        turns_follow(turns, &jobs[0].turn, line("a"), "one", run, &jobs[0]);
         g_assert_cmpstr(done->str, ==, "A");
         take(&jobs[1], "one", "a");
-        turns_follow(turns, &jobs[0].turn, "one", "a", run, &jobs[0]);
-        turns_follow(turns, &jobs[2].turn, "one", "c", run, &jobs[2]);
+        turns_follow(turns, &jobs[0].turn, line("a"), "one", run, &jobs[0]);
+        turns_follow(turns, &jobs[2].turn, line("c"), "one", run, &jobs[2]);
         g_assert_cmpstr(done->str, ==, "AC");
         finish();
         g_assert_cmpstr(done->str, ==, "ACBA");
@@ -347,8 +355,8 @@ static void test_none(void)
 
         set_up();
         use_up();
-        turns_take(NULL, &job.turn, "one", "a", run, &job);
-        turns_follow(NULL, &job.turn, "one", "a", run, &job);
+        turns_take(NULL, &job.turn, line("a"), "one", run, &job);
+        turns_follow(NULL, &job.turn, line("a"), "one", run, &job);
         g_assert_cmpstr(done->str, ==, "AA");
         g_assert_cmpuint(turns_waiting(NULL), ==, 0);
         turns_free(NULL);

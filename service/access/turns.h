@@ -12,12 +12,20 @@ typedef struct Turns Turns;
 
 typedef void TurnFunc(void *data);
 
-/* A place in the line, to be embedded, zeroed, in what waits. Nothing of it is for its owner. */
+/* What waits for one caller, to be embedded, zeroed, in what stands for that. It stays for as long as
+ * something waits in it. Nothing of it is for its owner. */
+typedef struct TurnLine {
+        struct TurnUser *user; /* NULL while nothing waits */
+        GQueue turns;          /* of Turn */
+        GList place;
+} TurnLine;
+
+/* A place in a line, to be embedded, zeroed, in what waits. Nothing of it is for its owner. */
 typedef struct Turn {
         TurnFunc *run;
         void *data;
         GList place;
-        struct TurnLine *line; /* NULL while it does not wait */
+        TurnLine *line; /* NULL while it does not wait */
 } Turn;
 
 /* Where something else has to come first: while @held says so, no turn is given. */
@@ -35,16 +43,16 @@ Turns *turns_new(const TurnsOwner *owner);
 void turns_free(Turns *turns);
 
 /* Calls @run with @data, which may free @turn: at once where nothing waits and this turn of the loop has time
- * left, else when it is the turn of @caller (a bus name), one of those of @user (any pointer, the same for
- * the same user). What waits for one caller is run in the order of these calls. What @turn itself asks for
- * while it is run is done at once. With @turns NULL everything is. */
-void turns_take(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *run, void *data);
+ * left, else when it is the turn of @line, a caller's, one of those of @user (any pointer, the same for the
+ * same user). What waits in one line is run in the order of these calls. What @turn itself asks for while it
+ * is run is done at once. With @turns NULL everything is. */
+void turns_take(Turns *turns, Turn *turn, TurnLine *line, const void *user, TurnFunc *run, void *data);
 
-/* The same for what takes no time, but has to keep its place: at once where nothing of @caller waits. */
-void turns_follow(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *run, void *data);
+/* The same for what takes no time, but has to keep its place: at once where nothing waits in @line. */
+void turns_follow(Turns *turns, Turn *turn, TurnLine *line, const void *user, TurnFunc *run, void *data);
 
-/* Gives what waits for @caller, or for all with NULL, to @drop instead, in order for each caller. */
-void turns_drop(Turns *turns, const char *caller, TurnFunc *drop);
+/* Gives what waits in @line, or in all with NULL, to @drop instead, in order for each line. */
+void turns_drop(Turns *turns, const TurnLine *line, TurnFunc *drop);
 
 /* How many wait. */
 unsigned turns_waiting(const Turns *turns);

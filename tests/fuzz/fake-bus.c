@@ -6,7 +6,7 @@
  *   service's sd_bus ── sockets[0] ═══ sockets[1] ── forward() ── pipe[1] ═══ pipe[0] ── our sd_bus
  */
 
-#include "peer.h"
+#include "fake-bus.h"
 
 #include "bus/codec.h"
 
@@ -57,7 +57,7 @@ static void answer_ahead(int fd)
                 const WireHeader header = {.type = WIRE_REPLY,
                                            .serial = serial,
                                            .reply_serial = serial,
-                                           .sender = PEER_DRIVER,
+                                           .sender = FAKE_BUS_DRIVER,
                                            .signature = serial == 1 ? "s" : NULL};
                 g_autoptr(GByteArray) bytes = wire_message(&header, name, serial == 1 ? sizeof name : 0);
 
@@ -91,132 +91,132 @@ static gboolean forward(int from, int to, gboolean *begun, gboolean *closed)
         return TRUE;
 }
 
-static gboolean forward_both(Peer *peer)
+static gboolean forward_both(FakeBus *fake)
 {
-        gboolean busy = forward(peer->socket, peer->pipe, &peer->begun[0], &peer->closed);
+        gboolean busy = forward(fake->socket, fake->pipe, &fake->begun[0], &fake->closed);
 
-        if (!peer->closed && forward(peer->pipe, peer->socket, &peer->begun[1], &peer->closed))
+        if (!fake->closed && forward(fake->pipe, fake->socket, &fake->begun[1], &fake->closed))
                 busy = TRUE;
         return busy;
 }
 
 /* Who has polkit's name, the only one that is asked about. */
-static void answer_owner(Peer *peer, sd_bus_message *message)
+static void answer_owner(FakeBus *fake, sd_bus_message *message)
 {
         sd_bus_message *reply = NULL;
 
         g_assert_cmpint(sd_bus_message_new_method_return(message, &reply), >=, 0);
-        g_assert_cmpint(sd_bus_message_append(reply, "s", PEER_POLKIT), >=, 0);
-        peer_send_from(peer, PEER_DRIVER, reply);
+        g_assert_cmpint(sd_bus_message_append(reply, "s", FAKE_BUS_POLKIT), >=, 0);
+        fake_bus_send_from(fake, FAKE_BUS_DRIVER, reply);
 }
 
 /* What the daemon answers to, later on. Returns whether @message was of that kind. */
-static gboolean answer_as_daemon(Peer *peer, sd_bus_message *message)
+static gboolean answer_as_daemon(FakeBus *fake, sd_bus_message *message)
 {
-        gboolean asks = sd_bus_message_is_method_call(message, PEER_DRIVER, "Hello") ||
-                        sd_bus_message_is_method_call(message, PEER_DRIVER, "AddMatch") ||
-                        sd_bus_message_is_method_call(message, PEER_DRIVER, "RemoveMatch");
+        gboolean asks = sd_bus_message_is_method_call(message, FAKE_BUS_DRIVER, "Hello") ||
+                        sd_bus_message_is_method_call(message, FAKE_BUS_DRIVER, "AddMatch") ||
+                        sd_bus_message_is_method_call(message, FAKE_BUS_DRIVER, "RemoveMatch");
 
-        if (sd_bus_message_is_method_call(message, PEER_DRIVER, "GetNameOwner")) {
-                answer_owner(peer, message);
+        if (sd_bus_message_is_method_call(message, FAKE_BUS_DRIVER, "GetNameOwner")) {
+                answer_owner(fake, message);
                 return TRUE;
         }
 
-        if (asks && peer->answered < ANSWERED)
-                peer->answered++;
+        if (asks && fake->answered < ANSWERED)
+                fake->answered++;
         else if (asks)
                 sd_bus_reply_method_return(message, "");
         return asks;
 }
 
-static sd_bus *open_us(Peer *peer)
+static sd_bus *open_us(FakeBus *fake)
 {
         int pipe[2];
 
         make_pair(pipe);
-        peer->pipe = pipe[1];
+        fake->pipe = pipe[1];
         return wire_start(pipe[0], pipe[1]);
 }
 
-void peer_open(Peer *peer, const Limits *limits, const BusOwner *owner, void *data)
+void fake_bus_open(FakeBus *fake, const Limits *limits, const BusOwner *owner, void *data)
 {
         g_autoptr(GError) error = NULL;
         int sockets[2];
 
-        *peer = (Peer){};
+        *fake = (FakeBus){};
         make_pair(sockets);
         service_end = sockets[0];
-        peer->socket = sockets[1];
+        fake->socket = sockets[1];
         write_all(sockets[1], wire_handshake, strlen(wire_handshake));
         answer_ahead(sockets[1]);
-        peer->us = open_us(peer);
-        peer->bus = bus_new(BUS_SYSTEM, "here", limits, owner, data, &error);
+        fake->us = open_us(fake);
+        fake->bus = bus_new(BUS_SYSTEM, "here", limits, owner, data, &error);
         g_assert_no_error(error);
 }
 
-void peer_write(Peer *peer, const GByteArray *bytes)
+void fake_bus_write(FakeBus *fake, const GByteArray *bytes)
 {
         /* What our sd-bus wrote comes first. */
-        while (!peer->closed && forward_both(peer))
+        while (!fake->closed && forward_both(fake))
                 continue;
 
-        if (!peer->closed)
-                write_all(peer->socket, bytes->data, bytes->len);
+        if (!fake->closed)
+                write_all(fake->socket, bytes->data, bytes->len);
 }
 
-void peer_send(Peer *peer, sd_bus_message *message)
+void fake_bus_send(FakeBus *fake, sd_bus_message *message)
 {
-        if (!peer->closed)
-                g_assert_cmpint(sd_bus_send(peer->us, message, NULL), >=, 0);
+        if (!fake->closed)
+                g_assert_cmpint(sd_bus_send(fake->us, message, NULL), >=, 0);
         sd_bus_message_unref(message);
 }
 
-void peer_send_from(Peer *peer, const char *sender, sd_bus_message *message)
+void fake_bus_send_from(FakeBus *fake, const char *sender, sd_bus_message *message)
 {
         g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
-        peer_send(peer, message);
+        fake_bus_send(fake, message);
 }
 
 /* Whether something came. */
-static gboolean receive(Peer *peer, PeerFunc *func, void *data)
+static gboolean receive(FakeBus *fake, FakeBusFunc *func, void *data)
 {
         g_autoptr(sd_bus_message) message = NULL;
-        gboolean busy = !peer->closed && forward_both(peer);
-        int r = sd_bus_process(peer->us, &message);
+        gboolean busy = !fake->closed && forward_both(fake);
+        int r = sd_bus_process(fake->us, &message);
 
         g_assert_cmpint(r, >=, 0);
-        if (message && !answer_as_daemon(peer, message))
+        if (message && !answer_as_daemon(fake, message))
                 func(message, data);
         return busy || r > 0;
 }
 
-void peer_settle(Peer *peer, PeerFunc *func, void *data)
+void fake_bus_settle(FakeBus *fake, FakeBusFunc *func, void *data)
 {
         gboolean busy;
 
         do {
                 busy = g_main_context_iteration(NULL, FALSE);
-                while (receive(peer, func, data))
+                while (receive(fake, func, data))
                         busy = TRUE;
         } while (busy);
 }
 
-void peer_close_bus(Peer *peer, PeerFunc *func, void *data)
+void fake_bus_close_bus(FakeBus *fake, FakeBusFunc *func, void *data)
 {
-        bus_free(g_steal_pointer(&peer->bus), 0);
-        while (receive(peer, func, data))
+        bus_free(g_steal_pointer(&fake->bus), 0);
+        while (receive(fake, func, data))
                 continue;
 }
 
-void peer_free(Peer *peer)
+void fake_bus_free(FakeBus *fake)
 {
-        sd_bus_close(peer->us);
-        g_clear_pointer(&peer->us, sd_bus_unref);
-        close(peer->pipe);
-        close(peer->socket);
+        sd_bus_close(fake->us);
+        g_clear_pointer(&fake->us, sd_bus_unref);
+        close(fake->pipe);
+        close(fake->socket);
 }
 
-void peer_check_body(sd_bus_message *message)
+void fake_bus_check_body(sd_bus_message *message)
 {
         const char *signature = sd_bus_message_get_signature(message, TRUE);
         g_autoptr(GUnixFDList) fds = NULL;

@@ -6,11 +6,9 @@
  *
  * What is begun is not interrupted: an answer that takes longer than a turn is the whole turn. */
 
-#include "call/turns.h"
+#include "access/turns.h"
 
 #include "base/thread.h"
-
-#include <string.h>
 
 /* For how long one turn of the main loop serves callers: what comes from libvirt and from the bus waits no
  * longer for it. Less than the bus is read in one turn: requests are then taken in faster than they are
@@ -32,13 +30,6 @@ typedef struct TurnUser {
         GList place;
 } TurnUser;
 
-typedef struct TurnLine {
-        TurnUser *user;
-        char *caller;
-        GQueue turns; /* of Turn */
-        GList place;
-} TurnLine;
-
 typedef struct TurnsSource {
         GSource base;
         Turns *turns;
@@ -49,7 +40,6 @@ struct Turns {
         GSource *source;
         GQueue users; /* of TurnUser, none of them empty; it is the first one's turn */
         GHashTable *users_by_key;
-        GHashTable *lines_by_caller;
         unsigned waiting;
         gint64 used;         /* of the first user's turn, in microseconds */
         gint64 spent;        /* of this turn of the loop, in microseconds */
@@ -92,9 +82,7 @@ static void line_leave(Turns *turns, TurnLine *line)
         TurnUser *user = line->user;
 
         g_queue_unlink(&user->lines, &line->place);
-        g_hash_table_remove(turns->lines_by_caller, line->caller);
-        g_free(line->caller);
-        g_free(line);
+        line->user = NULL;
         if (user->lines.length == 0)
                 user_leave(turns, user);
 }
@@ -128,14 +116,13 @@ static gint64 run(Turns *turns, Turn *turn, TurnFunc *func, void *data)
         return took;
 }
 
-/* The turn of @caller, and with it its user's, is over. */
-static void pass_on(Turns *turns, const char *caller)
+/* The turn of @line, and with it its user's, is over. It is only compared: its caller may be gone. */
+static void pass_on(Turns *turns, const TurnLine *line)
 {
         TurnUser *user = turns->users.head->data;
-        const TurnLine *line = user->lines.head->data;
 
         turns->used = 0;
-        if (strcmp(line->caller, caller) == 0)
+        if (user->lines.head->data == line)
                 rotate(&user->lines);
         rotate(&turns->users);
 }
@@ -145,11 +132,10 @@ static void run_first(Turns *turns)
         const TurnUser *user = turns->users.head->data;
         const TurnLine *line = user->lines.head->data;
         const void *key = user->key;
-        g_autofree char *caller = g_strdup(line->caller);
         Turn *turn = line->turns.head->data;
         gint64 took;
 
-        /* The line, and its user, are gone with the last that waits in them. */
+        /* The line leaves, and its user is gone, with the last that waits in them. */
         leave(turns, turn);
         took = run(turns, turn, turn->run, turn->data);
         if (!g_hash_table_contains(turns->users_by_key, key))
@@ -157,7 +143,7 @@ static void run_first(Turns *turns)
 
         turns->used += took;
         if (turns->used >= TURN_US)
-                pass_on(turns, caller);
+                pass_on(turns, line);
 }
 
 static gboolean turns_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
@@ -186,7 +172,6 @@ Turns *turns_new(const TurnsOwner *owner)
         ASSERT_MAIN();
         turns->owner = owner;
         turns->users_by_key = g_hash_table_new(NULL, NULL);
-        turns->lines_by_caller = g_hash_table_new(g_str_hash, g_str_equal);
         turns->source = g_source_new(&turns_funcs, sizeof(TurnsSource));
         ((TurnsSource *)turns->source)->turns = turns;
         g_source_set_static_name(turns->source, "turns");
@@ -204,7 +189,6 @@ void turns_free(Turns *turns)
         g_source_destroy(turns->source);
         g_source_unref(turns->source);
         g_hash_table_unref(turns->users_by_key);
-        g_hash_table_unref(turns->lines_by_caller);
         g_free(turns);
 }
 
@@ -223,33 +207,23 @@ static TurnUser *find_user(Turns *turns, const void *key)
         return user;
 }
 
-static TurnLine *find_line(Turns *turns, const void *user, const char *caller)
-{
-        TurnLine *line = g_hash_table_lookup(turns->lines_by_caller, caller);
-
-        if (line)
-                return line;
-
-        line = g_new0(TurnLine, 1);
-        line->user = find_user(turns, user);
-        line->caller = g_strdup(caller);
-        line->place.data = line;
-        g_hash_table_insert(turns->lines_by_caller, line->caller, line);
-        g_queue_push_tail_link(&line->user->lines, &line->place);
-        return line;
-}
-
-static void wait_in_line(Turns *turns, Turn *turn, const void *user, const char *caller)
+static void wait_in_line(Turns *turns, Turn *turn, TurnLine *line, const void *user)
 {
         g_assert(!turn->line);
 
-        turn->line = find_line(turns, user, caller);
+        if (!line->user) {
+                line->user = find_user(turns, user);
+                line->place.data = line;
+                g_queue_push_tail_link(&line->user->lines, &line->place);
+        }
+
+        turn->line = line;
         turn->place.data = turn;
-        g_queue_push_tail_link(&turn->line->turns, &turn->place);
+        g_queue_push_tail_link(&line->turns, &turn->place);
         turns->waiting++;
 }
 
-void turns_take(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *func, void *data)
+void turns_take(Turns *turns, Turn *turn, TurnLine *line, const void *user, TurnFunc *func, void *data)
 {
         ASSERT_MAIN();
         turn->run = func;
@@ -259,39 +233,35 @@ void turns_take(Turns *turns, Turn *turn, const void *user, const char *caller, 
         else if (turns->waiting == 0 && !turns->running && turns->spent < AT_ONCE_US && !is_held(turns))
                 run(turns, turn, func, data);
         else
-                wait_in_line(turns, turn, user, caller);
+                wait_in_line(turns, turn, line, user);
 }
 
-void turns_follow(Turns *turns, Turn *turn, const void *user, const char *caller, TurnFunc *func, void *data)
+void turns_follow(Turns *turns, Turn *turn, TurnLine *line, const void *user, TurnFunc *func, void *data)
 {
         ASSERT_MAIN();
         turn->run = func;
         turn->data = data;
-        if (turns && turns->waiting > 0 && g_hash_table_contains(turns->lines_by_caller, caller))
-                wait_in_line(turns, turn, user, caller);
+        if (turns && line->turns.length > 0)
+                wait_in_line(turns, turn, line, user);
         else
                 func(data);
 }
 
 /* Some callers' @drop may end what others wait for, or have others wait: each is looked for anew. */
-static Turn *find_turn(const Turns *turns, const char *caller)
+static Turn *find_turn(const Turns *turns, const TurnLine *line)
 {
-        const TurnLine *line = NULL;
-
-        if (caller)
-                line = g_hash_table_lookup(turns->lines_by_caller, caller);
-        else if (turns->users.head)
+        if (!line && turns->users.head)
                 line = ((TurnUser *)turns->users.head->data)->lines.head->data;
 
-        return line ? line->turns.head->data : NULL;
+        return line && line->turns.head ? line->turns.head->data : NULL;
 }
 
-void turns_drop(Turns *turns, const char *caller, TurnFunc *drop)
+void turns_drop(Turns *turns, const TurnLine *line, TurnFunc *drop)
 {
         Turn *turn;
 
         ASSERT_MAIN();
-        while (turns && (turn = find_turn(turns, caller))) {
+        while (turns && (turn = find_turn(turns, line))) {
                 void *data = turn->data;
 
                 leave(turns, turn);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Shares, with a user database that is the test's. */
+/* Users, with a user database that is the test's. */
 
-#include "access/share.h"
+#include "access/user.h"
 
 #define KNOWN   1000
 #define UNKNOWN 2000
@@ -38,38 +38,38 @@ static unsigned answer(void)
         return n;
 }
 
-static Shares *shares;
+static Users users;
 
 static void set_up(void)
 {
-        shares = shares_new((UserDatabase *)&asked);
+        users_init(&users, (UserDatabase *)&asked);
 }
 
-static Share *get(uid_t uid)
+static User *get(uid_t uid)
 {
-        return shares_get(shares, uid);
+        return users_get(&users, uid);
 }
 
-static void charge(Share *share, guint64 calls)
+static void charge(User *user, guint64 calls)
 {
-        account_charge(share_account(share), QUOTA_CALLS, calls);
+        quota_charge(&user->quota, QUOTA_CALLS, calls);
 }
 
-static void check(const Share *share, guint64 calls)
+static void check(const User *user, guint64 calls)
 {
-        g_assert_cmpuint(share_charged(share, QUOTA_CALLS), ==, calls);
+        g_assert_cmpuint(user_charged(user, QUOTA_CALLS), ==, calls);
 }
 
-static void drop(Share *share, guint64 calls)
+static void drop(User *user, guint64 calls)
 {
-        account_discharge(share_account(share), QUOTA_CALLS, calls);
-        share_unref(share);
+        quota_discharge(&user->quota, QUOTA_CALLS, calls);
+        user_unref(user);
 }
 
 /* Each that is not known sees what all of them have; one that becomes known takes its own along. */
 static void test_strangers(void)
 {
-        Share *known, *one, *other;
+        User *known, *one, *other;
 
         set_up();
         known = get(KNOWN);
@@ -80,47 +80,47 @@ static void test_strangers(void)
         charge(other, 3);
         check(known, 6);
         check(one, 6);
-        g_assert_true(share_is_one(known, one));
-        g_assert_true(share_key(known) == share_key(one));
+        g_assert_true(user_is_same(known, one));
+        g_assert_true(user_key(known) == user_key(one));
         g_assert_cmpuint(answer(), ==, 3);
         check(known, 1);
         check(one, 5);
         check(other, 5);
-        g_assert_true(share_is_one(one, other));
-        g_assert_false(share_is_one(known, one));
-        g_assert_true(share_key(one) == share_key(other));
-        g_assert_true(share_key(known) == known);
-        g_assert_cmpuint(share_user(known), ==, KNOWN);
-        g_assert_cmpuint(share_user(one), ==, (uid_t)-1);
+        g_assert_cmpuint(users.total.charged[QUOTA_CALLS], ==, 6);
+        g_assert_true(user_is_same(one, other));
+        g_assert_false(user_is_same(known, one));
+        g_assert_true(user_key(one) == user_key(other));
+        g_assert_true(user_key(known) == &known->quota);
+        g_assert_cmpuint(user_number(known), ==, KNOWN);
+        g_assert_cmpuint(user_number(one), ==, (uid_t)-1);
         charge(known, 5);
         check(other, 5);
         drop(known, 6);
         drop(one, 2);
         check(other, 3);
         drop(other, 3);
-        shares_free(shares);
+        users_clear(&users);
 }
 
 static void test_one(void)
 {
-        Share *share, *again, *other;
+        User *user, *again, *other;
 
         set_up();
-        share = get(KNOWN);
+        user = get(KNOWN);
         again = get(KNOWN);
         other = get(KNOWN + 1);
         answer();
-        g_assert_true(share == again);
-        g_assert_true(share_is_one(share, again));
-        g_assert_false(share_is_one(share, other));
-        g_assert_false(share_is_one(share, NULL));
-        g_assert_false(share_is_one(NULL, NULL));
-        share_unref(share);
-        share_unref(again);
-        share_unref(other);
-        share_unref(NULL);
-        shares_free(shares);
-        shares_free(NULL);
+        g_assert_true(user == again);
+        g_assert_true(user_is_same(user, again));
+        g_assert_false(user_is_same(user, other));
+        g_assert_false(user_is_same(user, NULL));
+        g_assert_false(user_is_same(NULL, NULL));
+        user_unref(user);
+        user_unref(again);
+        user_unref(other);
+        user_unref(NULL);
+        users_clear(&users);
 }
 
 /* A user that is known stays so between its callers; of those that are not nothing is left, and they are
@@ -129,42 +129,42 @@ static void test_kept(void)
 {
         set_up();
         for (uid_t i = 0; i < 1000; i++) {
-                share_unref(get(KNOWN));
-                share_unref(get(UNKNOWN + i));
+                user_unref(get(KNOWN));
+                user_unref(get(UNKNOWN + i));
         }
         g_assert_cmpuint(answer(), ==, 1001);
-        share_unref(get(KNOWN));
+        user_unref(get(KNOWN));
         g_assert_cmpuint(answer(), ==, 0);
-        share_unref(get(UNKNOWN));
-        share_unref(get(UNKNOWN));
+        user_unref(get(UNKNOWN));
+        user_unref(get(UNKNOWN));
         g_assert_cmpuint(answer(), ==, 1);
-        shares_free(shares);
+        users_clear(&users);
 }
 
 /* A number that the bus did not tell is nobody's, for good. */
 static void test_nobody(void)
 {
-        Share *nobody;
+        User *nobody;
 
         set_up();
         nobody = get((uid_t)-1);
         g_assert_cmpuint(answer(), ==, 0);
-        g_assert_cmpuint(share_user(nobody), ==, (uid_t)-1);
-        share_unref(nobody);
-        shares_free(shares);
+        g_assert_cmpuint(user_number(nobody), ==, (uid_t)-1);
+        user_unref(nobody);
+        users_clear(&users);
 }
 
 /* Holders that outlive them all, and answers that come after. */
 static void test_the_end(void)
 {
-        Share *known, *unknown;
+        User *known, *unknown;
 
         set_up();
         known = get(KNOWN);
         unknown = get(UNKNOWN);
         charge(known, 1);
         charge(unknown, 2);
-        shares_free(shares);
+        users_clear(&users);
         answer();
         check(known, 1);
         drop(known, 1);
@@ -174,10 +174,10 @@ static void test_the_end(void)
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
-        g_test_add_func("/share/strangers", test_strangers);
-        g_test_add_func("/share/one", test_one);
-        g_test_add_func("/share/kept", test_kept);
-        g_test_add_func("/share/nobody", test_nobody);
-        g_test_add_func("/share/the-end", test_the_end);
+        g_test_add_func("/user/strangers", test_strangers);
+        g_test_add_func("/user/one", test_one);
+        g_test_add_func("/user/kept", test_kept);
+        g_test_add_func("/user/nobody", test_nobody);
+        g_test_add_func("/user/the-end", test_the_end);
         return g_test_run();
 }
