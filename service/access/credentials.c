@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/thread.h"
+#include "bus/autoptr.h"
 #include "bus/codec.h"
 
 #include <unistd.h>
@@ -137,7 +138,7 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 static gboolean ask(Request *request)
 {
-        sd_bus_message *message = NULL;
+        g_autoptr(sd_bus_message) message = NULL;
         sd_bus_slot *slot = NULL;
         int r = sd_bus_message_new_method_call(bus_handle(request->bus), &message, "org.freedesktop.DBus",
                                                "/org/freedesktop/DBus", "org.freedesktop.DBus",
@@ -149,7 +150,6 @@ static gboolean ask(Request *request)
                 r = sd_bus_call_async(bus_handle(request->bus), &slot, message, on_reply, request,
                                       TIMEOUT_US);
 
-        sd_bus_message_unref(message);
         if (r < 0)
                 return FALSE;
 

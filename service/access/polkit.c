@@ -13,6 +13,7 @@
 #include "access/polkit.h"
 
 #include "base/thread.h"
+#include "bus/autoptr.h"
 
 #include <string.h>
 
@@ -399,12 +400,11 @@ void polkit_free(Polkit *polkit)
 
 static void check_start(Check *check)
 {
-        sd_bus_message *request = g_steal_pointer(&check->request);
+        g_autoptr(sd_bus_message) request = g_steal_pointer(&check->request);
         sd_bus_slot *slot = NULL;
         int r = sd_bus_call_async(bus_handle(check->polkit->bus), &slot, request, on_reply, check,
                                   (uint64_t)check->sort->timeout);
 
-        sd_bus_message_unref(request);
         check->asked = g_strdup(check->polkit->owner);
         check->asked_at = g_get_monotonic_time();
         check->sort->open++;
@@ -464,15 +464,13 @@ gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean i
 {
         g_autofree char *cancel =
                 interactive ? g_strdup_printf("%" G_GUINT64_FORMAT, ++polkit->cancel_next) : g_strdup("");
-        sd_bus_message *request = NULL;
+        g_autoptr(sd_bus_message) request = NULL;
         Check *check;
 
         ASSERT_MAIN();
         if (g_get_monotonic_time() < polkit->paused_until ||
-            make_request(polkit, question, interactive, cancel, &request) < 0) {
-                sd_bus_message_unref(request);
+            make_request(polkit, question, interactive, cancel, &request) < 0)
                 return FALSE;
-        }
 
         check = g_new0(Check, 1);
         check->polkit = polkit;
@@ -480,7 +478,7 @@ gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean i
         check->data = data;
         check->sender = g_strdup(question->sender);
         check->cancel = g_steal_pointer(&cancel);
-        check->request = request;
+        check->request = g_steal_pointer(&request);
         check->sort = &polkit->sorts[interactive];
         check->user = user_get(check->sort, question->uid);
         g_hash_table_add(polkit->checks, check);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "bus/autoptr.h"
 #include "bus/codec.h"
 #include "bus/descriptors.h"
 #include "bus/path.h"
@@ -480,13 +481,12 @@ void bus_unnarrow(Bus *bus)
  * given it. */
 static void try_owner(Bus *bus, const char *name)
 {
-        sd_bus_message *ping = NULL;
+        g_autoptr(sd_bus_message) ping = NULL;
         int r = sd_bus_message_new_method_call(bus->bus, &ping, name, "/", "org.freedesktop.DBus.Peer",
                                                "Ping");
 
         if (r >= 0)
                 sd_bus_call(bus->bus, ping, OWNER_ANSWERS_US, NULL, NULL);
-        sd_bus_message_unref(ping);
 }
 
 /* A dbus-daemon that did not read from the owner any more does not see either that it has left. It does when
@@ -584,7 +584,7 @@ static int send_signal(Bus *bus, sd_bus_message *message, size_t size)
 /* A copy of the sealed signal @message for the owner of that name alone. */
 static int send_to(Bus *bus, sd_bus_message *message, size_t size, const char *name)
 {
-        sd_bus_message *copy = NULL;
+        g_autoptr(sd_bus_message) copy = NULL;
         int r = sd_bus_message_new_signal(bus->bus, &copy, sd_bus_message_get_path(message),
                                           sd_bus_message_get_interface(message),
                                           sd_bus_message_get_member(message));
@@ -598,7 +598,6 @@ static int send_to(Bus *bus, sd_bus_message *message, size_t size, const char *n
         if (r >= 0)
                 r = send_signal(bus, copy, size);
 
-        sd_bus_message_unref(copy);
         return r;
 }
 
@@ -622,6 +621,8 @@ static int send_to_names(const Bus *bus, sd_bus_message *message, size_t size)
 
 int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
 {
+        g_autoptr(sd_bus_message) owned = message;
+
         ASSERT_MAIN();
         if (!message)
                 r = -ENOMEM;
@@ -633,7 +634,6 @@ int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
                           sd_bus_message_get_member(message), sd_bus_message_get_path(message),
                           g_strerror(-r));
 
-        sd_bus_message_unref(message);
         return r;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/service_manager.h"
 #include "base/thread.h"
+#include "bus/autoptr.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -35,26 +36,24 @@ static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *erro
 /* FALSE also where nobody can be asked. */
 static gboolean has_owner(sd_bus *bus)
 {
-        sd_bus_message *reply = NULL;
+        g_autoptr(sd_bus_message) reply = NULL;
         int has = FALSE;
 
         if (sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                "NameHasOwner", NULL, &reply, "s", NAME_OWN) >= 0)
                 sd_bus_message_read(reply, "b", &has);
 
-        sd_bus_message_unref(reply);
         return has;
 }
 
 /* A dbus-daemon that did not read from the owner any more sees that it has left when it writes to it. */
 static void try_owner(sd_bus *bus)
 {
-        sd_bus_message *ping = NULL;
+        g_autoptr(sd_bus_message) ping = NULL;
 
         if (sd_bus_message_new_method_call(bus, &ping, NAME_OWN, "/", "org.freedesktop.DBus.Peer", "Ping") >=
             0)
                 sd_bus_call(bus, ping, ANSWERS_US, NULL, NULL);
-        sd_bus_message_unref(ping);
 }
 
 static void wait_for_its_end(sd_bus *bus)

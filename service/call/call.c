@@ -7,6 +7,7 @@
 #include "base/closer.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "bus/autoptr.h"
 #include "bus/codec.h"
 #include "call/handler.h"
 #include "virt/object_path.h"
@@ -243,10 +244,8 @@ void call_run(Call *call)
         /* Here and not on the main thread: the last reference to a connection may have to talk to libvirt. */
         if (call->object && call->key)
                 call->kind->free(g_steal_pointer(&call->object));
-        if (call->domain)
-                virDomainFree(g_steal_pointer(&call->domain));
-        if (call->conn)
-                virConnectClose(g_steal_pointer(&call->conn));
+        g_clear_pointer(&call->domain, virDomainFree);
+        g_clear_pointer(&call->conn, virConnectClose);
 }
 
 static int append_result(const Call *call, sd_bus_message *reply)
@@ -273,14 +272,13 @@ static int append_result(const Call *call, sd_bus_message *reply)
 
 static void reply_error(Call *call)
 {
-        sd_bus_error error = SD_BUS_ERROR_NULL;
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
 
         error_to_bus(call->error, call->limits->error_bytes, &error);
         sd_bus_reply_method_error(call->message, &error);
         bus_sent(call->bus, error.message ? strlen(error.message) : 0);
         if (g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
                 bus_refused(call->bus);
-        sd_bus_error_free(&error);
 }
 
 /* What is shorter is sent however much waits: an error would hardly be shorter, and might hide that something
@@ -302,7 +300,7 @@ static gboolean has_room(Call *call, size_t size)
 static void send_reply(Call *call)
 {
         size_t size = call->write ? call->written : call->result ? g_variant_get_size(call->result) : 0;
-        sd_bus_message *reply = NULL;
+        g_autoptr(sd_bus_message) reply = NULL;
         int r;
 
         if (call->unheard || !sd_bus_message_get_expect_reply(call->message))
@@ -326,8 +324,6 @@ static void send_reply(Call *call)
                             "failed to send the reply: %s", g_strerror(-r));
                 reply_error(call);
         }
-
-        sd_bus_message_unref(reply);
 }
 
 /* Not before the reply is made: what looks like a failure may have become a result until then, and the other

@@ -51,7 +51,7 @@ void *call_object_now(Call *call)
 {
         ASSERT_WORKER();
         if (call->remembered)
-                virDomainFree(g_steal_pointer(&call->object));
+                g_clear_pointer(&call->object, virDomainFree);
         call->remembered = FALSE;
 
         if (call->object)

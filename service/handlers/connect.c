@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "call/handler.h"
 #include "members.h"
+#include "virt/autoptr.h"
 #include "virt/typed_params.h"
 
 static GVariant *version(int result, unsigned long number, GError **error)
@@ -30,7 +31,7 @@ GVariant *connect_property_version(Call *call, GError **error)
 
 GVariant *connect_get_all_domain_stats(Call *call, GError **error)
 {
-        virDomainStatsRecordPtr *records = NULL;
+        g_autoptr(virDomainStatsRecordPtr) records = NULL;
         GVariantBuilder builder;
         guint32 types, flags;
         int n;
@@ -44,7 +45,6 @@ GVariant *connect_get_all_domain_stats(Call *call, GError **error)
         for (int i = 0; i < n && records[i]; i++)
                 g_variant_builder_add(&builder, "(@s@a{sv})", utf8_variant(virDomainGetName(records[i]->dom)),
                                       typed_params_to_variant(records[i]->params, records[i]->nparams));
-        virDomainStatsRecordListFree(records);
 
         return g_variant_builder_end(&builder);
 }

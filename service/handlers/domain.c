@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "call/handler.h"
 #include "members.h"
+#include "virt/autoptr.h"
 #include "virt/typed_params.h"
 
 /* What virDomainGetID() says of a domain that does not run. */
@@ -71,8 +72,7 @@ GVariant *domain_get_state(Call *call, GError **error)
 GVariant *domain_get_stats(Call *call, GError **error)
 {
         virDomainPtr domains[] = {call_object(call), NULL};
-        virDomainStatsRecordPtr *records = NULL;
-        GVariant *stats;
+        g_autoptr(virDomainStatsRecordPtr) records = NULL;
         guint32 types, flags;
         int n;
 
@@ -82,12 +82,8 @@ GVariant *domain_get_stats(Call *call, GError **error)
                 return call_failed(error);
 
         /* Of a domain that is gone libvirt returns none, and no error. */
-        if (n == 0) {
-                virDomainStatsRecordListFree(records);
+        if (n == 0)
                 return call_object_now(call) ? typed_params_to_variant(NULL, 0) : call_failed(error);
-        }
 
-        stats = typed_params_to_variant(records[0]->params, records[0]->nparams);
-        virDomainStatsRecordListFree(records);
-        return stats;
+        return typed_params_to_variant(records[0]->params, records[0]->nparams);
 }

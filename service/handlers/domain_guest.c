@@ -5,8 +5,8 @@
 #include "base/utf8.h"
 #include "call/handler.h"
 #include "members.h"
+#include "virt/autoptr.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 static GVariant *addresses(const virDomainInterface *interface)
@@ -24,7 +24,7 @@ static GVariant *addresses(const virDomainInterface *interface)
 GVariant *domain_interface_addresses(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
-        virDomainInterfacePtr *interfaces = NULL;
+        g_autofree virDomainInterfacePtr *interfaces = NULL;
         GVariantBuilder builder;
         guint32 source, flags;
         int n;
@@ -36,11 +36,11 @@ GVariant *domain_interface_addresses(Call *call, GError **error)
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a(ssa(isu))"));
         for (int i = 0; i < n; i++) {
-                g_variant_builder_add(&builder, "(@s@s@a(isu))", utf8_variant(interfaces[i]->name),
-                                      utf8_variant(interfaces[i]->hwaddr), addresses(interfaces[i]));
-                virDomainInterfaceFree(interfaces[i]);
+                g_autoptr(virDomainInterface) interface = interfaces[i];
+
+                g_variant_builder_add(&builder, "(@s@s@a(isu))", utf8_variant(interface->name),
+                                      utf8_variant(interface->hwaddr), addresses(interface));
         }
-        free(interfaces);
 
         return g_variant_builder_end(&builder);
 }
@@ -59,24 +59,23 @@ static GVariant *aliases(const virDomainFSInfo *info)
 GVariant *domain_get_fs_info(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
-        virDomainFSInfoPtr *info = NULL;
+        g_autofree virDomainFSInfoPtr *systems = NULL;
         GVariantBuilder builder;
         guint32 flags;
         int n;
 
         g_variant_get(call_args(call), "(u)", &flags);
-        n = domain ? virDomainGetFSInfo(domain, &info, flags) : -1;
+        n = domain ? virDomainGetFSInfo(domain, &systems, flags) : -1;
         if (n < 0)
                 return call_failed(error);
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sssas)"));
         for (int i = 0; i < n; i++) {
-                g_variant_builder_add(&builder, "(@s@s@s@as)", utf8_variant(info[i]->mountpoint),
-                                      utf8_variant(info[i]->name), utf8_variant(info[i]->fstype),
-                                      aliases(info[i]));
-                virDomainFSInfoFree(info[i]);
+                g_autoptr(virDomainFSInfo) info = systems[i];
+
+                g_variant_builder_add(&builder, "(@s@s@s@as)", utf8_variant(info->mountpoint),
+                                      utf8_variant(info->name), utf8_variant(info->fstype), aliases(info));
         }
-        free(info);
 
         return g_variant_builder_end(&builder);
 }
@@ -135,7 +134,7 @@ GVariant *domain_open_graphics_fd(Call *call, GError **error)
 GVariant *domain_get_security_label_list(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
-        virSecurityLabelPtr labels = NULL;
+        g_autofree virSecurityLabelPtr labels = NULL;
         int n = domain ? virDomainGetSecurityLabelList(domain, &labels) : -1;
         GVariantBuilder builder;
 
@@ -146,7 +145,6 @@ GVariant *domain_get_security_label_list(Call *call, GError **error)
         for (int i = 0; i < n; i++)
                 g_variant_builder_add(&builder, "(@sb)", utf8_variant(labels[i].label),
                                       labels[i].enforcing != 0);
-        free(labels);
 
         return g_variant_builder_end(&builder);
 }

@@ -2,6 +2,7 @@
 
 /* org.libvirt.Domain: jobs and migration. */
 
+#include "call/arguments.h"
 #include "call/handler.h"
 #include "members.h"
 #include "virt/typed_params.h"
@@ -24,18 +25,15 @@ GVariant *domain_get_job_info(Call *call, GError **error)
 GVariant *domain_get_job_stats(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
-        virTypedParameterPtr params = NULL;
-        GVariant *stats;
+        g_auto(Params) stats = {};
         guint32 flags;
-        int type = 0, n = 0;
+        int type = 0;
 
         g_variant_get(call_args(call), "(u)", &flags);
-        if (!domain || virDomainGetJobStats(domain, &type, &params, &n, flags) < 0)
+        if (!domain || virDomainGetJobStats(domain, &type, &stats.params, &stats.n, flags) < 0)
                 return call_failed(error);
 
-        stats = g_variant_new("(i@a{sv})", type, typed_params_to_variant(params, n));
-        virTypedParamsFree(params, n);
-        return stats;
+        return g_variant_new("(i@a{sv})", type, typed_params_to_variant(stats.params, stats.n));
 }
 
 GVariant *domain_get_control_info(Call *call, GError **error)

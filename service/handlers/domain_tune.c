@@ -5,9 +5,8 @@
 #include "call/arguments.h"
 #include "call/handler.h"
 #include "members.h"
+#include "virt/autoptr.h"
 #include "virt/typed_params.h"
-
-#include <stdlib.h>
 
 /* How many CPUs the host has, those that are offline included: so many bits has each CPU map. -1 on failure.
  */
@@ -32,42 +31,32 @@ GVariant *domain_get_scheduler_parameters(Call *call, GError **error)
         return typed_params_to_variant(result.params, result.n);
 }
 
-/* The array is libvirt's, and freed here. */
-static GVariant *own_params(int status, virTypedParameterPtr params, int n, GError **error)
-{
-        GVariant *variant;
-
-        if (status < 0)
-                return call_failed(error);
-
-        variant = typed_params_to_variant(params, n);
-        virTypedParamsFree(params, n);
-        return variant;
-}
-
 GVariant *domain_get_perf_events(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
-        virTypedParameterPtr params = NULL;
+        g_auto(Params) result = {};
         guint32 flags;
-        int n = 0, status;
 
         g_variant_get(call_args(call), "(u)", &flags);
-        status = domain ? virDomainGetPerfEvents(domain, &params, &n, flags) : -1;
-        return own_params(status, params, n, error);
+        if (!domain || virDomainGetPerfEvents(domain, &result.params, &result.n, flags) < 0)
+                return call_failed(error);
+
+        return typed_params_to_variant(result.params, result.n);
 }
 
 GVariant *domain_get_guest_vcpus(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
-        virTypedParameterPtr params = NULL;
+        g_auto(Params) result = {};
         unsigned n = 0;
         guint32 flags;
-        int status;
 
         g_variant_get(call_args(call), "(u)", &flags);
-        status = domain ? virDomainGetGuestVcpus(domain, &params, &n, flags) : -1;
-        return own_params(status, params, (int)n, error);
+        if (!domain || virDomainGetGuestVcpus(domain, &result.params, &n, flags) < 0)
+                return call_failed(error);
+
+        result.n = (int)n;
+        return typed_params_to_variant(result.params, result.n);
 }
 
 /* libvirt takes the CPUs of the guest as text: "0,3,4". */
@@ -141,7 +130,7 @@ GVariant *domain_get_io_thread_info(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);
         int cpus = domain ? host_cpus(call) : -1;
-        virDomainIOThreadInfoPtr *threads = NULL;
+        g_autofree virDomainIOThreadInfoPtr *threads = NULL;
         GVariantBuilder builder;
         guint32 flags;
         int n;
@@ -153,13 +142,12 @@ GVariant *domain_get_io_thread_info(Call *call, GError **error)
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a(uab)"));
         for (int i = 0; i < n; i++) {
-                unsigned bits = MIN((unsigned)cpus, (unsigned)threads[i]->cpumaplen * 8);
+                g_autoptr(virDomainIOThreadInfo) thread = threads[i];
+                unsigned bits = MIN((unsigned)cpus, (unsigned)thread->cpumaplen * 8);
 
-                g_variant_builder_add(&builder, "(u@ab)", threads[i]->iothread_id,
-                                      bits_to_variant(threads[i]->cpumap, bits));
-                virDomainIOThreadInfoFree(threads[i]);
+                g_variant_builder_add(&builder, "(u@ab)", thread->iothread_id,
+                                      bits_to_variant(thread->cpumap, bits));
         }
-        free(threads);
 
         return g_variant_builder_end(&builder);
 }

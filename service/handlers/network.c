@@ -6,8 +6,8 @@
 #include "base/utf8.h"
 #include "call/handler.h"
 #include "members.h"
+#include "virt/autoptr.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static GVariant *lease_variant(const virNetworkDHCPLease *lease)
@@ -21,7 +21,7 @@ static GVariant *lease_variant(const virNetworkDHCPLease *lease)
 GVariant *network_get_dhcp_leases(Call *call, GError **error)
 {
         virNetworkPtr network = call_object(call);
-        virNetworkDHCPLeasePtr *leases = NULL;
+        g_autofree virNetworkDHCPLeasePtr *leases = NULL;
         GVariantBuilder builder;
         const char *mac;
         guint32 flags;
@@ -34,10 +34,10 @@ GVariant *network_get_dhcp_leases(Call *call, GError **error)
 
         g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sxisssuss)"));
         for (int i = 0; i < n; i++) {
-                g_variant_builder_add_value(&builder, lease_variant(leases[i]));
-                virNetworkDHCPLeaseFree(leases[i]);
+                g_autoptr(virNetworkDHCPLease) lease = leases[i];
+
+                g_variant_builder_add_value(&builder, lease_variant(lease));
         }
-        free(leases);
 
         return g_variant_builder_end(&builder);
 }
@@ -45,7 +45,7 @@ GVariant *network_get_dhcp_leases(Call *call, GError **error)
 GVariant *secret_get_value(Call *call, GError **error)
 {
         virSecretPtr secret = call_object(call);
-        unsigned char *value = NULL;
+        g_autofree unsigned char *value = NULL;
         GVariant *variant;
         guint32 flags;
         size_t size = 0;
@@ -57,6 +57,5 @@ GVariant *secret_get_value(Call *call, GError **error)
 
         variant = g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, value, size, 1);
         explicit_bzero(value, size);
-        free(value);
         return variant;
 }

@@ -7,8 +7,6 @@
 #include "call/handler.h"
 #include "members.h"
 
-#include <stdlib.h>
-
 GVariant *connect_node_get_cpu_map(Call *call, GError **error)
 {
         g_autofree unsigned char *map = NULL;

@@ -5,8 +5,7 @@
 
 #include "call/handler.h"
 #include "members.h"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStorageVol, virStorageVolFree)
+#include "virt/autoptr.h"
 
 GVariant *storage_pool_get_info(Call *call, GError **error)
 {

@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "base/utf8.h"
+#include "virt/autoptr.h"
 #include "virt/enums.h"
 
 #include <libvirt/virterror.h>
-#include <stdlib.h>
 
 /* libvirt's filters for what a property of all mirrored kinds says. */
 typedef struct Filters {
@@ -105,27 +105,26 @@ static void add_record(GArray *answers, const virDomainStatsRecord *record)
 /* For drivers that have no such statistics: they are inside this process, where a call costs little. */
 static gboolean list_one_by_one(virConnectPtr conn, GArray *answers)
 {
-        virDomainPtr *domains = NULL;
+        g_autofree virDomainPtr *domains = NULL;
         int n = virConnectListAllDomains(conn, &domains, 0);
 
         for (int i = 0; i < n && domains[i]; i++) {
+                g_autoptr(virDomain) domain = domains[i];
                 Answer *answer = add_answer(answers, &kind_domain);
                 int state = 0, reason = 0;
 
-                kind_domain.uuid(domains[i], answer->uuid);
-                set_domain(answer, domains[i]);
-                if (virDomainGetState(domains[i], &state, &reason, 0) == 0)
+                kind_domain.uuid(domain, answer->uuid);
+                set_domain(answer, domain);
+                if (virDomainGetState(domain, &state, &reason, 0) == 0)
                         set_state(answer, state, reason);
-                virDomainFree(domains[i]);
         }
 
-        free(domains);
         return n >= 0;
 }
 
 static gboolean list_domains(virConnectPtr conn, GArray *answers)
 {
-        virDomainStatsRecordPtr *records = NULL;
+        g_autoptr(virDomainStatsRecordPtr) records = NULL;
         int n = virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_STATE, &records, 0);
 
         if (n < 0)
@@ -133,14 +132,14 @@ static gboolean list_domains(virConnectPtr conn, GArray *answers)
 
         for (int i = 0; i < n && records[i]; i++)
                 add_record(answers, records[i]);
-        virDomainStatsRecordListFree(records);
+
         return TRUE;
 }
 
 static gboolean list_others(virConnectPtr conn, const Filters *filter, GArray *answers)
 {
         const Kind *kind = filter->kind;
-        void **objects = NULL;
+        g_autofree void **objects = NULL;
         int n = kind->list(conn, 0, &objects);
 
         for (int i = 0; i < n && objects[i]; i++) {
@@ -152,7 +151,6 @@ static gboolean list_others(virConnectPtr conn, const Filters *filter, GArray *a
                 kind->free(objects[i]);
         }
 
-        free(objects);
         return n >= 0;
 }
 
@@ -176,7 +174,7 @@ static GHashTable *index_answers(GArray *answers, const Kind *kind)
 static gboolean apply_filter(virConnectPtr conn, const Kind *kind, unsigned flags, GHashTable *index,
                              unsigned slot)
 {
-        void **objects = NULL;
+        g_autofree void **objects = NULL;
         int n = kind->list(conn, flags, &objects);
         GHashTableIter iter;
         gpointer answer;
@@ -199,7 +197,6 @@ static gboolean apply_filter(virConnectPtr conn, const Kind *kind, unsigned flag
                 kind->free(objects[i]);
         }
 
-        free(objects);
         return TRUE;
 }
 
@@ -272,7 +269,7 @@ static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, cons
                              GArray *answers, GError **error)
 {
         virDomainPtr known = aspects == ASPECT_STATE ? domain_cache_find(domain_cache, conn, uuid) : NULL;
-        virDomainPtr domain = known ? known : domain_cache_look_up(domain_cache, conn, uuid);
+        g_autoptr(virDomain) domain = known ? known : domain_cache_look_up(domain_cache, conn, uuid);
         int state = 0, reason = 0;
         gboolean asked = TRUE;
         Answer *answer;
@@ -299,7 +296,6 @@ static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, cons
                         g_array_set_size(answers, answers->len - 1);
         }
 
-        virDomainFree(domain);
         return asked;
 }
 
@@ -307,7 +303,7 @@ static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, cons
  * and its scheduler. Nothing is added for a domain that is gone. */
 static gboolean query_facts(virConnectPtr conn, const char *uuid, GArray *answers, GError **error)
 {
-        virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+        g_autoptr(virDomain) domain = virDomainLookupByUUIDString(conn, uuid);
         g_autofree char *type = NULL, *scheduler = NULL;
         int parameters = 0;
         Answer *answer;
@@ -319,12 +315,8 @@ static gboolean query_facts(virConnectPtr conn, const char *uuid, GArray *answer
         scheduler = virDomainGetSchedulerType(domain, &parameters);
         /* A driver may be unable to tell either; but not when it was not even asked. */
         if ((!type || !scheduler) &&
-            (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN || virConnectIsAlive(conn) == 0)) {
-                gboolean gone = is_gone(error);
-
-                virDomainFree(domain);
-                return gone;
-        }
+            (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN || virConnectIsAlive(conn) == 0))
+                return is_gone(error);
 
         answer = add_answer(answers, &kind_domain);
         g_strlcpy(answer->uuid, uuid, sizeof answer->uuid);
@@ -334,7 +326,6 @@ static gboolean query_facts(virConnectPtr conn, const char *uuid, GArray *answer
         answer->scheduler =
                 g_variant_ref_sink(scheduler ? g_variant_new("(@si)", utf8_variant(scheduler), parameters)
                                              : g_variant_new_tuple(NULL, 0));
-        virDomainFree(domain);
         return TRUE;
 }
 
@@ -427,14 +418,13 @@ static gboolean ask_facts(Pass *pass, virConnectPtr conn)
 
 void pass_ask(Pass *pass)
 {
-        virConnectPtr conn = link_acquire(pass->link, &pass->error);
+        g_autoptr(virConnect) conn = NULL;
 
         ASSERT_WORKER();
+        conn = link_acquire(pass->link, &pass->error);
         if (!conn)
                 return;
 
         if (ask_lists(pass, conn) && ask_domains(pass, conn))
                 ask_facts(pass, conn);
-
-        virConnectClose(conn);
 }

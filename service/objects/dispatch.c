@@ -9,6 +9,7 @@
 #include "base/closer.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "bus/autoptr.h"
 #include "bus/codec.h"
 #include "bus/path.h"
 #include "call/call.h"
@@ -486,7 +487,7 @@ static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_erro
 static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
 {
         const Dispatcher *dispatcher = data;
-        sd_bus_error reply = SD_BUS_ERROR_NULL;
+        g_auto(sd_bus_error) reply = SD_BUS_ERROR_NULL;
         g_autoptr(GError) error = NULL;
 
         /* Its arguments may have been read, and with them the flags that took another right. */
@@ -498,7 +499,6 @@ static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
 
         refuse(dispatcher, error, &reply);
         sd_bus_reply_method_error(message, &reply);
-        sd_bus_error_free(&reply);
         return TRUE;
 }
 

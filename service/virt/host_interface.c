@@ -10,10 +10,10 @@
 
 #include "bus/path.h"
 #include "members.h"
+#include "virt/autoptr.h"
 #include "virt/kind.h"
 
 #include <libvirt/virterror.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Stands before a key that is such a name. */
@@ -87,7 +87,7 @@ static char *interface_path_of(const char *connection_path, virInterfacePtr inte
 static char *interface_path(const char *connection_path, void *object)
 {
         const char *mac = virInterfaceGetMACString(object);
-        virInterfacePtr first = NULL;
+        g_autoptr(virInterface) first = NULL;
         gboolean shared = FALSE;
 
         if (mac && *mac) {
@@ -95,8 +95,6 @@ static char *interface_path(const char *connection_path, void *object)
                 shared = !first && virGetLastErrorCode() == VIR_ERR_MULTIPLE_INTERFACES;
         }
 
-        if (first)
-                virInterfaceFree(first);
         return interface_path_of(connection_path, object, shared);
 }
 
@@ -125,7 +123,7 @@ static void note_macs(GHashTable *names, virInterfacePtr *interfaces, int n)
 static void note_left_out(GHashTable *names, virConnectPtr conn, unsigned flags)
 {
         const unsigned filter = VIR_CONNECT_LIST_INTERFACES_ACTIVE | VIR_CONNECT_LIST_INTERFACES_INACTIVE;
-        virInterfacePtr *all = NULL;
+        g_autofree virInterfacePtr *all = NULL;
         int n;
 
         if ((flags & filter) == 0 || (flags & filter) == filter)
@@ -135,7 +133,6 @@ static void note_left_out(GHashTable *names, virConnectPtr conn, unsigned flags)
         note_macs(names, all, n);
         for (int i = 0; i < n; i++)
                 virInterfaceFree(all[i]);
-        free(all);
 }
 
 static void interface_paths(const char *connection_path, void **objects, int n, unsigned flags, char **paths)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "bus/autoptr.h"
+
 #include <glib.h>
 #include <systemd/sd-bus.h>
 
 /* Messages byte by byte, as a peer without scruples writes them. */
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
 
 #define WIRE_CALL   1
 #define WIRE_REPLY  2

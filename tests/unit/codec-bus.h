@@ -4,13 +4,12 @@
 /* A bus that nobody has to serve, for the codec's tests: one end of a socket pair, whose other end has said
  * what a peer says while a connection is made. */
 
+#include "bus/autoptr.h"
 #include "bus/codec.h"
 
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
 
 static sd_bus *test_bus;
 static int test_peer = -1;
