@@ -359,6 +359,7 @@ static ssize_t receive(struct msghdr *message, int flags)
         uint64_t before = queued();
         ssize_t n;
 
+        ASSERT_MAIN();
         settle_newest();
         n = library_recvmsg(fd, message, flags);
         if (n <= 0)
@@ -379,11 +380,10 @@ static ssize_t receive(struct msghdr *message, int flags)
         return n;
 }
 
-/* In place of the C library's, also for the libraries. Before sd-bus is ready it reads words, not messages.
- */
+/* In place of the C library's, also for the libraries: on any thread, until it is the bus that is read.
+ * Before sd-bus is ready it reads words, not messages. */
 __attribute__((visibility("default"))) ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-        ASSERT_MAIN();
         if (fd < 0 || fd != g_atomic_int_get(&watched.fd) || (flags & MSG_PEEK) ||
             sd_bus_is_ready(watched.bus) <= 0)
                 return library_recvmsg(fd, message, flags);
