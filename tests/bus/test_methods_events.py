@@ -23,12 +23,6 @@ TITLE, ELEMENT = libvirt.VIR_DOMAIN_METADATA_TITLE, libvirt.VIR_DOMAIN_METADATA_
 WITHIN = 10 * PATIENCE
 
 
-class Watcher(host.Watcher):
-    """The plain client of what is not a domain's life."""
-
-    PROGRAM = "watcher_objects.py"
-
-
 COLLECTIONS = {"DomainEvent": "domain", "MetadataChange": "domain", "BalloonChange": "domain",
                "NetworkEvent": "network", "StoragePoolEvent": "storagepool", "Refresh": "storagepool",
                "SecretEvent": "secret", "ValueChanged": "secret"}
@@ -36,13 +30,13 @@ COLLECTIONS = {"DomainEvent": "domain", "MetadataChange": "domain", "BalloonChan
 
 def as_signal(event, name):
     """(path, interface, member, signature, body) for an event of the plain client."""
-    member, identity, *rest = event
+    member, called, identity, *rest = event
     interface, signature = SIGNATURES[member]
-    tail = f"nodedev/{methods.hexed(identity)}" if member in ("NodeDeviceEvent", "Update") else \
-        methods.below(COLLECTIONS[member], identity)
+    tail = methods.below(COLLECTIONS[member], identity) if identity else f"nodedev/{methods.hexed(called)}"
     root, path = f"/org/libvirt/{name}", f"/org/libvirt/{name}/{tail}"
     if member in ON_CONNECTION:
-        return root, interface, member, signature, (path, *rest)
+        # NetworkEvent has no detail.
+        return root, interface, member, signature, (path, *rest)[:len(signature)]
     return path, interface, member, signature, tuple(rest)
 
 
@@ -54,7 +48,7 @@ def listen(world):
 
     def start(name, where=world):
         uri = where.libvirtd.test_uri if name == "Test" else where.libvirtd.uri
-        opened.append(Watcher(where.home, uri))
+        opened.append(host.Watcher(where.home, uri))
         opened.append(methods.Client(where.bus.address).match())
         plain, client = opened[-2:]
 

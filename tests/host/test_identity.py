@@ -122,7 +122,7 @@ def test_nothing_is_heard_of_the_other(world, client):
         for name in ("other", "mine"):
             world.libvirtd.virsh("suspend", name)
             world.libvirtd.virsh("resume", name)
-        plain.wait_for(lambda event: event[:3] == ["lifecycle", "mine", 4])
+        plain.wait_for(lambda event: (event[0], event[1], event[3:4]) == ("DomainEvent", "mine", [4]))
         assert not mentions_other(str(plain.read()))
     finally:
         plain.stop()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One stage for many tests of real guests: bus, libvirtd, service, a D-Bus client, python3-libvirt on the same
-libvirtd, and a witness of its events. A module shares one; each test has guests of its own names."""
+libvirtd, and a watcher of its events. A module shares one; each test has guests of its own names."""
 
 import collections
 import contextlib
@@ -78,12 +78,6 @@ def noted(interface, member, function, *args):
     return body
 
 
-class Witness(host.Watcher):
-    """A plain libvirt client in a process of its own that writes down every event that has a signal."""
-
-    PROGRAM = "witness.py"
-
-
 class Stage:
     """Everything that a test of real guests looks at."""
 
@@ -97,7 +91,7 @@ class Stage:
         wait_connected(self.client, "QEMU", 30 * PATIENCE)
         self.listener = Client(self.bus.address).match()
         self.plain = libvirt.open(self.libvirtd.uri)
-        self.witness = Witness(self.home, self.libvirtd.uri)
+        self.watcher = host.Watcher(self.home, self.libvirtd.uri)
         self.settle()
 
     def settle(self):
@@ -115,7 +109,7 @@ class Stage:
             self.listener.close()
             self.client.close()
             self.plain.close()
-            self.witness.stop()
+            self.watcher.stop()
             self.service.stop()
         finally:
             self.service.abandon()
@@ -208,7 +202,7 @@ class Stage:
 
     def seen(self, number):
         """The plain client's events about one object."""
-        return [one for one in self.witness.read() if one[2] == number]
+        return [one for one in self.watcher.read() if one[2] == number]
 
     def same(self, path, number, *members):
         """Waits until each member was told as often as it is named, and all that was told of the object is what

@@ -182,10 +182,10 @@ class SystemLibvirtd(Libvirtd):
 
 
 class Watcher:
-    """A plain libvirt client in a process of its own that writes down every domain event it is told. Others
-    have a program of their own, which says "ready" when it listens."""
+    """A plain libvirt client in a process of its own that writes down every event it is told. Others have a program
+    of their own, which says "ready" when it listens."""
 
-    PROGRAM = "watcher.py"  # beside this file
+    PROGRAM = "events.py"
 
     def __init__(self, home, uri, *more, user=None):
         """`more` are further arguments of the program."""
@@ -199,7 +199,7 @@ class Watcher:
         self.events.remove(["ready"])
 
     def read(self):
-        """The events so far, each a list: [kind, domain name, ...]."""
+        """The events so far, each a list, as the program prints it."""
         while data := self.process.stdout.read(65536):
             self.buffer += data
         *lines, self.buffer = self.buffer.split(b"\n")
