@@ -2,6 +2,9 @@
 """People: real users that are known in a private mount namespace alone, so that the machine's /etc stays as
 it is. What has to know them by name (a bus with a policy for a group, polkitd, guestbusd) is started there.
 
+Their files lie over /etc as a layer, and not each over its own: a mount on a file is gone, in all namespaces, when
+another takes that file's place, and an installation on the machine does that to /etc/passwd.
+
 A person's client is an ordinary Client. Its socket was connected, and the bus was told who it is, by a
 process of that user, which stays for as long as the client: to the bus, to polkit and to guestbusd it is that
 process."""
@@ -26,10 +29,12 @@ EVERYBODY = {"member": ("libvirt",), "outsider": (), "limited": (), "stranger": 
 GROUPS = ("libvirt",)
 FIRST_ID = 47001
 
-# What is there instead of the machine's own. The last three are polkit's, and empty at first.
-MOUNTS = {"passwd": "/etc/passwd", "group": "/etc/group", "etc-rules": "/etc/polkit-1/rules.d",
-          "share-rules": "/usr/share/polkit-1/rules.d", "actions": "/usr/share/polkit-1/actions"}
+# What is there instead of polkit's own directories, and empty at first.
+MOUNTS = {"etc-rules": "/etc/polkit-1/rules.d", "share-rules": "/usr/share/polkit-1/rules.d",
+          "actions": "/usr/share/polkit-1/actions"}
 SCRIPT = """set -e
+mount -t overlay -o "lowerdir=$1:/etc" people /etc
+shift
 while [ $# -gt 0 ]; do
         [ ! -e "$2" ] || mount --bind "$1" "$2"
         shift 2
@@ -47,8 +52,8 @@ def missing():
     for program in ("unshare", "nsenter", "setpriv"):
         if not shutil.which(program):
             return program
-    may = subprocess.run([*SPACE, "mount", "--bind", "/", "/mnt"], capture_output=True, timeout=60,
-                         check=False)
+    may = subprocess.run([*SPACE, "mount", "-t", "overlay", "-o", "lowerdir=/mnt:/etc", "people", "/etc"],
+                         capture_output=True, timeout=60, check=False)
     return None if may.returncode == 0 else "the right to mount"
 
 
@@ -58,15 +63,14 @@ class People:
     def __init__(self, home):
         self.home = home
         self.root = pathlib.Path(home) / "people"
+        self.etc = self.root / "etc"
         self.ids = {name: FIRST_ID + index for index, name in enumerate(EVERYBODY)}
-        self.root.mkdir()
+        for path in (self.root, self.etc, *(self.root / name for name in MOUNTS)):
+            path.mkdir()
+            path.chmod(0o755)
         self.write_accounts()
-        for name in ("etc-rules", "share-rules", "actions"):
-            (self.root / name).mkdir()
-        for path in (self.root, *self.root.iterdir()):
-            path.chmod(0o755 if path.is_dir() else 0o644)
         mounts = [path for name, there in MOUNTS.items() for path in (str(self.root / name), there)]
-        self.holder = spawn([*SPACE, "sh", "-c", SCRIPT, "sh", *mounts], home, stdout=subprocess.PIPE)
+        self.holder = spawn([*SPACE, "sh", "-c", SCRIPT, "sh", str(self.etc), *mounts], home, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n", "no namespace"
 
     def write_accounts(self):
@@ -81,16 +85,17 @@ class People:
         for index, group in enumerate(GROUPS):
             inside = ",".join(name for name, others in EVERYBODY.items() if group in others)
             groups.append(f"{group}:x:{FIRST_ID + 100 + index}:{inside}")
-        (self.root / "passwd").write_text("\n".join(users) + "\n", encoding="utf-8")
-        (self.root / "group").write_text("\n".join(groups) + "\n", encoding="utf-8")
+        for name, lines in (("passwd", users), ("group", groups)):
+            (self.etc / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+            (self.etc / name).chmod(0o644)
 
     def number(self, group):
-        lines = (self.root / "group").read_text(encoding="utf-8").splitlines()
+        lines = (self.etc / "group").read_text(encoding="utf-8").splitlines()
         return next(int(line.split(":")[2]) for line in lines if line.startswith(f"{group}:"))
 
     def dismiss(self, who, group="libvirt"):
         """Takes somebody out of a group; processes that are there keep it."""
-        file = self.root / "group"
+        file = self.etc / "group"
         lines = []
         for line in file.read_text(encoding="utf-8").splitlines():
             name, password, number, inside = line.split(":")
