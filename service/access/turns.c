@@ -8,6 +8,7 @@
 
 #include "access/turns.h"
 
+#include "base/assert.h"
 #include "base/thread.h"
 
 /* For how long one turn of the main loop serves callers: what comes from libvirt and from the bus waits no
@@ -185,7 +186,7 @@ void turns_free(Turns *turns)
         if (!turns)
                 return;
 
-        g_assert(turns->waiting == 0);
+        ASSERT(turns->waiting == 0);
         g_source_destroy(turns->source);
         g_source_unref(turns->source);
         g_hash_table_unref(turns->users_by_key);
@@ -209,7 +210,7 @@ static TurnUser *find_user(Turns *turns, const void *key)
 
 static void wait_in_line(Turns *turns, Turn *turn, TurnLine *line, const void *user)
 {
-        g_assert(!turn->line);
+        ASSERT(!turn->line);
 
         if (!line->user) {
                 line->user = find_user(turns, user);

@@ -4,6 +4,7 @@
 
 #include "base/background.h"
 
+#include "base/assert.h"
 #include "base/lock.h"
 #include "base/thread.h"
 
@@ -21,6 +22,7 @@ static void job_done(void *data)
 {
         g_autofree Job *job = data;
 
+        ASSERT(running > 0);
         running--;
         job->done(job->data);
 }

@@ -4,6 +4,7 @@
 
 #include "base/closer.h"
 
+#include "base/assert.h"
 #include "base/lock.h"
 #include "base/thread.h"
 
@@ -29,6 +30,7 @@ static void note_closed(void)
 {
         HOLD(&lock);
 
+        ASSERT(taken > 0);
         if (--taken == 0)
                 pthread_cond_signal(&closed);
 }

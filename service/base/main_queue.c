@@ -8,6 +8,7 @@
 
 #include "base/main_queue.h"
 
+#include "base/assert.h"
 #include "base/lock.h"
 #include "base/thread.h"
 
@@ -27,6 +28,7 @@ static GArray *empty_box(void)
         HOLD(&lock);
         GArray *batch = letters;
 
+        ASSERT(batch);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
         return batch;
 }
@@ -58,6 +60,7 @@ void main_queue_init(void)
         HOLD(&lock);
 
         ASSERT_MAIN();
+        ASSERT(!letters);
         letters = g_array_new(FALSE, FALSE, sizeof(Letter));
         mailbox = g_source_new(&mailbox_funcs, sizeof(GSource));
         g_source_set_static_name(mailbox, "mailbox");

@@ -15,4 +15,4 @@
 /* Whether the calling thread is the main thread. Constant, for each thread. */
 extern __thread gboolean thread_is_main __attribute__((visibility("hidden")));
 
-void thread_is_wrong(const char *function, const char *expected) G_GNUC_NORETURN;
+G_NORETURN void thread_is_wrong(const char *function, const char *expected);

@@ -4,6 +4,7 @@
 
 #include "bus/bus.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "bus/autoptr.h"
@@ -442,6 +443,7 @@ void bus_free(Bus *bus, unsigned timeout_ms)
         if (!bus)
                 return;
 
+        ASSERT(!bus->wide);
         if (bus->source) {
                 g_source_destroy(&bus->source->base);
                 g_source_unref(&bus->source->base);
@@ -464,6 +466,7 @@ Bus *bus_narrow(Bus *bus, GHashTable *names)
         Bus *narrow = g_new0(Bus, 1);
 
         ASSERT_MAIN();
+        ASSERT(!bus->wide);
         narrow->wide = bus;
         narrow->bus = bus->bus;
         narrow->limits = bus->limits;
@@ -474,6 +477,7 @@ Bus *bus_narrow(Bus *bus, GHashTable *names)
 void bus_unnarrow(Bus *bus)
 {
         ASSERT_MAIN();
+        ASSERT(bus->wide);
         g_free(bus);
 }
 

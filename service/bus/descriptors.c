@@ -4,6 +4,7 @@
 
 #include "bus/descriptors.h"
 
+#include "base/assert.h"
 #include "base/closer.h"
 #include "base/thread.h"
 
@@ -346,7 +347,7 @@ static ssize_t library_recvmsg(int fd, struct msghdr *message, int flags)
         if (g_once_init_enter(&next)) {
                 void *found = dlsym(RTLD_NEXT, "recvmsg");
 
-                g_assert(found);
+                ASSERT(found);
                 g_once_init_leave(&next, found);
         }
 

@@ -10,6 +10,7 @@
 
 #include "bus/send_queue.h"
 
+#include "base/assert.h"
 #include "base/thread.h"
 
 /* What a message takes besides its contents. */
@@ -49,8 +50,12 @@ void send_queue_free(SendQueue *output)
 
 static void forget_written(SendQueue *output)
 {
-        while (output->sizes.length > output->queued)
-                output->bytes -= GPOINTER_TO_SIZE(g_queue_pop_head(&output->sizes));
+        while (output->sizes.length > output->queued) {
+                size_t size = GPOINTER_TO_SIZE(g_queue_pop_head(&output->sizes));
+
+                ASSERT(output->bytes >= size);
+                output->bytes -= size;
+        }
 }
 
 void send_queue_sent(SendQueue *output, size_t size, guint64 queued)

@@ -4,6 +4,8 @@
 
 #include "bus/signature.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 
 /* The D-Bus specification's limit: arrays, and as many structs, open at once in one signature. */
@@ -69,7 +71,7 @@ char signature_split(const GVariantType *type, char contents[SIGNATURE_MAX + 1])
         const char *string = g_variant_type_peek_string(type);
         gsize length = g_variant_type_get_string_length(type) - (*string == 'a' ? 1 : 2);
 
-        g_assert(length <= SIGNATURE_MAX);
+        ASSERT(length <= SIGNATURE_MAX);
 
         memcpy(contents, string + 1, length);
         contents[length] = '\0';

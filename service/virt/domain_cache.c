@@ -11,6 +11,7 @@
 
 #include "virt/domain_cache.h"
 
+#include "base/assert.h"
 #include "base/background.h"
 #include "base/lock.h"
 #include "base/thread.h"
@@ -28,11 +29,11 @@ struct DomainCache {
         gboolean shut;
 };
 
-/* Worker thread. */
 static void free_retired(void *data)
 {
         GPtrArray *retired = data;
 
+        ASSERT_WORKER();
         for (guint i = 0; i < retired->len; i++)
                 virDomainFree(g_ptr_array_index(retired, i));
         g_ptr_array_unref(retired);
@@ -114,6 +115,7 @@ void domain_cache_free(DomainCache *domain_cache)
         if (!domain_cache)
                 return;
 
+        ASSERT(domain_cache->shut && g_hash_table_size(domain_cache->domains) == 0);
         g_hash_table_unref(domain_cache->domains);
         g_ptr_array_unref(domain_cache->retired);
         pthread_mutex_destroy(&domain_cache->lock);

@@ -16,6 +16,7 @@
 
 #include "virt/event_loop.h"
 
+#include "base/assert.h"
 #include "base/lock.h"
 #include "base/thread.h"
 
@@ -116,6 +117,7 @@ static int events_from_epoll(uint32_t events)
 /* Drops a reference, with the lock held; the last has the main loop call the free callback. */
 static void entry_unref(Entry *entry)
 {
+        ASSERT(entry->refs > 0);
         if (--entry->refs > 0)
                 return;
 
@@ -567,7 +569,7 @@ void event_loop_register(void)
         static GSourceFuncs funcs = {.dispatch = loop_dispatch};
 
         ASSERT_MAIN();
-        g_assert(loop.source == NULL);
+        ASSERT(!loop.source);
 
         loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (loop.epoll_fd < 0)

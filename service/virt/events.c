@@ -4,6 +4,7 @@
 
 #include "virt/events.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/thread.h"
 
@@ -28,7 +29,7 @@ Events *events_new(const char *connection_path, const EventsOwner *owner, void *
                 const EventRow *row = &event_rows[i];
                 const Member *signal = interface_find(row->interface, MEMBER_SIGNAL, row->signal);
 
-                g_assert(signal);
+                ASSERT(signal);
                 events->bindings[i] = (EventBinding){.row = row,
                                                      .signal = signal,
                                                      .connection_path = connection_path,

@@ -8,6 +8,7 @@
 
 #include "virt/link.h"
 
+#include "base/assert.h"
 #include "base/background.h"
 #include "base/error.h"
 #include "base/lock.h"
@@ -87,11 +88,11 @@ static Session *session_ref(Session *session)
         return session;
 }
 
-/* Main thread. */
 static void session_unref(void *data)
 {
         Session *session = data;
 
+        ASSERT_MAIN();
         if (!g_atomic_ref_count_dec(&session->refs))
                 return;
 
@@ -100,12 +101,12 @@ static void session_unref(void *data)
         g_free(session);
 }
 
-/* Main thread. */
 static void session_end(void *data)
 {
         Session *session = data;
         Link *link = session->link;
 
+        ASSERT_MAIN();
         session->lost = TRUE;
         if (link->session == session)
                 link_closed(link);
@@ -113,10 +114,11 @@ static void session_end(void *data)
         session_unref(session);
 }
 
-/* Main thread. Events that came before the end are told by a timer of libvirt's, in the next turn of the
+/* Events that came before the end are told by a timer of libvirt's, in the next turn of the
  * loop: the end is told after them. */
 static void session_lost(void *data)
 {
+        ASSERT_MAIN();
         main_queue_post(session_end, data);
 }
 
@@ -146,7 +148,7 @@ static gboolean session_identify(Session *session)
         return FALSE;
 }
 
-/* Worker thread. Should the connection be lost before its socket is duplicated, the number may be another
+/* Should the connection be lost before its socket is duplicated, the number may be another
  * file's by then; but the caller finds the loss, and the session is not used. */
 static void session_connect(Session *session)
 {
@@ -166,12 +168,12 @@ static void set_lost_early(const Link *link, GError **error)
                     "connection to %s was lost while it was opened", link->uri);
 }
 
-/* Worker thread. */
 static void session_open(void *data)
 {
         Session *session = data;
         Link *link = session->link;
 
+        ASSERT_WORKER();
         session_connect(session);
         if (!session->conn) {
                 session->code = virGetLastErrorCode();
@@ -205,11 +207,11 @@ static void session_open(void *data)
                 link->owner->prepare(session->conn, link->data, &session->prepared, &session->error);
 }
 
-/* Worker thread. */
 static void session_close(void *data)
 {
         Session *session = data;
 
+        ASSERT_WORKER();
         if (session->socket >= 0)
                 close(session->socket);
         if (!session->conn)
@@ -402,6 +404,7 @@ Link *link_new(const char *name, const char *uri, gboolean read_only, const Limi
 void link_forward(Link *link, const Identity *identity)
 {
         ASSERT_MAIN();
+        ASSERT(link->state == LINK_CLOSED && !link->was_open);
         link->forwards = TRUE;
         link->identity = identity;
 }
@@ -449,6 +452,7 @@ void link_free(Link *link)
         if (!link)
                 return;
 
+        ASSERT(link->shut && link->sessions == 0);
         g_clear_error(&link->error);
         pthread_mutex_destroy(&link->lock);
         g_free(link->logged);
@@ -472,6 +476,7 @@ const GError *link_error(const Link *link)
 const void *link_prepared(const Link *link)
 {
         ASSERT_MAIN();
+        ASSERT(link->session);
         return link->session->prepared;
 }
 
