@@ -66,8 +66,8 @@ struct Call {
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
          * more time: somebody else has the call then. The next is for it. */
         gboolean (*conclude)(Call *call);
-        const struct Dispatcher *dispatcher;
-        GHashTable *connections; /* those that the caller sees, name to Connection */
+        const gboolean *stopping; /* the service is: what has no answer yet gets none any more */
+        GHashTable *connections;  /* those that the caller sees, name to Connection */
         /* Writes the reply, instead of a result; returns a negative errno where it cannot. NULL for most. */
         int (*write)(const Call *call, sd_bus_message *reply);
         size_t written;     /* about how many bytes that makes */
@@ -91,12 +91,16 @@ Call *call_new(sd_bus_message *message, CallType type, const char *path, const L
 void call_free(Call *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
 
-/* Runs the handler and leaves a checked result, or an error. Worker thread. */
-void call_run(Call *call);
-
 /* Sends the one reply, the result or the error, counts it and frees @call, unless its conclude() keeps it.
  * Main thread, when no worker has it. */
 void call_conclude(Call *call);
+
+/* Concludes @call, which is no connection's and needs nothing but memory, when it is its turn. Main thread.
+ */
+void call_answer(Call *call);
+
+/* Ends @call with the error that the service is stopping. Main thread. */
+void call_set_stopping(Call *call);
 
 /* Has @run called with @call when it is its turn, which may be at once. All that takes the main thread time
  * for a caller goes through here. Main thread. */

@@ -68,3 +68,7 @@ GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError *
  * and
  * @list with them. A negative @n means failure. An object whose path sd-bus does not take is left out. */
 GVariant *call_reply_list(Call *call, const Kind *kind, void **list, int n, GError **error);
+
+/* Runs the handler of @call and leaves a checked result, or an error: what the thread does that has the call.
+ */
+void call_run(Call *call);

@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/main_queue.h"
 #include "base/thread.h"
+#include "call/handler.h"
 
 #include <string.h>
 

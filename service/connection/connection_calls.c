@@ -24,12 +24,6 @@ static void disown_call(Connection *connection, Call *call)
         call->owner = NULL;
 }
 
-static void set_stopping(Call *call)
-{
-        call->conclude = NULL;
-        g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
-}
-
 static void conclude_owned(void *data)
 {
         Call *call = data;
@@ -37,7 +31,7 @@ static void conclude_owned(void *data)
 
         /* What has its answer keeps it; what would look for one finds nothing any more. */
         if (connection->stopped && call->conclude && !call_is_run(call))
-                set_stopping(call);
+                call_set_stopping(call);
         disown_call(connection, call);
         call_conclude(call);
 }
@@ -153,7 +147,7 @@ static void call_begin(void *data)
         Connection *connection = call->owner;
 
         if (connection->stopped) {
-                set_stopping(call);
+                call_set_stopping(call);
                 call_finish(call);
                 return;
         }
@@ -315,7 +309,7 @@ void connection_submit_wait(Connection *connection, Call *call, const char *leaf
         ASSERT_MAIN();
         own_call(connection, call);
         if (connection->stopped) {
-                set_stopping(call);
+                call_set_stopping(call);
                 call_finish(call);
                 return;
         }

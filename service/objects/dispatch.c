@@ -108,7 +108,7 @@ static Call *make_call(const Request *request, CallType type, const Interface *i
         call->kind = request->object->kind;
         call->key = g_strdup(request->object->key);
         call->reader = request->verdict->reader;
-        call->dispatcher = dispatcher;
+        call->stopping = &dispatcher->stopping;
         call->connections = request->connections;
         call->turns = dispatcher->turns;
         return call;
@@ -277,24 +277,6 @@ static gboolean dispatch_set(const Request *request, GError **error)
         return tuple && submit(request, make_call(request, CALL_SET, interface, member, tuple, error));
 }
 
-static void conclude_unowned(void *data)
-{
-        Call *call = data;
-
-        if (call->dispatcher->stopping && !call_is_run(call)) {
-                call->conclude = NULL;
-                g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
-        }
-
-        call_conclude(call);
-}
-
-void dispatch_answer(Call *call)
-{
-        ASSERT_MAIN();
-        call_take_turn(call, conclude_unowned);
-}
-
 /* A call that needs nobody else's word. */
 static gboolean answer(const Request *request, Call *call)
 {
@@ -304,7 +286,7 @@ static gboolean answer(const Request *request, Call *call)
         if (request->object->connection)
                 connection_submit_known(request->object->connection, call);
         else
-                dispatch_answer(call);
+                call_answer(call);
 
         return TRUE;
 }

@@ -28,10 +28,6 @@ typedef struct Dispatcher {
  * when the request itself is bad, else by the connection that takes the call. Main thread. */
 int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply);
 
-/* Takes a call that needs nothing but memory and is no connection's: answers it when it is its turn. Main
- * thread. */
-void dispatch_answer(Call *call);
-
 /* The peer of that name has left the bus: what it asked for and was not begun is dropped, and it gets no more
  * replies. All that a departure means is here. Main thread. */
 void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name);

@@ -9,11 +9,10 @@
 #include "call/handler.h"
 #include "members.h"
 #include "mirror/marshal.h"
-#include "objects/dispatch.h"
 
 #include <string.h>
 
-static GVariant *manager_value(const Dispatcher *dispatcher, unsigned slot)
+static GVariant *manager_value(const Call *call, unsigned slot)
 {
         GVariantBuilder paths;
         GHashTableIter iter;
@@ -23,7 +22,7 @@ static GVariant *manager_value(const Dispatcher *dispatcher, unsigned slot)
                 return g_variant_ref_sink(g_variant_new_string(GUESTBUS_VERSION));
 
         g_variant_builder_init(&paths, G_VARIANT_TYPE_OBJECT_PATH_ARRAY);
-        g_hash_table_iter_init(&iter, dispatcher->connections);
+        g_hash_table_iter_init(&iter, call->connections);
         while (g_hash_table_iter_next(&iter, NULL, &connection))
                 g_variant_builder_add(&paths, "o", connection_path(connection));
         return g_variant_ref_sink(g_variant_builder_end(&paths));
@@ -53,7 +52,7 @@ static GVariant *value_of(const Call *call, const Object *object, unsigned slot,
         const Item *item;
 
         if (object->level == OBJECT_ROOT)
-                return manager_value(call->dispatcher, slot);
+                return manager_value(call, slot);
         if (object->level == OBJECT_CONNECTION)
                 return connection_value(object->connection, slot);
 
@@ -174,7 +173,7 @@ void native_submit(Call *call, const Object *object)
         else if (object->connection)
                 connection_submit_known(object->connection, call);
         else
-                dispatch_answer(call);
+                call_answer(call);
 }
 
 static int write_events(const Call *call, sd_bus_message *reply)

@@ -6,6 +6,7 @@
 #include "as-worker.h"
 #include "base/background.h"
 #include "base/error.h"
+#include "call/handler.h"
 #include "connection/caller_connections.h"
 #include "members.h"
 #include "toy.h"

@@ -14,9 +14,7 @@ GENERATED = "members.h"
 
 # Circles that are there yet. The list only shrinks: one that is mended fails the test until it is taken out.
 CIRCLES = {
-    ("call/call", "call/handler"),
     ("connection/connection", "connection/connection_private"),
-    ("objects/dispatch", "objects/native_interfaces"),
 }
 
 
