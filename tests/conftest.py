@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from support import coverage  # noqa: E402
+from support import PROGRAMS, coverage  # noqa: E402
 from support.client import Client  # noqa: E402
 from support.hosts import bus as buses  # noqa: E402
 from support.hosts import host  # noqa: E402
@@ -193,17 +193,26 @@ def polkit(people_bus, people):
     daemon.stop()
 
 
+@pytest.fixture(scope="session")
+def preload_libraries():
+    """Where those are that were built."""
+    path = make_directory()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture
-def preload(home):
-    """preload(source) compiles a library and returns the environment that puts it before all others."""
+def preload(preload_libraries):
+    """preload(name) builds support/programs/preload/NAME.c and returns the environment that puts its functions before
+    those of all libraries."""
     if not shutil.which("cc"):
         pytest.skip("cc is not installed")
 
-    def make(source, **variables):
-        library = home / "before.so"
-        (home / "before.c").write_text(source, encoding="utf-8")
-        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(library), str(home / "before.c"),
-                        "-ldl"], check=True, timeout=60)
+    def make(name, **variables):
+        library = preload_libraries / f"{name}.so"
+        if not library.exists():
+            subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(library),
+                            str(PROGRAMS / "preload" / f"{name}.c"), "-ldl"], check=True, timeout=60)
         # A sanitizer wants to be first, and can be told that it need not.
         sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": sanitizer.lstrip(":"), **variables}

@@ -75,30 +75,10 @@ def test_many_resyncs_at_once(client, plain):
     assert counters(client)["comparisons"] - before < 50
 
 
-# Networks cannot be listed while a file is there.
-NO_NETWORKS = r"""
-#include <dlfcn.h>
-#include <libvirt/libvirt.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-int virConnectListAllNetworks(virConnectPtr conn, virNetworkPtr **nets, unsigned flags)
-{
-        int (*real)(virConnectPtr, virNetworkPtr **, unsigned) = dlsym(RTLD_NEXT, __func__);
-
-        if (access(getenv("NO_NETWORKS"), F_OK) != 0)
-                return real(conn, nets, flags);
-
-        virNetworkFree(virNetworkLookupByName(conn, "")); /* sets libvirt's error */
-        return -1;
-}
-"""
-
-
 def test_networks_have_a_daemon_of_their_own(home, one_bus, libvirtd, run_service, connect, preload):
     """While it is away, networks stay as they were known, and are stale; nothing else is."""
     away = home / "away"
-    run_service(one_bus, {"Test": libvirtd.test_uri}, env=preload(NO_NETWORKS, NO_NETWORKS=str(away)))
+    run_service(one_bus, {"Test": libvirtd.test_uri}, env=preload("fail_network_lists", NO_NETWORKS=str(away)))
     client = connect(one_bus)
     wait_connected(client)
     number = everything_known(client)

@@ -12,17 +12,6 @@ from support.service import FAULTS, OURS, command
 ROOT = "/org/libvirt"
 MANAGER = "org.guestbus.Manager1"
 
-# Whatever would be touched ends the program.
-UNTOUCHED = r"""
-#include <stdlib.h>
-
-int virInitialize(void) { abort(); }
-int virGetVersion(unsigned long *library, const char *type, unsigned long *of_type) { abort(); }
-void *virConnectOpen(const char *name) { abort(); }
-void *virConnectOpenReadOnly(const char *name) { abort(); }
-int sd_bus_new(void **bus) { abort(); }
-"""
-
 
 def check(*args, **env):
     """(exit status, what it wrote to stderr) of --check; nothing goes to stdout."""
@@ -54,7 +43,7 @@ def names(client):
 def test_good_ones_pass_without_a_word(home, place, preload):
     write(place, "[limits]\nworkers=2\n")
     write(place, "[connections]\nA=qemu:///system\n[identity]\nforward=A\n", "guestbusd.conf.d/a.conf")
-    touching = preload(UNTOUCHED)
+    touching = preload("abort_on_use")
     for args in (["--config", str(place / "guestbusd.conf")], [], ["--connect", "B=test:///default", "--verbose"],
                  ["--address", f"unix:path={home}/none"], ["--session"], ["--system"]):
         if "B=test:///default" in args:
@@ -76,7 +65,7 @@ def test_bad_ones_are_named(place, preload, text, words):
     write(place, text)
     file = place / "guestbusd.conf"
     for args, env in ((["--config", str(file)], {}), ([], {"GUESTBUS_CONFIG_DIR": str(place)})):
-        status, error = check(*args, **env, **preload(UNTOUCHED))
+        status, error = check(*args, **env, **preload("abort_on_use"))
         assert status == os.EX_CONFIG
         assert error.startswith(f"guestbusd: failed to read configuration {file}: ")
         assert all(word in error for word in words), error

@@ -20,72 +20,6 @@ from support.service import Service, wait_connected
 PEER = "org.freedesktop.DBus.Peer"
 WITHIN = 20 * PATIENCE
 NO_REPLY = 0x1
-
-# There is no /etc/machine-id.
-NO_ID = """#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <string.h>
-#include <sys/stat.h>
-
-#define OPEN(name) \\
-        int name(const char *path, int flags, ...) \\
-        { \\
-                int (*next)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name); \\
-                va_list more; \\
-                mode_t mode; \\
-                va_start(more, flags); \\
-                mode = va_arg(more, mode_t); \\
-                va_end(more); \\
-                if (strcmp(path, "/etc/machine-id") == 0) \\
-                        return errno = ENOENT, -1; \\
-                return next(path, flags, mode); \\
-        }
-#define OPENAT(name) \\
-        int name(int directory, const char *path, int flags, ...) \\
-        { \\
-                int (*next)(int, const char *, int, ...) = \\
-                        (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, #name); \\
-                va_list more; \\
-                mode_t mode; \\
-                va_start(more, flags); \\
-                mode = va_arg(more, mode_t); \\
-                va_end(more); \\
-                if (strstr(path, "machine-id")) \\
-                        return errno = ENOENT, -1; \\
-                return next(directory, path, flags, mode); \\
-        }
-OPEN(open)
-OPEN(open64)
-OPENAT(openat)
-OPENAT(openat64)
-"""
-
-# While $FAILS is a file with a number in it, sd_bus_process() fails with that, so many times as the next says.
-FAILS = """#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-int sd_bus_process(void *bus, void **message)
-{
-        int (*next)(void *, void **) = (int (*)(void *, void **))dlsym(RTLD_NEXT, "sd_bus_process");
-        static int number, left;
-        FILE *file = left > 0 ? NULL : fopen(getenv("FAILS"), "r");
-
-        if (file) {
-                if (fscanf(file, "%d %d", &number, &left) != 2)
-                        left = 0;
-                fclose(file);
-                unlink(getenv("FAILS"));
-        }
-        if (left == 0)
-                return next(bus, message);
-        left--;
-        return -number;
-}
-"""
 EVER = 1 << 30
 JOURNAL = PROGRAMS / "journal.py"
 
@@ -99,7 +33,7 @@ def complaints(service):
 
 
 def test_no_machine_id(bus, run_service, connect, preload):
-    service = run_service(bus, env=preload(NO_ID))
+    service = run_service(bus, env=preload("no_machine_id"))
     client = connect(bus)
     wait_connected(client)
     first = epoch(client)
@@ -122,7 +56,7 @@ def test_no_machine_id(bus, run_service, connect, preload):
 def failing(home, bus, run_service, connect, preload):
     """(service, client, fail), where fail(number, times) has sd_bus_process() fail, from now on."""
     file = home / "fails"
-    service = run_service(bus, env=preload(FAILS, FAILS=str(file)))
+    service = run_service(bus, env=preload("fail_bus", FAILS=str(file)))
     client = connect(bus)
     wait_connected(client)
 

@@ -31,27 +31,6 @@ NODE = """<node>
 <firmware><vendor>v</vendor><version>1</version><release_date>1</release_date></firmware></capability></device>
 </node>"""
 
-# Devices that are made have long names here; they get them from the driver.
-RENAMING = r"""
-#include <dlfcn.h>
-#include <libvirt/libvirt.h>
-#include <string.h>
-
-const char *virNodeDeviceGetName(virNodeDevicePtr device)
-{
-        static const char *(*real)(virNodeDevicePtr);
-        static char longer[70000];
-
-        if (!real)
-                real = dlsym(RTLD_NEXT, "virNodeDeviceGetName");
-        if (strcmp(real(device), "computer") == 0 || strcmp(real(device), "scsi_host1") == 0)
-                return real(device);
-
-        memset(longer, 'x', sizeof longer - 1);
-        return longer;
-}
-"""
-
 
 def omitted(service):
     return [line for line in service.lines() if OMITTED in line]
@@ -133,7 +112,7 @@ def test_devices_and_interfaces(bus, home, run_service, connect):
 
 def test_events(bus, libvirtd, run_service, connect, preload):
     """One that cannot be told is neither told nor kept; the numbers have no hole for it."""
-    service = run_service(bus, {"Test": libvirtd.test_uri}, env=preload(RENAMING))
+    service = run_service(bus, {"Test": libvirtd.test_uri}, env=preload("long_device_names"))
     client = connect(bus)
     wait_connected(client)
     client.match()

@@ -16,43 +16,12 @@ DOMAIN1, NETWORK1 = INTERFACES["domain"], INTERFACES["network"]
 WITHIN = 20 * PATIENCE
 KINDS = ("domain", "network", "storagepool")
 
-# Registering for events of some kinds, named in DEAF, is not supported, as with ESX, Hyper-V, VMware and OpenVZ.
-DEAF = r"""
-#include <dlfcn.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int refuse(void)
-{
-        virDomainFree(virDomainLookupByName(NULL, "")); /* an error, whose number is changed */
-        virGetLastError()->code = VIR_ERR_NO_SUPPORT;
-        return -1;
-}
-
-#define DEAF(kind, object, word)                                                                       \
-        int virConnect##kind##EventRegisterAny(virConnectPtr conn, object one, int id,                 \
-                                               virConnect##kind##EventGenericCallback callback,       \
-                                               void *opaque, virFreeCallback release)                  \
-        {                                                                                              \
-                int (*real)(virConnectPtr, object, int, virConnect##kind##EventGenericCallback,        \
-                            void *, virFreeCallback) = dlsym(RTLD_NEXT, __func__);                     \
-                return strstr(getenv("DEAF"), word) ? refuse()                                         \
-                                                    : real(conn, one, id, callback, opaque, release);  \
-        }
-
-DEAF(Domain, virDomainPtr, "domain")
-DEAF(Network, virNetworkPtr, "network")
-DEAF(StoragePool, virStoragePoolPtr, "storagepool")
-"""
-
 
 @pytest.fixture
 def deaf(bus, libvirtd, run_service, connect, preload):
     """deaf(kinds, limits) starts the service and returns a client of it."""
     def start(kinds=KINDS, limits=""):
-        run_service(bus, {"Test": libvirtd.test_uri}, env=preload(DEAF, DEAF=" ".join(kinds)),
+        run_service(bus, {"Test": libvirtd.test_uri}, env=preload("refuse_events", REFUSED=" ".join(kinds)),
                     config=f"[limits]\n{limits}\n")
         client = connect(bus)
         wait_connected(client)

@@ -20,43 +20,6 @@ from support.service import wait_connected
 TEST = "/org/libvirt/Test"
 XML = "<domain type='test'><name>{}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
-# The connection that is opened as number NTH ends before anybody has asked to be told of its end.
-DIES_EARLY = r"""
-#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <libvirt/libvirt.h>
-
-static int number;
-
-int virConnectRegisterCloseCallback(virConnectPtr conn, virConnectCloseFunc func, void *data,
-                                    virFreeCallback release)
-{
-        int (*next)(virConnectPtr, virConnectCloseFunc, void *, virFreeCallback) =
-                dlsym(RTLD_NEXT, "virConnectRegisterCloseCallback");
-
-        if (__sync_add_and_fetch(&number, 1) == atoi(getenv("NTH"))) {
-                fprintf(stderr, "waiting for the end\n");
-                for (int i = 0; i < 6000 && virConnectIsAlive(conn) == 1; i++)
-                        usleep(10000);
-        }
-        return next(conn, func, data, release);
-}
-"""
-
-# A kernel that is out of watches.
-NO_WATCHES = r"""
-#include <errno.h>
-#include <stdint.h>
-
-int inotify_add_watch(int fd, const char *path, uint32_t mask)
-{
-        errno = ENOSPC;
-        return -1;
-}
-"""
-
 
 class Gate(Server):
     """A socket that leads to libvirtd's. While it is shut, connections are taken and wait for decide()."""
@@ -134,7 +97,7 @@ def gate(home, libvirtd):
 def test_a_connection_that_ends_while_it_is_opened(one_bus, libvirtd, run_service, connect, preload, number):
     """libvirtd dies when virConnectOpen has returned and nobody has asked yet to be told: the connection is
     not taken for one that lives."""
-    service = run_service(one_bus, {"Test": libvirtd.test_uri}, env=preload(DIES_EARLY, NTH=str(number)))
+    service = run_service(one_bus, {"Test": libvirtd.test_uri}, env=preload("end_while_opened", NTH=str(number)))
     wait_until(lambda: "waiting for the end" in service.stderr(), 20 * PATIENCE, service.stderr)
     libvirtd.stop(signal.SIGKILL)
     libvirtd.start()
@@ -173,7 +136,7 @@ def test_calls_during_a_reconnect_wait_for_it(one_bus, gate, libvirtd, run_servi
 
 def test_a_kernel_out_of_watches(one_bus, libvirtd, run_service, connect, preload):
     """Without a call and without inotify: it looks for itself from time to time."""
-    service = run_service(one_bus, {"Test": libvirtd.test_uri}, env=preload(NO_WATCHES))
+    service = run_service(one_bus, {"Test": libvirtd.test_uri}, env=preload("no_watches"))
     client = connect(one_bus)
     wait_connected(client)
     libvirtd.stop()

@@ -256,32 +256,13 @@ def test_watchdog_is_fed(one_bus, run_service, manager):
     service.stop()
 
 
-# The main thread comes by here whenever something is on the bus. Where $HANGS is a file, it makes that $HUNG and
-# stays for as long as there is one.
-HANGS = """#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-int sd_bus_process(void *bus, void **message)
-{
-        int (*next)(void *, void **) = (int (*)(void *, void **))dlsym(RTLD_NEXT, "sd_bus_process");
-
-        if (gettid() == getpid() && rename(getenv("HANGS"), getenv("HUNG")) == 0)
-                while (access(getenv("HUNG"), F_OK) == 0)
-                        usleep(10000);
-        return next(bus, message);
-}
-"""
-
-
 def test_watchdog_is_not_fed_by_a_main_thread_that_hangs(home, one_bus, libvirtd, plain, run_service, manager, preload,
                                                          connect):
     """Its workers, which go on, do not feed it instead."""
     hangs, hung = home / "hangs", home / "hung"
     run_service(one_bus, {"Test": libvirtd.test_uri},
                 env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000",
-                     **preload(HANGS, HANGS=str(hangs), HUNG=str(hung))})
+                     **preload("hang_main_thread", HANGS=str(hangs), HUNG=str(hung))})
     client, domain = connect(one_bus), plain.lookupByName("test")
     wait_connected(client)
     manager.wait("WATCHDOG=1")
