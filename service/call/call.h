@@ -52,6 +52,7 @@ struct Call {
         /* Of a domain's GetAll: properties that are known already, by name, a{sv}; () stands for one that
          * cannot be read. May be NULL. */
         GVariant *known;
+        guint64 known_version; /* of what is known of the domain, where that is not all; 0: not to remember */
 
         /* Main thread only: reference counts of sd-bus are not atomic. */
         Bus *bus;

@@ -295,6 +295,11 @@ void connection_flush(Connection *connection)
         inventory_flush(connection->inventory);
 }
 
+void connection_want_systems(Connection *connection)
+{
+        inventory_want_systems(connection->inventory);
+}
+
 static GVariant *counters(const Connection *connection)
 {
         GVariantBuilder builder;

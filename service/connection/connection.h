@@ -79,8 +79,9 @@ const char *connection_path(const Connection *connection);
 const Mirror *connection_mirror(const Connection *connection);
 const Inventory *connection_inventory(const Connection *connection);
 
-/* As inventory_flush(). */
+/* As inventory_flush() and inventory_want_systems(). */
 void connection_flush(Connection *connection);
+void connection_want_systems(Connection *connection);
 
 /* Where calls to its objects are counted, which lasts as long as it does. */
 Tally *connection_tally(Connection *connection);

@@ -73,6 +73,9 @@ static void call_completed(void *data)
         char uuid[VIR_UUID_STRING_BUFLEN];
         const Kind *kind;
 
+        if (call->known_version != 0 && call->result)
+                inventory_remember(connection->inventory, call->key, call->known_version, call->result);
+
         if (!may_change(call) || connection->stopped || !changed_object(call, &kind, uuid)) {
                 call_finish(call);
                 return;
@@ -125,7 +128,7 @@ void connection_finish_unlisted(Connection *connection)
 static void add_known(const Connection *connection, Call *call)
 {
         if (call->type == CALL_GET_ALL && call->kind == &kind_domain && connection->changing == 0)
-                call->known = inventory_facts(connection->inventory, call->key);
+                call->known = inventory_known(connection->inventory, call->key, &call->known_version);
 }
 
 void connection_submit_call(Call *call, void *data)

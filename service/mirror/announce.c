@@ -167,16 +167,12 @@ static void ask_rival(const Announcer *announcer, const Step *step)
         sync_one(announcer->config.sync, step->kind, step->uuid, ASPECT_DEFINITION, FALSE);
 }
 
-/* Facts that no event tells of. */
-static void take_facts(Announcer *announcer, Answer *answer)
+void announcer_system(Announcer *announcer, const Item *item, GVariant *type)
 {
-        const Item *item = mirror_find_uuid(announcer->config.mirror, answer->kind, answer->uuid);
+        GVariant *values[N_DOMAIN1] = {[DOMAIN1_OS_TYPE] = g_variant_ref(type)};
 
-        if (!item)
-                return;
-
-        publish_facts(&announcer->publisher, item, answer->values);
-        memset(answer->values, 0, sizeof answer->values);
+        ASSERT_MAIN();
+        publish_system(&announcer->publisher, item, values);
 }
 
 static Step make_step(Announcer *announcer, Answer *answer, gboolean found)
@@ -303,8 +299,9 @@ void announcer_answer(Announcer *announcer, Answer *answer)
         Step step = make_step(announcer, answer, is_found(announcer, answer));
 
         ASSERT_MAIN();
-        if (answer->scheduler) {
-                take_facts(announcer, answer);
+        if (answer->only_system) {
+                if (step.item)
+                        announcer_system(announcer, step.item, answer->values[DOMAIN1_OS_TYPE]);
                 return;
         }
 
@@ -480,16 +477,16 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
 static Aspects aspects_of(const Event *event, gboolean known)
 {
         if (!known)
-                return ASPECT_DEFINITION | ASPECT_FACTS;
+                return ASPECT_DEFINITION;
 
         switch (event->lifecycle) {
         case VIR_DOMAIN_EVENT_DEFINED:
         case VIR_DOMAIN_EVENT_UNDEFINED:
-                return ASPECT_DEFINITION | ASPECT_FACTS;
+                return ASPECT_DEFINITION;
         case VIR_DOMAIN_EVENT_STARTED:
         case VIR_DOMAIN_EVENT_STOPPED:
         case VIR_DOMAIN_EVENT_CRASHED:
-                return ASPECT_LIFE | ASPECT_FACTS;
+                return ASPECT_LIFE;
         case VIR_DOMAIN_EVENT_SUSPENDED:
         case VIR_DOMAIN_EVENT_RESUMED:
                 return ASPECT_STATE;

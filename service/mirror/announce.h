@@ -53,6 +53,9 @@ void announcer_touch(Announcer *announcer, const Kind *kind, const char *uuid);
 /* libvirt answered: takes the values of @answer where they are shown, now or later. */
 void announcer_answer(Announcer *announcer, Answer *answer);
 
+/* libvirt told the OSType of a domain, which no event tells of. */
+void announcer_system(Announcer *announcer, const Item *item, GVariant *type);
+
 /* libvirt listed all objects of a kind: what is not in the set of leaves is gone. */
 void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves);
 

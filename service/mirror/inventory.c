@@ -387,7 +387,7 @@ void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Sy
 {
         ASSERT_MAIN();
         announcer_touch(inventory->announcer, kind, uuid);
-        sync_wait(inventory->sync, kind, uuid, ASPECT_DEFINITION | ASPECT_FACTS,
+        sync_wait(inventory->sync, kind, uuid, ASPECT_DEFINITION,
                   inventory->config.limits->open_timeout * 1000, on_asked,
                   showing_new(inventory, kind, uuid, done, data));
 }
@@ -484,6 +484,7 @@ void inventory_flush(Inventory *inventory)
 {
         ASSERT_MAIN();
         announcer_flush(inventory->announcer);
+        sync_want_systems(inventory->sync);
 }
 
 gboolean inventory_is_filled(const Inventory *inventory)
@@ -492,22 +493,59 @@ gboolean inventory_is_filled(const Inventory *inventory)
         return inventory->compared;
 }
 
-GVariant *inventory_facts(const Inventory *inventory, const char *uuid)
+/* Of a domain, what no list tells */
+
+GVariant *inventory_known(const Inventory *inventory, const char *uuid, guint64 *version)
 {
         const Item *item = mirror_find_uuid(inventory->mirror, &kind_domain, uuid);
-        GVariantBuilder facts;
+        GVariantBuilder known;
 
         ASSERT_MAIN();
-        if (!item || !item->scheduler || !inventory->open || item_boolean(item, DOMAIN1_STALE) ||
+        if (!item || !inventory->open || item_boolean(item, DOMAIN1_STALE) ||
             !inventory_is_settled(inventory, &kind_domain, uuid))
                 return NULL;
 
-        g_variant_builder_init(&facts, G_VARIANT_TYPE_VARDICT);
-        g_variant_builder_add(&facts, "{sv}", "Persistent", item->values[DOMAIN1_PERSISTENT]);
-        g_variant_builder_add(&facts, "{sv}", "SchedulerType", item->scheduler);
+        *version = item->version;
+        if (!item->scheduler)
+                return NULL;
+
+        g_variant_builder_init(&known, G_VARIANT_TYPE_VARDICT);
+        g_variant_builder_add(&known, "{sv}", "Persistent", item->values[DOMAIN1_PERSISTENT]);
+        g_variant_builder_add(&known, "{sv}", "SchedulerType", item->scheduler);
         if (*item_string(item, DOMAIN1_OS_TYPE))
-                g_variant_builder_add(&facts, "{sv}", "OSType", item->values[DOMAIN1_OS_TYPE]);
-        return g_variant_ref_sink(g_variant_builder_end(&facts));
+                g_variant_builder_add(&known, "{sv}", "OSType", item->values[DOMAIN1_OS_TYPE]);
+        return g_variant_ref_sink(g_variant_builder_end(&known));
+}
+
+/* A property as a GetAll of org.libvirt.Domain has it, owned; or NULL. */
+static GVariant *property_of(GVariant *properties, const char *name)
+{
+        g_autoptr(GVariant) wrapped = g_variant_lookup_value(properties, name, G_VARIANT_TYPE_VARIANT);
+
+        return wrapped ? g_variant_get_variant(wrapped) : NULL;
+}
+
+void inventory_remember(Inventory *inventory, const char *uuid, guint64 version, GVariant *properties)
+{
+        const Item *item = mirror_find_uuid(inventory->mirror, &kind_domain, uuid);
+        g_autoptr(GVariant) type = property_of(properties, "OSType");
+        g_autoptr(GVariant) scheduler = property_of(properties, "SchedulerType");
+        /* libvirt was asked for this after the others: it has answered those, if not with a value. */
+        g_autoptr(GVariant) last = property_of(properties, "Updated");
+
+        ASSERT_MAIN();
+        if (!item || item->version != version || !inventory->open || !type || !last)
+                return;
+
+        announcer_system(inventory->announcer, item, type);
+        mirror_set_scheduler(inventory->mirror, uuid, version,
+                             scheduler ? scheduler : g_variant_new_tuple(NULL, 0));
+}
+
+void inventory_want_systems(Inventory *inventory)
+{
+        ASSERT_MAIN();
+        sync_want_systems(inventory->sync);
 }
 
 const Mirror *inventory_mirror(const Inventory *inventory)

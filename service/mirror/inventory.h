@@ -73,7 +73,8 @@ void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, 
 /* Compares everything, and then calls @compared, which may be NULL. */
 void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data);
 
-/* Announces what the mirror shows already: for a picture that belongs to the number of the last event. */
+/* Announces what the mirror shows already: for a picture that belongs to the number of the last event. As
+ * inventory_want_systems(). */
 void inventory_flush(Inventory *inventory);
 
 /* Whether all objects were listed at least once. */
@@ -81,8 +82,12 @@ gboolean inventory_is_filled(const Inventory *inventory);
 
 /* What the mirror knows of a domain for sure, for a GetAll that comes now, by name of org.libvirt.Domain's
  * property: a dictionary a{sv}, owned, where () stands for a property that cannot be read; NULL where it is
- * not sure. */
-GVariant *inventory_facts(const Inventory *inventory, const char *uuid);
+ * not sure, and then inventory_remember() takes what that GetAll has found, with the @version of now. */
+GVariant *inventory_known(const Inventory *inventory, const char *uuid, guint64 *version);
+void inventory_remember(Inventory *inventory, const char *uuid, guint64 version, GVariant *properties);
+
+/* A client looks at domains: their OSType, which no list tells, is read from now on, and announced. */
+void inventory_want_systems(Inventory *inventory);
 
 const Mirror *inventory_mirror(const Inventory *inventory);
 const EventLog *inventory_stream(const Inventory *inventory);

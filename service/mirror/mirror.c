@@ -33,6 +33,7 @@ struct Mirror {
         GHashTable *names[N_MIRRORED]; /* Item by name, which is its value's own; of two, the last */
         GHashTable *shared;            /* a set of values */
         GVariant *scheduler;           /* the last that was set: most domains have the same */
+        guint64 version;               /* the last that an object was given */
 };
 
 size_t mirrored_index(const Kind *kind)
@@ -147,6 +148,7 @@ static Item *item_new(Mirror *mirror, const Kind *kind, const char *uuid)
         Item *item = g_new0(Item, 1);
 
         item->kind = kind;
+        item->version = ++mirror->version;
         item->path = path_uuid(mirror->connection_path, kind->collection, uuid);
         item->leaf = strrchr(item->path, '/') + 1;
         item->values = g_new(GVariant *, kind->native->n_properties);
@@ -228,6 +230,8 @@ const Item *mirror_update(Mirror *mirror, const Kind *kind, const char *uuid, GV
                 add_name(mirror, item);
         }
 
+        if (kind == &kind_domain && values[DOMAIN1_OS_TYPE])
+                item->system_known = TRUE;
         news = item_set(mirror, item, values);
         if (changed)
                 *changed = known ? news : 0;
@@ -244,24 +248,52 @@ Item *mirror_take(Mirror *mirror, const Item *item)
         return taken;
 }
 
-void mirror_set_scheduler(Mirror *mirror, const char *uuid, GVariant *scheduler)
+void mirror_set_scheduler(Mirror *mirror, const char *uuid, guint64 version, GVariant *scheduler)
 {
         Item *item = find(mirror, &kind_domain, uuid);
-        g_autoptr(GVariant) owned = scheduler ? g_variant_ref_sink(scheduler) : NULL;
+        g_autoptr(GVariant) owned = g_variant_ref_sink(scheduler);
 
         ASSERT_MAIN();
-        if (!item)
-                return;
-
-        g_clear_pointer(&item->scheduler, g_variant_unref);
-        if (!owned)
+        if (!item || item->version != version)
                 return;
 
         if (!mirror->scheduler || !g_variant_equal(mirror->scheduler, owned)) {
                 g_clear_pointer(&mirror->scheduler, g_variant_unref);
                 mirror->scheduler = g_variant_ref(owned);
         }
+
+        g_clear_pointer(&item->scheduler, g_variant_unref);
         item->scheduler = g_variant_ref(mirror->scheduler);
+}
+
+static void forget_scheduler(Mirror *mirror, Item *item)
+{
+        item->version = ++mirror->version;
+        g_clear_pointer(&item->scheduler, g_variant_unref);
+}
+
+void mirror_forget_scheduler(Mirror *mirror, const char *uuid)
+{
+        Item *item = find(mirror, &kind_domain, uuid);
+
+        ASSERT_MAIN();
+        if (item)
+                forget_scheduler(mirror, item);
+}
+
+void mirror_forget_untold(Mirror *mirror)
+{
+        GHashTableIter iter;
+        gpointer key;
+
+        ASSERT_MAIN();
+        mirror_iterate(mirror, &kind_domain, &iter);
+        while (g_hash_table_iter_next(&iter, NULL, &key)) {
+                Item *item = key;
+
+                item->system_known = FALSE;
+                forget_scheduler(mirror, item);
+        }
 }
 
 void mirror_set_stale(Mirror *mirror, const Kind *kind, gboolean stale, MirrorFunc *func, void *data)

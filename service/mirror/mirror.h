@@ -16,10 +16,13 @@ typedef struct Mirror Mirror;
 typedef struct Item {
         const Kind *kind;
         char *path;
-        const char *leaf;    /* the last element of the path */
-        GVariant **values;   /* of the native interface's properties, by slot; none is NULL */
-        GVariant *scheduler; /* of a domain: org.libvirt.Domain's SchedulerType, () where it cannot be read;
-                                NULL while that and the OSType are to be read (again) */
+        const char *leaf;  /* the last element of the path */
+        GVariant **values; /* of the native interface's properties, by slot; none is NULL */
+        /* Of a domain, what no list tells. */
+        gboolean system_known; /* OSType is what libvirt said on this connection */
+        GVariant *scheduler;   /* org.libvirt.Domain's SchedulerType, () where it cannot be read; NULL: not
+                                  known */
+        guint64 version;       /* a later one when that may be another */
 } Item;
 
 /* An empty mirror. @connection_path must outlive it. */
@@ -38,8 +41,14 @@ const Item *mirror_update(Mirror *mirror, const Kind *kind, const char *uuid, GV
 Item *mirror_take(Mirror *mirror, const Item *item);
 void item_free(Item *item);
 
-/* Sets what only the domain's GetAll needs; @scheduler is consumed when it is floating. */
-void mirror_set_scheduler(Mirror *mirror, const char *uuid, GVariant *scheduler);
+/* Sets what only the domain's GetAll needs, unless it was forgotten since the domain had that @version.
+ * @scheduler is consumed when it is floating. */
+void mirror_set_scheduler(Mirror *mirror, const char *uuid, guint64 version, GVariant *scheduler);
+
+/* The domain was, or may have been, defined anew or started: that is not known any more. And, where a
+ * connection is lost, nothing that no list tells of any domain. */
+void mirror_forget_scheduler(Mirror *mirror, const char *uuid);
+void mirror_forget_untold(Mirror *mirror);
 
 /* Sets Stale of all objects of a kind, and calls @func for each for which that is new. */
 typedef void MirrorFunc(const Item *item, void *data);

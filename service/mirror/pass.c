@@ -41,7 +41,6 @@ static void answer_clear(void *data)
 
         for (size_t i = 0; i < G_N_ELEMENTS(answer->values); i++)
                 g_clear_pointer(&answer->values[i], g_variant_unref);
-        g_clear_pointer(&answer->scheduler, g_variant_unref);
 }
 
 static GArray *answers_new(void)
@@ -299,33 +298,30 @@ static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, cons
         return asked;
 }
 
-/* What no bulk call tells of a domain, and only a new definition or a start changes: the kind of its system
- * and its scheduler. Nothing is added for a domain that is gone. */
-static gboolean query_facts(virConnectPtr conn, const char *uuid, GArray *answers, GError **error)
+/* The kind of its system alone. Nothing is added for a domain that is gone; a driver may be unable to tell.
+ */
+static gboolean query_system(virConnectPtr conn, DomainCache *domain_cache, const char *uuid, GArray *answers,
+                             GError **error)
 {
-        g_autoptr(virDomain) domain = virDomainLookupByUUIDString(conn, uuid);
-        g_autofree char *type = NULL, *scheduler = NULL;
-        int parameters = 0;
+        g_autoptr(virDomain) known = domain_cache_find(domain_cache, conn, uuid);
+        g_autoptr(virDomain) found = known ? NULL : virDomainLookupByUUIDString(conn, uuid);
+        virDomainPtr domain = known ? known : found;
+        g_autofree char *type = domain ? virDomainGetOSType(domain) : NULL;
+        g_autoptr(GError) problem = NULL;
         Answer *answer;
 
-        if (!domain)
-                return is_gone(error);
+        if (!type && is_gone(&problem))
+                return TRUE;
 
-        type = virDomainGetOSType(domain);
-        scheduler = virDomainGetSchedulerType(domain, &parameters);
-        /* A driver may be unable to tell either; but not when it was not even asked. */
-        if ((!type || !scheduler) &&
-            (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN || virConnectIsAlive(conn) == 0))
-                return is_gone(error);
+        if (!type && virConnectIsAlive(conn) == 0) {
+                g_propagate_error(error, g_steal_pointer(&problem));
+                return FALSE;
+        }
 
         answer = add_answer(answers, &kind_domain);
         g_strlcpy(answer->uuid, uuid, sizeof answer->uuid);
-        answer->present = TRUE;
-        if (type)
-                set_value(answer, DOMAIN1_OS_TYPE, utf8_variant(type));
-        answer->scheduler =
-                g_variant_ref_sink(scheduler ? g_variant_new("(@si)", utf8_variant(scheduler), parameters)
-                                             : g_variant_new_tuple(NULL, 0));
+        answer->present = answer->only_system = TRUE;
+        set_value(answer, DOMAIN1_OS_TYPE, utf8_variant(type));
         return TRUE;
 }
 
@@ -337,7 +333,7 @@ Pass *pass_new(Link *link, DomainCache *domain_cache)
         pass->link = link;
         pass->domain_cache = domain_cache;
         pass->asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        pass->facts = g_ptr_array_new_with_free_func(g_free);
+        pass->systems = g_ptr_array_new_with_free_func(g_free);
         pass->failed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         pass->answers = answers_new();
         return pass;
@@ -350,7 +346,7 @@ void pass_free(Pass *pass)
                 return;
 
         g_hash_table_unref(pass->asked);
-        g_ptr_array_unref(pass->facts);
+        g_ptr_array_unref(pass->systems);
         g_hash_table_unref(pass->failed);
         g_array_unref(pass->answers);
         g_clear_error(&pass->error);
@@ -407,10 +403,11 @@ static gboolean ask_domains(Pass *pass, virConnectPtr conn)
         return TRUE;
 }
 
-static gboolean ask_facts(Pass *pass, virConnectPtr conn)
+static gboolean ask_systems(Pass *pass, virConnectPtr conn)
 {
-        for (guint i = 0; i < pass->facts->len; i++)
-                if (!query_facts(conn, g_ptr_array_index(pass->facts, i), pass->answers, &pass->error))
+        for (guint i = 0; i < pass->systems->len; i++)
+                if (!query_system(conn, pass->domain_cache, g_ptr_array_index(pass->systems, i),
+                                  pass->answers, &pass->error))
                         return FALSE;
 
         return TRUE;
@@ -426,5 +423,5 @@ void pass_ask(Pass *pass)
                 return;
 
         if (ask_lists(pass, conn) && ask_domains(pass, conn))
-                ask_facts(pass, conn);
+                ask_systems(pass, conn);
 }

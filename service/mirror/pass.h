@@ -16,7 +16,7 @@ typedef struct Answer {
         gboolean present;
         GVariant *
                 values[N_DOMAIN1]; /* by slot of its native interface; owned; NULL: not asked, or not known */
-        GVariant *scheduler;       /* owned: see Item; NULL: not asked */
+        gboolean only_system; /* of a domain: it is asked for nothing but OSType; else as libvirt said all */
 } Answer;
 
 /* What to ask of a domain besides its state. */
@@ -25,7 +25,6 @@ typedef enum Aspects {
         ASPECT_LIFE = 1 << 0, /* whether it is active, its number and its name */
         ASPECT_DEFINITION =
                 1 << 1, /* that, whether it is persistent and started with the host, its kind of system */
-        ASPECT_FACTS = 1 << 2, /* what no bulk call tells; in the background, some at a time */
 } Aspects;
 
 /* One round of asking: what to ask, and what libvirt said. Its maker says the first, a worker finds out the
@@ -39,7 +38,7 @@ typedef struct Pass {
         gboolean all;              /* all kinds */
         gboolean list[N_MIRRORED]; /* by place in mirrored_kinds */
         GHashTable *asked;         /* of domains: UUID to Aspects */
-        GPtrArray *facts;          /* UUIDs of domains */
+        GPtrArray *systems;        /* UUIDs of domains: their OSType, which no list has */
 
         /* What libvirt said. */
         gboolean listed[N_MIRRORED];

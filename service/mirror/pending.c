@@ -176,7 +176,6 @@ void pending_park(Pending *pending, Answer *answer)
         pending_unpark(pending);
         pending->parked = *answer;
         memset(answer->values, 0, sizeof answer->values);
-        answer->scheduler = NULL;
         pending->is_parked = TRUE;
         pending->outdated = FALSE;
 }
@@ -189,7 +188,6 @@ void pending_unpark(Pending *pending)
 
         for (size_t i = 0; i < G_N_ELEMENTS(pending->parked.values); i++)
                 g_clear_pointer(&pending->parked.values[i], g_variant_unref);
-        g_clear_pointer(&pending->parked.scheduler, g_variant_unref);
         pending->is_parked = pending->outdated = FALSE;
 }
 

@@ -382,7 +382,7 @@ const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean 
         emit_added(publisher->bus, publisher->event_log, item, FALSE);
         tell_held(publisher, pending);
         if (stale && pending->kind == &kind_domain)
-                sync_add_facts(publisher->sync, pending->uuid);
+                sync_add_system(publisher->sync, pending->uuid);
         check_waits(publisher, item);
         return item;
 }
@@ -420,7 +420,7 @@ void publish_new(const Publisher *publisher, Step *step)
         if (step->kind == &kind_domain) {
                 tell_doubts(publisher, item, step->pending, item->values[DOMAIN1_STATE],
                             item->values[DOMAIN1_STATE_REASON]);
-                sync_add_facts(publisher->sync, step->uuid);
+                sync_add_system(publisher->sync, step->uuid);
         }
         tell_synthetic(publisher, item, step);
         check_waits(publisher, item);
@@ -459,7 +459,7 @@ void publish_untold(const Publisher *publisher, Pending *pending)
                 tell_values(publisher, item, pending_take_changed(pending, item), FALSE);
 }
 
-void publish_facts(const Publisher *publisher, const Item *item, GVariant **values)
+void publish_system(const Publisher *publisher, const Item *item, GVariant **values)
 {
         ASSERT_MAIN();
         tell_values(publisher, item, set_values(publisher, item, NULL, values), FALSE);

@@ -80,5 +80,5 @@ void publish_untold(const Publisher *publisher, Pending *pending);
 const Item *publish_find_namesake(const Publisher *publisher, const Kind *kind, const char *uuid,
                                   const char *name);
 
-/* Takes over values that no event tells of, and tells them. */
-void publish_facts(const Publisher *publisher, const Item *item, GVariant **values);
+/* Takes over the OSType of a domain, which no event tells of, and tells it. */
+void publish_system(const Publisher *publisher, const Item *item, GVariant **values);

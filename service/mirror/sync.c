@@ -31,8 +31,9 @@
 #define LIST_FROM      16
 #define LIST_FROM_PART 32
 
-/* Facts asked for in one round: few enough that an event's round, which waits for it, is not late. */
-#define FACTS_AT_ONCE 32
+/* Domains whose OSType is asked for in one round: few enough that an event's round, which waits for it, is
+ * not late. */
+#define SYSTEMS_AT_ONCE 32
 
 typedef struct Waiter {
         SyncWait *func;
@@ -46,9 +47,9 @@ typedef struct Dirty {
         gboolean kinds[N_MIRRORED]; /* by place in mirrored_kinds; for domains there is more than all or none
                                      */
         GHashTable *domains;        /* UUID to Aspects */
-        GHashTable *facts;          /* a set of UUIDs; for when nothing else is due */
+        GHashTable *systems;        /* a set of UUIDs: see Pass; for when nothing else is due */
         GArray *waiters;            /* see dirty_tell() */
-        gboolean held;              /* all of it but facts was asked already, and has its time */
+        gboolean held;              /* all of it but systems was asked already, and has its time */
 } Dirty;
 
 struct Sync {
@@ -58,6 +59,7 @@ struct Sync {
         const SyncOwner *owner;
         void *data;
         gboolean filled;
+        gboolean wants_systems;
         gboolean stopped;
         guint64 rounds, coalesced;
         unsigned generation; /* of the connection: what was asked before it was lost tells nothing any more */
@@ -92,13 +94,13 @@ static GArray *waiters_new(void)
 
 static void dirty_init(Dirty *dirty)
 {
-        *dirty = (Dirty){.domains = set_new(), .facts = set_new(), .waiters = waiters_new()};
+        *dirty = (Dirty){.domains = set_new(), .systems = set_new(), .waiters = waiters_new()};
 }
 
 static void dirty_clear(Dirty *dirty)
 {
         g_hash_table_unref(dirty->domains);
-        g_hash_table_unref(dirty->facts);
+        g_hash_table_unref(dirty->systems);
         g_array_unref(dirty->waiters);
 }
 
@@ -148,8 +150,8 @@ static gboolean dirty_is_empty(const Dirty *dirty);
 static GArray *dirty_take_waiters(Dirty *dirty);
 
 /* What libvirt did not say in @pass, and everything there is to know of @passing, a set of UUIDs of domains.
- * Where nothing else is due it is held until dirty_release(), or until something else is, and facts go first.
- * FALSE when that is none. */
+ * Where nothing else is due it is held until dirty_release(), or until something else is, and systems go
+ * first. FALSE when that is none. */
 static gboolean dirty_add_again(Dirty *dirty, const Pass *pass, GHashTable *passing)
 {
         gboolean alone = dirty->held || dirty_is_empty(dirty);
@@ -189,7 +191,7 @@ static gboolean dirty_has(const Dirty *dirty, const Kind *kind, const char *uuid
                g_hash_table_contains(dirty->domains, uuid);
 }
 
-/* Whether nothing is but facts, and nothing waits. */
+/* Whether nothing is but systems, and nothing waits. */
 static gboolean dirty_is_empty(const Dirty *dirty)
 {
         for (size_t i = 0; i < G_N_ELEMENTS(dirty->kinds); i++)
@@ -199,47 +201,63 @@ static gboolean dirty_is_empty(const Dirty *dirty)
         return !dirty->all && g_hash_table_size(dirty->domains) == 0 && dirty->waiters->len == 0;
 }
 
+/* A list has them all; but not what a new definition may have made of an OSType that is known. */
+static void leave_to_list(Dirty *dirty, const Mirror *mirror)
+{
+        GHashTableIter iter;
+        gpointer uuid, aspects;
+
+        g_hash_table_iter_init(&iter, dirty->domains);
+        while (g_hash_table_iter_next(&iter, &uuid, &aspects)) {
+                const Item *item = mirror_find_uuid(mirror, &kind_domain, uuid);
+
+                if (item && item->system_known && (GPOINTER_TO_UINT(aspects) & ASPECT_DEFINITION))
+                        g_hash_table_add(dirty->systems, g_strdup(uuid));
+        }
+
+        g_hash_table_remove_all(dirty->domains);
+}
+
 static gboolean lists_domains(const Dirty *dirty, unsigned known)
 {
         return dirty->all || dirty->kinds[0] ||
                g_hash_table_size(dirty->domains) >= MAX(LIST_FROM, known / LIST_FROM_PART);
 }
 
-static void take_facts(Dirty *dirty, Pass *pass)
+static void take_systems(Dirty *dirty, Pass *pass)
 {
         GHashTableIter iter;
         gpointer uuid;
 
-        g_hash_table_iter_init(&iter, dirty->facts);
-        while (pass->facts->len < FACTS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL))
-                g_ptr_array_add(pass->facts, uuid);
+        g_hash_table_iter_init(&iter, dirty->systems);
+        while (pass->systems->len < SYSTEMS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL))
+                g_ptr_array_add(pass->systems, uuid);
 
         /* Not through the iterator, which leaves the table as large as it was: each round would go past all
          * that the rounds before have taken. */
-        for (guint i = 0; i < pass->facts->len; i++)
-                g_hash_table_steal(dirty->facts, g_ptr_array_index(pass->facts, i));
+        for (guint i = 0; i < pass->systems->len; i++)
+                g_hash_table_steal(dirty->systems, g_ptr_array_index(pass->systems, i));
 }
 
-/* Puts it in @pass, and returns what waits for that, for dirty_tell(). Only facts may be left over, and what
- * is held. @known domains are in the mirror. */
-static GArray *dirty_take(Dirty *dirty, Pass *pass, unsigned known)
+/* Puts it in @pass, and returns what waits for that, for dirty_tell(). Only systems may be left over, and
+ * what is held. */
+static GArray *dirty_take(Dirty *dirty, Pass *pass, const Mirror *mirror)
 {
         GHashTable *empty = pass->asked;
 
         if (dirty->held || dirty_is_empty(dirty))
-                take_facts(dirty, pass);
-        if (dirty->held && pass->facts->len > 0)
+                take_systems(dirty, pass);
+        if (dirty->held && pass->systems->len > 0)
                 return waiters_new();
 
         dirty->held = FALSE;
         pass->all = dirty->all;
-        pass->list[0] = lists_domains(dirty, known);
+        pass->list[0] = lists_domains(dirty, mirror_size(mirror, &kind_domain));
         for (size_t i = 1; i < G_N_ELEMENTS(pass->list); i++)
                 pass->list[i] = dirty->all || dirty->kinds[i];
 
-        /* A list has them all. */
         if (pass->list[0])
-                g_hash_table_remove_all(dirty->domains);
+                leave_to_list(dirty, mirror);
         pass->asked = dirty->domains;
         dirty->domains = empty;
 
@@ -356,27 +374,16 @@ static GHashTable *apply_leaves(const Kind *kind, const GArray *answers)
         return leaves;
 }
 
-/* After an answer was taken: what else it says of a domain. Facts of those in @facts_due, a set of UUIDs, are
- * older than what is due and do not count. */
-static void apply_scheduler(Mirror *mirror, const Answer *answer, GHashTable *facts_due)
-{
-        if (answer->scheduler && !g_hash_table_contains(facts_due, answer->uuid))
-                mirror_set_scheduler(mirror, answer->uuid, answer->scheduler);
-}
-
-/* Facts that a connection did not live to tell are to be asked for again. */
-static void apply_missing_facts(const Mirror *mirror, GHashTable *facts_due)
+/* What no list has told of the domains of a connection that is new. */
+static void apply_missing_systems(const Mirror *mirror, GHashTable *systems)
 {
         GHashTableIter iter;
         gpointer item;
 
         mirror_iterate(mirror, &kind_domain, &iter);
-        while (g_hash_table_iter_next(&iter, NULL, &item)) {
-                const Item *domain = item;
-
-                if (!domain->scheduler)
-                        g_hash_table_add(facts_due, g_strdup(item_string(domain, DOMAIN1_UUID)));
-        }
+        while (g_hash_table_iter_next(&iter, NULL, &item))
+                if (!((const Item *)item)->system_known)
+                        g_hash_table_add(systems, g_strdup(item_string(item, DOMAIN1_UUID)));
 }
 
 /* Passes */
@@ -408,7 +415,8 @@ static void end_applying(Sync *sync, const Pass *pass)
 {
         if (tells_all(pass)) {
                 sync->filled = TRUE;
-                apply_missing_facts(sync->mirror, sync->dirty.facts);
+                if (sync->wants_systems)
+                        apply_missing_systems(sync->mirror, sync->dirty.systems);
         }
 
         for (size_t i = 0; mirrored_kinds[i] && !pass->error; i++)
@@ -462,12 +470,12 @@ static void round_end(Sync *sync, Pass *pass)
          * due next. Not at once, as the cause is likely to be there still. */
         if (pass->error) {
                 dirty_add_all(&sync->dirty);
-                g_hash_table_remove_all(sync->dirty.facts);
+                g_hash_table_remove_all(sync->dirty.systems);
         }
 
         retry_unanswered(sync, pass, passing);
         dirty_tell(waiters, !pass->error && g_hash_table_size(pass->failed) == 0);
-        if (sync->dirty.waiters->len > 0 || (!pass->error && g_hash_table_size(sync->dirty.facts) > 0))
+        if (sync->dirty.waiters->len > 0 || (!pass->error && g_hash_table_size(sync->dirty.systems) > 0))
                 refresh_start(sync);
         else if (again)
                 refresh_start_rested(sync);
@@ -503,7 +511,6 @@ static gboolean round_apply(gpointer user_data)
                 if (apply_is_passing(sync->mirror, answer))
                         g_hash_table_add(sync->passing, g_strdup(answer->uuid));
                 sync->owner->answer(answer, sync->data);
-                apply_scheduler(sync->mirror, answer, sync->dirty.facts);
         }
 
         if (sync->applied < pass->answers->len)
@@ -557,7 +564,7 @@ static void refresh_start(Sync *sync)
         sync->pass = pass_new(sync->link, sync->domain_cache);
         sync->pass->data = sync;
         sync->round_generation = sync->generation;
-        sync->round_waiters = dirty_take(&sync->dirty, sync->pass, mirror_size(sync->mirror, &kind_domain));
+        sync->round_waiters = dirty_take(&sync->dirty, sync->pass, sync->mirror);
         sync->passing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         sync->applied = 0;
         background_run(round_work, round_done, sync->pass);
@@ -629,12 +636,8 @@ static void make_due(Sync *sync, const Kind *kind, const char *uuid, Aspects asp
 {
         if (!dirty_add(&sync->dirty, kind, uuid, aspects))
                 sync->coalesced++;
-        if (kind != &kind_domain || !(aspects & ASPECT_FACTS))
-                return;
-
-        mirror_set_scheduler(sync->mirror, uuid, NULL);
-        if (mirror_find_uuid(sync->mirror, &kind_domain, uuid))
-                g_hash_table_add(sync->dirty.facts, g_strdup(uuid));
+        if (kind == &kind_domain && aspects != ASPECT_STATE)
+                mirror_forget_scheduler(sync->mirror, uuid);
 }
 
 static gboolean on_late(gpointer user_data);
@@ -693,29 +696,44 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
                 refresh_start_rested(sync);
 }
 
-void sync_add_facts(Sync *sync, const char *uuid)
+void sync_want_systems(Sync *sync)
 {
         ASSERT_MAIN();
-        g_hash_table_add(sync->dirty.facts, g_strdup(uuid));
+        if (sync->wants_systems)
+                return;
+
+        sync->wants_systems = TRUE;
+        /* Before that, the list will have them all. */
+        if (!sync->filled)
+                return;
+
+        apply_missing_systems(sync->mirror, sync->dirty.systems);
+        refresh_start(sync);
+}
+
+void sync_add_system(Sync *sync, const char *uuid)
+{
+        const Item *item = mirror_find_uuid(sync->mirror, &kind_domain, uuid);
+
+        ASSERT_MAIN();
+        if (!sync->wants_systems || item->system_known)
+                return;
+
+        g_hash_table_add(sync->dirty.systems, g_strdup(uuid));
         /* A round that is under way begins the next one for these. */
         refresh_start(sync);
 }
 
 void sync_forget(Sync *sync)
 {
-        GHashTableIter iter;
-        gpointer item;
-
         ASSERT_MAIN();
         sync->generation++;
         sync->retry_ms = 0;
         g_clear_handle_id(&sync->retry_timer, g_source_remove);
         g_clear_handle_id(&sync->rest_timer, g_source_remove);
         domain_cache_forget_all(sync->domain_cache);
-        g_hash_table_remove_all(sync->dirty.facts);
-        mirror_iterate(sync->mirror, &kind_domain, &iter);
-        while (g_hash_table_iter_next(&iter, NULL, &item))
-                mirror_set_scheduler(sync->mirror, item_string(item, DOMAIN1_UUID), NULL);
+        g_hash_table_remove_all(sync->dirty.systems);
+        mirror_forget_untold(sync->mirror);
 }
 
 gboolean sync_is_busy(const Sync *sync)

@@ -56,10 +56,15 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
 void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
                SyncWait *done, void *data);
 
-/* The domain is new in the mirror: its facts are asked for when there is time. */
-void sync_add_facts(Sync *sync, const char *uuid);
+/* A client wants to know what no list tells: the OSType of domains is asked for from now on, some at a time,
+ * when nothing else is due. */
+void sync_want_systems(Sync *sync);
 
-/* The connection is lost: answers that are under way do not count, and facts are to be asked for again. */
+/* The domain is new in the mirror. */
+void sync_add_system(Sync *sync, const char *uuid);
+
+/* The connection is lost: answers that are under way do not count, and what no list tells is to be asked for
+ * again. */
 void sync_forget(Sync *sync);
 
 /* Whether a round is under way. */

@@ -34,6 +34,8 @@ static const Item *find_item(const Object *object, GError **error)
         const Item *item = object_item(object);
         const GError *missing = connection_missing(object->connection);
 
+        if (item && item->kind == &kind_domain && !item->system_known)
+                connection_want_systems(object->connection);
         if (item)
                 return item;
 

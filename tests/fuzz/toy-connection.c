@@ -270,6 +270,10 @@ void connection_flush(Connection *connection)
         inventory_flush(connection->inventory);
 }
 
+void connection_want_systems(Connection *connection)
+{
+}
+
 gboolean connection_is_connected(const Connection *connection)
 {
         return TRUE;

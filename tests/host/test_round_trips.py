@@ -24,7 +24,7 @@ DEFINED = libvirt.VIR_DOMAIN_EVENT_DEFINED
 OTHER = "99999999-2222-3333-4444-555555555555"
 TEST_XML = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>65536</memory>
 <os><type>hvm</type></os></domain>"""
-# GetAll: the look-up, Autostart and Updated. What only a new definition or a start changes was asked for before.
+# GetAll: the look-up, Autostart and Updated. What only a new definition or a start changes is known from the last.
 GET_ALL_MOST = 3
 READS = [("GetState", "u", 0), ("GetXMLDesc", "u", 0), ("GetXMLDesc", "u", 2), ("GetStats", "uu", 1, 0),
          ("HasManagedSaveImage", "u", 0), ("ListDomainSnapshots", "u", 0)]
@@ -33,6 +33,15 @@ READS = [("GetState", "u", 0), ("GetXMLDesc", "u", 0), ("GetXMLDesc", "u", 2), (
 # persist; all networks, the active ones, those with autostart and those that persist; pools as networks.
 ALL_DOMAINS, ALL_POOLS, ALL_NETWORKS, ALL_DOMAIN_STATS = 273, 281, 283, 344
 LISTS = {ALL_DOMAIN_STATS: 1, ALL_DOMAINS: 2, ALL_NETWORKS: 4, ALL_POOLS: 4}
+
+# A start with so many domains takes no more than this, apart from what opens the connections: their features, the
+# name of the driver, and one call for each kind of event.
+DOMAINS, START_MOST = 1000, 20
+OPENING = {1, 3, 60, 66, 157, 313, 316, 360, 368, 374, 380}
+
+# The driver, the end of its URI, and a domain.
+KINDS = {"QEMU": ("qemu", "session", guest_xml),
+         "Test": ("test", "default", lambda name, uuid: TEST_XML.format(name=name, uuid=uuid))}
 
 libvirt.registerErrorHandler(lambda context, error: None, None)
 
@@ -94,9 +103,7 @@ def proxy(home, libvirtd):
 @pytest.fixture(params=["QEMU", "Test"])
 def stand(request, one_bus, libvirtd, proxy, run_service, connect):
     """Both with a domain of one name and UUID."""
-    kinds = {"QEMU": ("qemu", "session", guest_xml),
-             "Test": ("test", "default", lambda name, uuid: TEST_XML.format(name=name, uuid=uuid))}
-    driver, end, xml = kinds[request.param]
+    driver, end, xml = KINDS[request.param]
     run_service(one_bus, {request.param: f"{driver}+unix:///{end}?socket={proxy.path}"})
     client = connect(one_bus).match()
     wait_connected(client, request.param)
@@ -108,7 +115,7 @@ def stand(request, one_bus, libvirtd, proxy, run_service, connect):
 
 @pytest.fixture
 def known(stand):
-    """The domain's coming was told, all was asked about it, and it was called since: from here on nothing is
+    """The domain's coming was told, a GetAll asked for all of it, and it was called since: from here on nothing is
     forgotten or asked by itself."""
     stand.client.wait_signal("DomainEvent", 10 * PATIENCE, body=(stand.path(), DEFINED, 0))
     wait_until(lambda: stand.cost(stand.client.get_all, stand.path(), DOMAIN) <= GET_ALL_MOST, 10 * PATIENCE,
@@ -231,15 +238,15 @@ def test_an_event_makes_it_forgotten(known):
     wait_until(lambda: known.cost(known.call, "GetState", "u", 0) == 1, 10 * PATIENCE, "none any more")
 
 
-def all_known(stand, number):
+def all_known(client, number):
     """Whether the service knows so many domains, and all of each."""
-    types = [interfaces[DOMAIN1]["OSType"] for interfaces in picture(stand.client).values() if DOMAIN1 in interfaces]
+    types = [interfaces[DOMAIN1]["OSType"] for interfaces in picture(client).values() if DOMAIN1 in interfaces]
     return len(types) == number and all(types)
 
 
 def comparison(stand, number):
     """The procedures that a comparison of so many domains takes, when nothing is asked by itself any more."""
-    wait_until(lambda: all_known(stand, number), 60 * PATIENCE, "all is known", every=0.1)
+    wait_until(lambda: all_known(stand.client, number), 60 * PATIENCE, "all is known", every=0.1)
     before = settled(lambda: len(stand.proxy.event_calls()))
     assert stand.client.call(f"/org/libvirt/{stand.name}", CONNECTION, "Resync") == (0, 0, 0)
     return stand.proxy.event_calls()[before:]
@@ -290,6 +297,25 @@ def settled(read):
         return time.monotonic() - state["since"] > 1
     wait_until(quiet, 20 * PATIENCE, lambda: f"settled; at {state['value']}", every=0.02)
     return state["value"]
+
+
+@pytest.mark.parametrize("name", ["QEMU", "Test"])
+def test_a_start_asks_nothing_of_each_domain(one_bus, libvirtd, proxy, run_service, connect, name):
+    driver, end, xml = KINDS[name]
+    plain = libvirt.open(f"{driver}+unix:///{end}?socket={libvirtd.socket}")
+    for index in range(DOMAINS):
+        plain.defineXML(xml(f"guest{index}", f"{index + 1:08}-2222-3333-4444-555555555555"))
+    number = len(plain.listAllDomains())
+    run_service(one_bus, {name: f"{driver}+unix:///{end}?socket={proxy.path}"})
+    client = connect(one_bus)
+    wait_connected(client, name)
+    settled(lambda: len(proxy.event_calls()) + len(proxy.calls()))
+    asked = [one for one in proxy.event_calls() + proxy.calls() if one not in OPENING]
+    assert {procedure: asked.count(procedure) for procedure in asked} == LISTS
+    assert len(asked) <= START_MOST
+    # A client that looks has it all, a little later.
+    wait_until(lambda: all_known(client, number), 60 * PATIENCE, "all is known", every=0.5)
+    plain.close()  # with the last one, the test driver's domains go
 
 
 def test_restarts_leave_no_descriptor(one_bus, libvirtd, run_service, connect):

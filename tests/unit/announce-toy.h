@@ -72,7 +72,7 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
         times_asked++;
 }
 
-void sync_add_facts(Sync *sync, const char *uuid)
+void sync_add_system(Sync *sync, const char *uuid)
 {
 }
 

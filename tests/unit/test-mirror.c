@@ -194,19 +194,54 @@ static void test_shares(void)
         tear_down();
 }
 
+/* What was asked for before the domain was defined anew does not count. */
 static void test_scheduler(void)
 {
         const Item *item;
+        guint64 before;
 
         set_up();
-        mirror_set_scheduler(mirror, UUID, g_variant_new("(si)", "posix", 5));
+        mirror_set_scheduler(mirror, UUID, 0, g_variant_new("(si)", "posix", 5));
         g_free(update(&kind_domain, UUID, "a", TRUE));
         item = mirror_find_uuid(mirror, &kind_domain, UUID);
         g_assert_null(item->scheduler);
-        mirror_set_scheduler(mirror, UUID, g_variant_new("(si)", "posix", 5));
+        before = item->version;
+        mirror_set_scheduler(mirror, UUID, before, g_variant_new("(si)", "posix", 5));
         g_assert_true(g_variant_is_of_type(item->scheduler, G_VARIANT_TYPE("(si)")));
-        mirror_set_scheduler(mirror, UUID, NULL);
+        mirror_forget_scheduler(mirror, UUID);
         g_assert_null(item->scheduler);
+        mirror_set_scheduler(mirror, UUID, before, g_variant_new("(si)", "posix", 5));
+        g_assert_null(item->scheduler);
+        mirror_set_scheduler(mirror, UUID, item->version, g_variant_new_tuple(NULL, 0));
+        g_assert_nonnull(item->scheduler);
+
+        /* One that went and came again is another one. */
+        before = item->version;
+        item_free(mirror_take(mirror, item));
+        g_free(update(&kind_domain, UUID, "a", TRUE));
+        item = mirror_find_uuid(mirror, &kind_domain, UUID);
+        mirror_set_scheduler(mirror, UUID, before, g_variant_new("(si)", "posix", 5));
+        g_assert_null(item->scheduler);
+        tear_down();
+}
+
+/* What no list tells is known for as long as its connection lives, and stays shown. */
+static void test_untold(void)
+{
+        GVariant *values[N_DOMAIN1] = {[DOMAIN1_OS_TYPE] = g_variant_ref_sink(g_variant_new_string("hvm"))};
+        const Item *item;
+
+        set_up();
+        g_free(update(&kind_domain, UUID, "a", TRUE));
+        item = mirror_find_uuid(mirror, &kind_domain, UUID);
+        g_assert_false(item->system_known);
+        mirror_update(mirror, &kind_domain, UUID, values, NULL);
+        g_assert_true(item->system_known);
+        mirror_set_scheduler(mirror, UUID, item->version, g_variant_new_tuple(NULL, 0));
+        mirror_forget_untold(mirror);
+        g_assert_false(item->system_known);
+        g_assert_null(item->scheduler);
+        g_assert_cmpstr(item_string(item, DOMAIN1_OS_TYPE), ==, "hvm");
         tear_down();
 }
 
@@ -239,6 +274,7 @@ int main(int argc, char **argv)
         g_test_add_func("/mirror/stale", test_stale);
         g_test_add_func("/mirror/shares", test_shares);
         g_test_add_func("/mirror/scheduler", test_scheduler);
+        g_test_add_func("/mirror/untold", test_untold);
         g_test_add_func("/mirror/iterate", test_iterate);
         return g_test_run();
 }

@@ -96,7 +96,7 @@ static void on_answer(Answer *answer, void *data)
                 return;
         }
 
-        if (answer->scheduler && !item)
+        if (answer->only_system && !item)
                 return;
 
         mirror_update(mirror, answer->kind, answer->uuid, answer->values, &news);
@@ -104,7 +104,7 @@ static void on_answer(Answer *answer, void *data)
         if (!item)
                 added++;
         if (!item && answer->kind == &kind_domain)
-                sync_add_facts(tested, answer->uuid);
+                sync_add_system(tested, answer->uuid);
         changed += news != 0 ? 1 : 0;
 }
 
@@ -227,12 +227,27 @@ static void test_all(void)
         g_assert_true(item_boolean(find(TEST), DOMAIN1_ACTIVE));
         g_assert_true(item_boolean(find(TEST), DOMAIN1_PERSISTENT));
 
-        /* What a list does not say came in a round of its own. */
+        /* What no list says is not asked for before a client wants to know it; then in a round of its own. */
         g_assert_cmpuint(applied_all, ==, 1);
-        g_assert_cmpuint(sync_rounds(tested), ==, applied);
-        g_assert_cmpuint(applied_told, ==, applied);
-        g_assert_nonnull(find(TEST)->scheduler);
+        g_assert_cmpuint(applied_told, ==, 1);
+        g_assert_cmpuint(sync_rounds(tested), ==, 1);
+        g_assert_false(find(TEST)->system_known);
+        sync_want_systems(tested);
+        finish_jobs();
+        g_assert_cmpuint(sync_rounds(tested), ==, 2);
+        g_assert_true(find(TEST)->system_known);
         g_assert_cmpstr(item_string(find(TEST), DOMAIN1_OS_TYPE), !=, "");
+
+        /* Once; and of the domains of another connection again. */
+        sync_want_systems(tested);
+        sync_all(tested, NULL, NULL);
+        finish_jobs();
+        g_assert_cmpuint(sync_rounds(tested), ==, 3);
+        sync_forget(tested);
+        sync_all(tested, NULL, NULL);
+        finish_jobs();
+        g_assert_cmpuint(sync_rounds(tested), ==, 5);
+        g_assert_true(find(TEST)->system_known);
         tear_down();
 }
 
@@ -282,7 +297,7 @@ static void test_coalesces(void)
         g_assert_cmpuint(sync_rounds(tested), >, before);
         g_assert_cmpuint(sync_rounds(tested), <=, before + 2);
         g_assert_cmpuint(sync_coalesced(tested), >=, 1990);
-        g_assert_cmpuint(changed, ==, 1); /* the OSType, at the beginning */
+        g_assert_cmpuint(changed, ==, 0);
         g_assert_true(sync_is_settled(tested, &kind_domain, TEST));
         tear_down();
 }
@@ -354,7 +369,7 @@ static void test_what_is_there_stays(void)
         finish_jobs();
         link_shut(test_link);
         sync_forget(tested);
-        g_assert_null(find(TEST)->scheduler);
+        g_assert_false(find(TEST)->system_known);
         sync_wait(tested, &kind_domain, TEST, ASPECT_STATE, 0, on_done, NULL);
         sync_all(tested, on_done, NULL);
         finish_jobs();
@@ -419,14 +434,15 @@ static void test_what_is_not_answered_holds_up_nothing(void)
 
         set_up(TRUE);
         g_atomic_int_set(&networks_fail, TRUE);
+        sync_want_systems(tested);
         sync_all(tested, NULL, NULL);
         timer = g_timeout_add_seconds(5, on_late, &late);
-        while (!late && (!find(TEST) || !find(TEST)->scheduler))
+        while (!late && (!find(TEST) || !find(TEST)->system_known))
                 g_main_context_iteration(NULL, TRUE);
         g_assert_false(late);
         g_source_remove(timer);
 
-        /* The list, the facts, and the next question about networks, which did not come at once. */
+        /* The list, the system, and the next question about networks, which did not come at once. */
         rounds = sync_rounds(tested);
         timer = g_timeout_add(250, on_late, &late);
         while (!late)
