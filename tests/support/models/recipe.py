@@ -21,18 +21,18 @@ class RecipeListener(Listener):
         self.unsure = set()  # connections whose `resynced` is waited for
         self.pictures = 0
 
-    # 1. Connect to the signals `Event`, and then begin: call `GetManagedObjects`; when that fails, again a little
-    # later.
+    # 1. Subscribe to the signals `Event`, and then begin: call `GetManagedObjects`; if that fails, call it again a
+    # little later.
     def begin(self):
         found = self.look()
         self.pictures += 1
-        # 2. The answer replaces what you knew. Note the `Epoch` and the `Sequence` of each connection in it.
+        # 2. The answer replaces everything you knew. Note the `Epoch` and the `Sequence` of each connection in it.
         before, self.objects = self.objects, {}
         connections = {path: interfaces[CONNECTION] for path, interfaces in found.items()
                        if CONNECTION in interfaces}
         self.noted = {path: [values["Epoch"], values["Sequence"]] for path, values in connections.items()}
-        # 3. Where the `State` of a connection is not `connected`, the answer may lack some of its objects: keep those
-        # that you knew, too, and begin again when its event `resynced` comes.
+        # 3. If the `State` of a connection is not `connected`, the answer may lack some of its objects: keep those that
+        # you knew as well, and begin again when its event `resynced` comes.
         self.unsure = {path for path, values in connections.items() if values["State"] != "connected"}
         self.objects.update({path: values for path, values in before.items()
                              if connection_of(path) in self.unsure})
@@ -53,15 +53,15 @@ class RecipeListener(Listener):
             self.lost = True
 
     def owned(self, new):
-        # 8. A listener that looks at `NameOwnerChanged` of `org.guestbus1`: when the name has no owner, keep what you
-        # know, for guests do not notice; when it has a new one, begin again.
+        # 8. If you follow `NameOwnerChanged` of `org.guestbus1`: when the name has no owner, keep what you know,
+        # because guests go on; when it has a new owner, begin again.
         if new:
             self.lost = True
 
     def apply(self, event):
         connection = connection_of(event.path)
         epoch, number = self.noted.get(connection, (None, None))
-        # 4. An event of a connection that you have no number of, or with an `epoch` in its details that is not the
+        # 4. An event of a connection for which you have no number, or with an `epoch` in its details that is not the
         # noted one: begin again.
         if number is None or event.details.get("epoch", ("s", epoch))[1] != epoch:
             raise Again
@@ -69,13 +69,13 @@ class RecipeListener(Listener):
         if event.sequence <= number:
             return
         # 6. An event with the next number: note the number. `added` and `changed` have the new properties in their
-        # details, `removed` means that the object is not there any more.
+        # details; `removed` means that the object is gone.
         if event.sequence == number + 1:
             self.noted[connection][1] = event.sequence
             self.note(event)
             return
-        # 7. An event with a greater number: some were missed. Call `GetEvents` with the noted epoch and number, and
-        # apply these rules to what it returns, until it is complete; when it fails, begin again.
+        # 7. An event with a greater number: you missed some. Call `GetEvents` with the noted epoch and number, and
+        # apply these rules to the events that it returns, until the answer is complete; if the call fails, begin again.
         complete = False
         while not complete:
             try:
