@@ -30,13 +30,13 @@ typedef enum Decision {
         DECISION_FULL,      /* too much is asked already */
 } Decision;
 
-typedef struct Answer {
+typedef struct KeptDecision {
         Decision decision;
         gint64 good_until;  /* on the monotonic clock, us; once it is decided */
         guint64 number;     /* of the question */
         gboolean stale;     /* polkit changed since it was asked */
         GPtrArray *waiters; /* paths of the lanes whose first message waits for it, or NULL */
-} Answer;
+} KeptDecision;
 
 struct Authority {
         Bus *bus;
@@ -49,23 +49,23 @@ struct Authority {
 };
 
 /* What was asked, until the answer is here. */
-typedef struct Pending {
+typedef struct OpenQuestion {
         Peer *peer; /* which holds the quota that the question is charged to, gone or not */
         char *key;
         guint64 number;
         Access access;
         gboolean interactive;
-} Pending;
+} OpenQuestion;
 
 static void answer_free(void *data)
 {
-        Answer *answer = data;
+        KeptDecision *answer = data;
 
         g_clear_pointer(&answer->waiters, g_ptr_array_unref);
         g_free(answer);
 }
 
-static Answer *find_answer(const Peer *peer, const char *key)
+static KeptDecision *find_answer(const Peer *peer, const char *key)
 {
         return peer->answers ? g_hash_table_lookup(peer->answers, key) : NULL;
 }
@@ -73,7 +73,7 @@ static Answer *find_answer(const Peer *peer, const char *key)
 /* Adds one that is being asked for. */
 static void add_answer(Peer *peer, const char *key, guint64 number)
 {
-        Answer *answer = g_new0(Answer, 1);
+        KeptDecision *answer = g_new0(KeptDecision, 1);
 
         if (!peer->answers)
                 peer->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
@@ -93,7 +93,7 @@ static void forget_answers(Peer *peer)
 
         g_hash_table_iter_init(&iter, peer->answers);
         while (g_hash_table_iter_next(&iter, NULL, &value)) {
-                Answer *answer = value;
+                KeptDecision *answer = value;
 
                 if (answer->decision == DECISION_ASKED)
                         answer->stale = TRUE;
@@ -102,9 +102,9 @@ static void forget_answers(Peer *peer)
         }
 }
 
-static Pending *pending_new(Peer *peer, const char *key, Access access, gboolean interactive)
+static OpenQuestion *pending_new(Peer *peer, const char *key, Access access, gboolean interactive)
 {
-        Pending *pending = g_new0(Pending, 1);
+        OpenQuestion *pending = g_new0(OpenQuestion, 1);
 
         pending->peer = peer_ref(peer);
         pending->key = g_strdup(key);
@@ -115,7 +115,7 @@ static Pending *pending_new(Peer *peer, const char *key, Access access, gboolean
         return pending;
 }
 
-static void pending_free(Pending *pending)
+static void pending_free(OpenQuestion *pending)
 {
         peer_unref(pending->peer);
         g_free(pending->key);
@@ -144,7 +144,7 @@ static Decision decision_of(PolkitAnswer answer)
  * was asked about last. Whose peer it is concerns them all. */
 static void add_waiter(const Peer *peer, const char *path)
 {
-        Answer *answer = peer->known && peer->awaited ? find_answer(peer, peer->awaited) : NULL;
+        KeptDecision *answer = peer->known && peer->awaited ? find_answer(peer, peer->awaited) : NULL;
 
         if (!answer)
                 return;
@@ -173,14 +173,14 @@ static void retry_all(Peer *peer, const GPtrArray *paths)
 }
 
 /* The answer to that very question, or NULL. */
-static Answer *pending_answer(const Pending *pending)
+static KeptDecision *pending_answer(const OpenQuestion *pending)
 {
-        Answer *answer = find_answer(pending->peer, pending->key);
+        KeptDecision *answer = find_answer(pending->peer, pending->key);
 
         return answer && answer->number == pending->number ? answer : NULL;
 }
 
-static gint64 good_until(const Pending *pending, PolkitAnswer said)
+static gint64 good_until(const OpenQuestion *pending, PolkitAnswer said)
 {
         unsigned age = pending->peer->peers->limits->decision_age;
 
@@ -192,7 +192,8 @@ static gint64 good_until(const Pending *pending, PolkitAnswer said)
 
 /* Whoever waits for it has it now; whether the next one has it, too, depends: a failure to ask is no answer
  * to the next question, nor is that somebody did not want to type. */
-static void take_answer(Answer *answer, PolkitAnswer said, Decision decision, const Pending *pending)
+static void take_answer(KeptDecision *answer, PolkitAnswer said, Decision decision,
+                        const OpenQuestion *pending)
 {
         g_autoptr(GPtrArray) waiters = g_steal_pointer(&answer->waiters);
         Peer *peer = pending->peer;
@@ -208,16 +209,16 @@ static void take_answer(Answer *answer, PolkitAnswer said, Decision decision, co
 }
 
 /* The answer that is still wanted, or NULL. */
-static Answer *wanted_answer(const Pending *pending)
+static KeptDecision *wanted_answer(const OpenQuestion *pending)
 {
         const Peer *peer = pending->peer;
 
         return peer->gone || peer->peers->authority->stopped ? NULL : pending_answer(pending);
 }
 
-static void finish(Pending *pending, PolkitAnswer said, Decision decision)
+static void finish(OpenQuestion *pending, PolkitAnswer said, Decision decision)
 {
-        Answer *answer = wanted_answer(pending);
+        KeptDecision *answer = wanted_answer(pending);
 
         /* First: those that wait for it may have to ask another question. */
         quota_discharge(&pending->peer->quota, QUOTA_ASKED, 1);
@@ -231,8 +232,8 @@ static void finish(Pending *pending, PolkitAnswer said, Decision decision)
  * user is in it now. */
 static void on_user(const UserEntry *entry, void *data)
 {
-        Pending *pending = data;
-        const Answer *answer = wanted_answer(pending);
+        OpenQuestion *pending = data;
+        const KeptDecision *answer = wanted_answer(pending);
         gboolean in_group =
                 entry->member && credentials_have_group(&pending->peer->credentials, entry->group);
 
@@ -244,7 +245,7 @@ static void on_user(const UserEntry *entry, void *data)
 
 static void on_decided(PolkitAnswer said, void *data)
 {
-        Pending *pending = data;
+        OpenQuestion *pending = data;
         const Peer *peer = pending->peer;
 
         if (said == POLKIT_ABSENT && wanted_answer(pending))
@@ -254,7 +255,7 @@ static void on_decided(PolkitAnswer said, void *data)
 }
 
 /* NULL when nobody can be asked. */
-static Answer *ask_polkit(Peer *peer, const char *key, const Question *question, gboolean interactive)
+static KeptDecision *ask_polkit(Peer *peer, const char *key, const Question *question, gboolean interactive)
 {
         const PolkitQuestion asked = {
                 .sender = peer->name,
@@ -265,7 +266,7 @@ static Answer *ask_polkit(Peer *peer, const char *key, const Question *question,
                 .uuid = question->uuid,
                 .member = question->member,
         };
-        Pending *pending = pending_new(peer, key, question->access, interactive);
+        OpenQuestion *pending = pending_new(peer, key, question->access, interactive);
 
         if (peer->answers && g_hash_table_size(peer->answers) >= REMEMBERED)
                 forget_answers(peer);
@@ -296,9 +297,9 @@ static gboolean may_ask(const Peer *peer)
 
 /* The answer, decided or not; NULL when there is none, or it is so old that it is asked for again. Nothing
  * waits for one that is decided. */
-static Answer *recent_answer(const Peer *peer, const char *key)
+static KeptDecision *recent_answer(const Peer *peer, const char *key)
 {
-        Answer *answer = find_answer(peer, key);
+        KeptDecision *answer = find_answer(peer, key);
 
         if (!answer || answer->decision == DECISION_ASKED || g_get_monotonic_time() < answer->good_until)
                 return answer;
@@ -317,7 +318,7 @@ static gboolean is_answered(const Peer *peer, const Question *question, gboolean
 static Decision decide(Peer *peer, const Question *question, gboolean interactive)
 {
         g_autofree char *key = make_key(question, interactive);
-        Answer *answer = recent_answer(peer, key);
+        KeptDecision *answer = recent_answer(peer, key);
         Decision decision;
 
         if (!answer && !may_ask(peer))

@@ -18,13 +18,13 @@
 #define TIMEOUT_US (5 * G_TIME_SPAN_SECOND)
 #define TRIES      5
 
-typedef struct Request {
+typedef struct CredentialsRequest {
         Bus *bus;
         char *sender;
         CredentialsFunc *done;
         void *data;
         unsigned tries; /* questions sent */
-} Request;
+} CredentialsRequest;
 
 gboolean credentials_have_group(const Credentials *credentials, gid_t group)
 {
@@ -100,7 +100,7 @@ static gboolean read_credentials(sd_bus_message *reply, Credentials *credentials
         return credentials_parse(dictionary, fds, credentials);
 }
 
-static void request_finish(Request *request, const Credentials *credentials)
+static void request_finish(CredentialsRequest *request, const Credentials *credentials)
 {
         request->done(credentials, request->data);
         g_free(request->sender);
@@ -120,11 +120,11 @@ static gboolean is_no_answer(sd_bus_message *reply)
                sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT);
 }
 
-static gboolean ask(Request *request);
+static gboolean ask(CredentialsRequest *request);
 
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        Request *request = userdata;
+        CredentialsRequest *request = userdata;
         Credentials credentials = {};
 
         sd_bus_slot_set_destroy_callback(sd_bus_get_current_slot(bus_handle(request->bus)), NULL);
@@ -136,7 +136,7 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 1;
 }
 
-static gboolean ask(Request *request)
+static gboolean ask(CredentialsRequest *request)
 {
         g_autoptr(sd_bus_message) message = NULL;
         sd_bus_slot *slot = NULL;
@@ -160,7 +160,7 @@ static gboolean ask(Request *request)
 
 void credentials_get(Bus *bus, const char *sender, CredentialsFunc *done, void *data)
 {
-        Request *request = g_new0(Request, 1);
+        CredentialsRequest *request = g_new0(CredentialsRequest, 1);
 
         ASSERT_MAIN();
         request->bus = bus;

@@ -20,16 +20,16 @@
 /* As many groups as Linux gives a process. */
 #define GROUPS_MAX (1 << 16)
 
-typedef struct Waiter {
+typedef struct LookUpWaiter {
         UserdbFunc *done;
         void *data;
-} Waiter;
+} LookUpWaiter;
 
 typedef struct Lookup {
         UserDatabase *user_database; /* NULL when it is gone */
         uid_t uid;
         UserEntry entry; /* the job's, while it runs */
-        GArray *waiters; /* of Waiter */
+        GArray *waiters; /* of LookUpWaiter */
 } Lookup;
 
 struct UserDatabase {
@@ -115,7 +115,7 @@ static void lookup_answer(Lookup *lookup, const UserEntry *entry)
         g_autoptr(GArray) waiters = g_steal_pointer(&lookup->waiters);
 
         for (guint i = 0; i < waiters->len; i++) {
-                const Waiter *waiter = &g_array_index(waiters, Waiter, i);
+                const LookUpWaiter *waiter = &g_array_index(waiters, LookUpWaiter, i);
 
                 waiter->done(entry, waiter->data);
         }
@@ -182,14 +182,14 @@ void user_database_free(UserDatabase *user_database)
 void user_database_ask(UserDatabase *user_database, uid_t uid, UserdbFunc *done, void *data)
 {
         Lookup *lookup = g_hash_table_lookup(user_database->by_uid, GUINT_TO_POINTER(uid));
-        const Waiter waiter = {done, data};
+        const LookUpWaiter waiter = {done, data};
 
         ASSERT_MAIN();
         if (!lookup) {
                 lookup = g_new0(Lookup, 1);
                 lookup->user_database = user_database;
                 lookup->uid = uid;
-                lookup->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
+                lookup->waiters = g_array_new(FALSE, FALSE, sizeof(LookUpWaiter));
                 g_hash_table_insert(user_database->by_uid, GUINT_TO_POINTER(uid), lookup);
                 g_queue_push_tail(&user_database->queue, lookup);
         }

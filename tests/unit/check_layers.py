@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """check_layers.py SERVICE: the folders of the service are layers. A file includes what stands in its own folder or
-below it, and no unit (x.c and x.h) reaches itself again through what it includes."""
+below it, and no unit (x.c and x.h) reaches itself again through what it includes. And a struct's name is one file's."""
 
 import pathlib
 import re
@@ -61,6 +61,15 @@ def circles(found):
             for name in graph if name in reached[name]}
 
 
+def namesakes(service):
+    """Returns the names of structs that more than one file defines, with those files."""
+    files = {}
+    for path in sorted(service.rglob("*.[ch]")):
+        for name in re.findall(r"^(?:typedef )?struct (\w+) \{", path.read_text(encoding="utf-8"), re.M):
+            files.setdefault(name, set()).add(str(path.relative_to(service)))
+    return {(name, *sorted(paths)) for name, paths in files.items() if len(paths) > 1}
+
+
 def compare(number, title, found, known, spell):
     """Prints the result of one test in TAP; returns whether nothing is new and nothing known is mended."""
     faults = [f"not allowed: {spell(each)}" for each in found - known]
@@ -77,10 +86,11 @@ def main(service):
     if not found or missing:
         print(f"Bail out! No file of {service}: {', '.join(missing) or 'includes others'}")
         return 1
-    print("1..2")
+    print("1..3")
     fine = [compare(1, "no file includes what stands above it", upwards(found), set(), " -> ".join),
             compare(2, "no unit includes itself through others", circles(found), {frozenset(each) for each in CIRCLES},
-                    lambda each: ", ".join(sorted(each)))]
+                    lambda each: ", ".join(sorted(each))),
+            compare(3, "no two files have a struct of one name", namesakes(service), set(), ", ".join)]
     return 0 if all(fine) else 1
 
 
