@@ -3,7 +3,7 @@
 meanwhile, memory has a limit, and when it is over everything is as before.
 
 The figures are printed; what is asserted leaves room for a busy machine. Who reads no reply is in
-test_faults_output.py."""
+test_faults_unread_output.py."""
 
 import multiprocessing
 import os

@@ -15,7 +15,8 @@ static virConnectPtr writer, reader;
 /* Of the one volume: a string that some method finds something by. */
 static const char *volume_key;
 
-/* Objects that the test driver has. It knows neither secrets nor filters: tests/host/test_access.py does. */
+/* Objects that the test driver has. It knows neither secrets nor filters: tests/host/test_access_class.py
+ * does. */
 static struct {
         const Interface *interface;
         const Kind *kind;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The access class of each member, against libvirt's own rule, for the kinds that the test driver does not have
-(tests/unit/test-access.c has the others): the function behind it is called on a read-only connection of a real
+(tests/unit/test-access-class.c has the others): the function behind it is called on a read-only connection of a real
 libvirtd, and what that refuses is "manage", what it does not is "monitor"."""
 
 import uuid as uuids

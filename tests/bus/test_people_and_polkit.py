@@ -1,16 +1,44 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The people and the polkit of the tests, without the service: what polkitd itself says of each."""
+"""The people and the polkit of the tests, without the service: what polkitd itself says of each, and that they stay
+while the machine's own accounts change."""
 
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
 from support.client import DBusError
+from support.hosts import people as others
 from support.hosts import polkit as authority
 from support.hosts.polkit import LIBVIRT_RULES, MANAGE, MONITOR, NAME, OUR_MANAGE, OUR_MONITOR, rule
-from support.process import wait_until
+from support.process import PATIENCE, wait_until
+from support.service import CHECKOUT
 
 YES, NO, PASSWORD = (True, False), (False, False), (False, True)
+
+# In a mount namespace whose /etc has the accounts alone: another /etc/passwd and /etc/group take the place of those
+# that were there when the people came, as an installation does it.
+SCRIPT = """import os, shutil, subprocess, sys
+subprocess.run(["mount", "--bind", sys.argv[1], "/etc"], check=True)
+sys.path.insert(0, sys.argv[2])
+from support.hosts.people import People
+people = People(sys.argv[3])
+said = []
+try:
+    said.append(people.run(["id"], "member").stdout)
+    for name in ("passwd", "group"):
+        shutil.copy(f"/etc/{name}", f"/etc/{name}.new")
+        with open(f"/etc/{name}.new", "a", encoding="utf-8") as file:
+            file.write("installed:x:60123:60123::/:/bin/sh\\n" if name == "passwd" else "installed:x:60123:\\n")
+        os.rename(f"/etc/{name}.new", f"/etc/{name}")
+    subprocess.run(["id", "installed"], check=True)
+    said.append(people.run(["id"], "member").stdout)
+finally:
+    people.stop()
+assert "(member)" in said[0] and "(libvirt)" in said[0] and said[0] == said[1], said
+"""
 
 
 @pytest.fixture
@@ -35,6 +63,18 @@ def test_people_are_real_users_and_only_there(people):
                       "stranger": ["stranger"], "guestbus": ["guestbus", "libvirt"]}
     with open("/etc/passwd", encoding="utf-8") as accounts:
         assert "outsider:" not in accounts.read()
+
+
+def test_people_stay_when_the_machines_accounts_are_replaced(home):
+    if others.missing():
+        pytest.skip(f"{others.missing()} is not there")
+    etc = home / "etc"
+    etc.mkdir()
+    for name in ("passwd", "group"):
+        shutil.copy(f"/etc/{name}", etc)
+    result = subprocess.run([*others.SPACE, sys.executable, "-c", SCRIPT, str(etc), str(CHECKOUT / "tests"), str(home)],
+                            capture_output=True, text=True, check=False, timeout=60 * PATIENCE)
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_persons_client_is_theirs_to_the_bus(people, people_bus, connect_as):

@@ -2,35 +2,20 @@
 """Departures that the bus does not tell. A dbus-daemon leaves out what a receiver has no room for that does not read;
 dbus-broker leaves out nothing. What the service holds for a caller that left then is found and let go."""
 
-import signal
-
 import pytest
 
 from support.client import CONNECT, PROPERTIES, Client, body_of, field
-from support.hosts import bus as buses
 from support.hosts.native import GUEST, TEST
+from support.hosts.small_bus import LIMITS, ROOM, WITHIN, has_read, small_bus, stopped  # noqa: F401 (fixture)
 from support.models.listener import CONNECTION
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 
-WITHIN = 20 * PATIENCE
-PEER = "org.freedesktop.DBus.Peer"
-LIMITS = "org.freedesktop.DBus.Error.LimitsExceeded"
 DOMAIN1 = "org.guestbus.Domain1"
 WAITS = 20
 # Of all calls a quarter may wait for states.
 CONFIG = f"[limits]\ncalls-total={4 * WAITS}\ncalls-per-sender={4 * WAITS}\n"
 UNHEARD = "has left unheard"
-# What the bus keeps for one receiver, besides what is in its socket.
-ROOM = 1 << 20
-
-
-@pytest.fixture
-def small_bus(home):
-    """A dbus-daemon that keeps little for those that do not read."""
-    private = buses.Daemon(home, limits={**buses.SESSION_LIMITS, "max_outgoing_bytes": ROOM})
-    yield private
-    private.stop()
 
 
 @pytest.fixture
@@ -58,29 +43,24 @@ def leave_unheard(bus, service, clients, size):
     """The clients leave while the service does not read and the bus has no room for more: calls with so many bytes of
     arguments fill it. The bus has told others when this returns."""
     names = [client.unique_name for client in clients]
-    service.process.send_signal(signal.SIGSTOP)
-    try:
-        with Client(bus.address) as filler, Client(bus.address) as watch:
-            while not filler.replies:
-                for _ in range(max(ROOM // size // 16, 1)):
-                    filler.send("/org/libvirt", PROPERTIES, "GetAll", "s", ("x" * size,))
-                filler.bus("GetId")
-            assert field(filler.replies[0], "error_name") == LIMITS
-            for client in clients:
-                client.connection.close()
-            wait_until(lambda: not set(names) & set(watch.bus("ListNames")), WITHIN, "the bus knows")
-    finally:
-        service.process.send_signal(signal.SIGCONT)
-    with Client(bus.address) as ping:
-        wait_until(lambda: field(ping.exchange("/org/libvirt", PEER, "Ping", within=WITHIN), "error_name") is None,
-                   WITHIN, "it has read what the bus kept")
+    with stopped(service), Client(bus.address) as filler, Client(bus.address) as watch:
+        while not filler.replies:
+            for _ in range(max(ROOM // size // 16, 1)):
+                filler.send("/org/libvirt", PROPERTIES, "GetAll", "s", ("x" * size,))
+            filler.bus("GetId")
+        assert field(filler.replies[0], "error_name") == LIMITS
+        for client in clients:
+            client.connection.close()
+        wait_until(lambda: not set(names) & set(watch.bus("ListNames")), WITHIN, "the bus knows")
+    with Client(bus.address) as client:
+        has_read(client)
 
 
 def unheard(service):
     return [line.split()[1] for line in service.lines() if UNHEARD in line]
 
 
-def test_the_bus_was_ahead(world):
+def test_found_where_the_bus_was_ahead(world):
     """Thousands of messages, that the service read in one go: it asks who is there."""
     bus, service, client = world
     leaver = Client(bus.address)
@@ -92,7 +72,7 @@ def test_the_bus_was_ahead(world):
     assert leaver.unique_name in unheard(service)
 
 
-def test_a_limit_is_met(world, connect):
+def test_found_where_a_limit_is_met(world, connect):
     """A few messages were enough to fill the bus. The first that finds no room is refused, and a later one is not."""
     bus, service, client = world
     leaver = Client(bus.address)
@@ -111,7 +91,7 @@ def test_a_limit_is_met(world, connect):
 
 
 @pytest.mark.long
-def test_nothing_happens(world):
+def test_found_by_the_clock(world):
     """Nobody meets a limit, and the bus was not ahead: the clock finds it."""
     bus, service, client = world
     leaver = Client(bus.address)
@@ -122,7 +102,7 @@ def test_nothing_happens(world):
     wait_until(lambda: waits(client) == 0, 60 * PATIENCE, "nothing waits", every=1)
 
 
-def test_callers_that_only_are_known(world, connect):
+def test_callers_without_calls_are_found(world, connect):
     """What is kept of a caller without calls is found when there are many."""
     bus, service, _ = world
     leavers = [Client(bus.address) for _ in range(60)]
@@ -134,7 +114,7 @@ def test_callers_that_only_are_known(world, connect):
     wait_until(lambda: {leaver.unique_name for leaver in leavers} <= set(unheard(service)), WITHIN, "all are found")
 
 
-def test_who_is_there_stays(bus, run_service, connect):
+def test_callers_that_are_there_stay(bus, run_service, connect):
     """However often the bus is asked."""
     service = run_service(bus, config=CONFIG)
     client, other = connect(bus), connect(bus)

@@ -26,7 +26,7 @@ def toggle(client, times):
         client.domain(GUEST, "Resume")
 
 
-def test_all_of_it(bus, service, client):
+def test_all_kept_events_are_read(bus, service, client):
     toggle(client, 3)
     found = stream(bus, service)
     assert found.number == found.highest == last(client)
@@ -35,7 +35,7 @@ def test_all_of_it(bus, service, client):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 20])
-def test_what_is_left_of_it(one_bus, run_service, connect, kept):
+def test_what_is_left_when_some_were_dropped(one_bus, run_service, connect, kept):
     service = run_service(one_bus, config=f"[limits]\nevents-kept={kept}\n")
     client = connect(one_bus)
     wait_connected(client)
