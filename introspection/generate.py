@@ -17,8 +17,8 @@ The shapes that a generated handler can have stand below: each D-Bus type says w
 Further annotations: org.guestbus.EmptyIsNull on an argument, org.guestbus.Names on an argument of a signal (the
 enumeration whose numbers it has), org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only
 connection may do; writing a property is always manage), org.guestbus.SecureFlags (on an argument: bits with
-which the method is manage all the same), org.guestbus.Changes (the reply waits until the mirror
-shows it).
+which the method is manage all the same), org.guestbus.Changes (the reply waits until the mirror shows what has
+changed: of a domain its state, its life, which is whether it runs and as what as well, or with true anything).
 """
 
 import argparse
@@ -77,6 +77,9 @@ def annotation(element, name):
     return None
 
 
+CHANGES = {'state': 'CHANGES_STATE', 'life': 'CHANGES_LIFE', 'true': 'CHANGES_ANYTHING'}
+
+
 class Member:
     def __init__(self, interface, element):
         self.interface = interface
@@ -84,7 +87,7 @@ class Member:
         self.name = element.get('name')
         self.calls = annotation(element, 'org.guestbus.Calls')
         self.access = annotation(element, 'org.guestbus.Access')
-        self.changes = annotation(element, 'org.guestbus.Changes') == 'true'
+        self.changes = annotation(element, 'org.guestbus.Changes')
         self.local = interface.native or annotation(element, 'org.guestbus.Local') == 'true'
         self.slot = None
         self.writable = element.get('access') == 'readwrite'
@@ -288,7 +291,7 @@ def row(member):
     if member.kind == 'method' and member.document is not None:
         fields.append(f'.document = {member.document + 1}')
     if member.changes:
-        fields.append('.changes = true')
+        fields.append(f'.changes = {CHANGES[member.changes]}')
     return '        { ' + ', '.join(fields) + ' },'
 
 

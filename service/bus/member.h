@@ -30,6 +30,14 @@ typedef enum Access {
         ACCESS_MANAGE,
 } Access;
 
+/* What a call may change of its object, as far as the mirror shows it. */
+typedef enum Changes {
+        CHANGES_NOTHING,
+        CHANGES_STATE,
+        CHANGES_LIFE, /* whether it runs, and as what */
+        CHANGES_ANYTHING,
+} Changes;
+
 /* An argument of a signal. */
 typedef struct Argument {
         const char *name;
@@ -46,7 +54,7 @@ typedef struct Member {
         unsigned secure_argument; /* with one of secure_flags in the argument of that number, */
         unsigned secure_flags;    /* a method of monitor is manage all the same */
         unsigned document;        /* 1 + the number of the argument that is an XML document; 0: none is */
-        bool changes;             /* the reply waits until the mirror shows the change */
+        Changes changes;          /* the reply waits until the mirror shows that */
         Handler *handler;
         Handler *setter;
         LocalHandler *local;       /* of a method that is served from memory, instead of a handler */

@@ -85,7 +85,7 @@ static void call_completed(void *data)
                 /* A caller that defined a domain finds it when it is told so, and one that undefined it does
                  * not.
                  */
-                inventory_wait(connection->inventory, kind, uuid, call_shown, call);
+                inventory_wait(connection->inventory, kind, uuid, call->member->changes, call_shown, call);
                 return;
         }
 

@@ -14,6 +14,7 @@
 #include "mirror/comparison_schedule.h"
 #include "mirror/publish.h"
 #include "virt/enums.h"
+#include "virt/event_loop.h"
 
 struct Inventory {
         InventoryConfig config;
@@ -383,11 +384,20 @@ static void on_asked(gboolean told, void *data)
                 on_shown(told, showing);
 }
 
-void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data)
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Changes changes, SyncWait *done,
+                    void *data)
 {
+        static const Aspects aspects[] = {
+                [CHANGES_STATE] = ASPECT_STATE,
+                [CHANGES_LIFE] = ASPECT_LIFE,
+                [CHANGES_ANYTHING] = ASPECT_DEFINITION,
+        };
+
         ASSERT_MAIN();
+        /* The event that the call has caused is likely to be here: one question is for both. */
+        event_loop_catch_up();
         announcer_touch(inventory->announcer, kind, uuid);
-        sync_wait(inventory->sync, kind, uuid, ASPECT_DEFINITION,
+        sync_wait(inventory->sync, kind, uuid, aspects[changes],
                   inventory->config.limits->open_timeout * 1000, on_asked,
                   showing_new(inventory, kind, uuid, done, data));
 }

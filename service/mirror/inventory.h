@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "bus/bus.h"
+#include "bus/member.h"
 #include "mirror/announce.h"
 #include "mirror/connection_properties.h"
 #include "mirror/event_log.h"
@@ -58,9 +59,11 @@ void inventory_failed(Inventory *inventory, const GError *error);
 /* No timers and no questions from here on. */
 void inventory_stop(Inventory *inventory);
 
-/* Has the mirror show what libvirt says of an object from now on, and then calls @done; without that after
- * open-timeout: who has changed something is told so even where libvirt does not say what came of it. */
-void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data);
+/* A call has changed an object: has the mirror show from now on what libvirt says of what may have @changes,
+ * and then calls @done; without that after open-timeout: a caller is told so even where libvirt does not say
+ * what came of it. */
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Changes changes, SyncWait *done,
+                    void *data);
 
 /* Something may have changed the object: libvirt is asked about it soon. */
 void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid);

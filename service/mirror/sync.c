@@ -17,8 +17,12 @@
  * work than telling thousands in a row. */
 #define APPLIED_AT_ONCE 128
 
-/* Rounds that nobody waits for begin at most this often: an event on its own is asked about at once, and many
- * in a row cost a few rounds. Short enough for who watches properties on a screen. */
+/* What an event puts out of date is asked about this long after it: with what comes of the same cause, other
+ * events or the end of the call that changed it, which does not wait. */
+#define SHARED_MS 10
+
+/* Rounds that nothing waits for begin at most this often: many events in a row cost a few rounds. Short
+ * enough for a person who watches properties on a screen. */
 #define REST_MS 50
 
 /* What libvirt did not answer on a connection that lives, or not for good, is asked for again: first after
@@ -583,10 +587,10 @@ static void refresh_start_rested(Sync *sync)
 {
         gint64 rested = (g_get_monotonic_time() - sync->began) / 1000;
 
-        if (sync->stopped || rested >= REST_MS)
+        if (sync->stopped)
                 refresh_start(sync);
         else if (!sync->pass && !sync->rest_timer)
-                sync->rest_timer = g_timeout_add(REST_MS - (unsigned)rested, on_rested, sync);
+                sync->rest_timer = g_timeout_add((unsigned)MAX(REST_MS - rested, SHARED_MS), on_rested, sync);
 }
 
 Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)

@@ -34,6 +34,10 @@ READS = [("GetState", "u", 0), ("GetXMLDesc", "u", 0), ("GetXMLDesc", "u", 2), (
 ALL_DOMAINS, ALL_POOLS, ALL_NETWORKS, ALL_DOMAIN_STATS = 273, 281, 283, 344
 LISTS = {ALL_DOMAIN_STATS: 1, ALL_DOMAINS: 2, ALL_NETWORKS: 4, ALL_POOLS: 4}
 
+# What is asked after a Suspend, besides the call itself.
+DOMAIN_GET_STATE, CHANGE_MOST = 212, 2
+PAUSED = libvirt.VIR_DOMAIN_START_PAUSED
+
 # A start with so many domains takes no more than this, apart from what opens the connections: their features, the
 # name of the driver, and one call for each kind of event.
 DOMAINS, START_MOST = 1000, 20
@@ -141,6 +145,24 @@ def test_all_properties_take_a_few(known):
     assert len(each) >= 8
 
 
+def test_a_changing_call_and_its_event_share_a_question(known):
+    """A Suspend is followed by a question about the domain's state, or by two where the event comes after the first;
+    what is neither the state nor told by libvirt's handle is not asked about."""
+    known.plain.lookupByUUIDString(UUID).createWithFlags(PAUSED if known.name == "QEMU" else 0)
+    if known.name != "QEMU":
+        known.call("Suspend")
+    counts = []
+    for member in ("Resume", "Suspend") * 3:
+        before = settled(lambda: len(known.proxy.event_calls()))
+        known.call(member)
+        asked = known.proxy.event_calls()[before:settled(lambda: len(known.proxy.event_calls()))]
+        assert set(asked) == {DOMAIN_GET_STATE}
+        assert len(asked) <= CHANGE_MOST
+        counts.append(len(asked))
+    assert 1 in counts
+    known.call("Destroy", "u", 0)
+
+
 def test_what_is_known_is_forgotten_when_it_may_change(known):
     """Sent in one go: the second must not answer from before the first."""
     create = known.client.send(known.path(), DOMAIN, "Create", "u", (0,))
@@ -178,7 +200,7 @@ def test_a_domain_that_starts_and_stops(known):
         with known.without_events() if number % 2 else contextlib.nullcontext():
             domain = known.plain.lookupByUUIDString(UUID)
             assert (known.get("Active"), known.get("Id")) == (False, 0)
-            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if known.name == "QEMU" else 0)
+            domain.createWithFlags(PAUSED if known.name == "QEMU" else 0)
             assert (known.get("Active"), known.get("Id")) == (True, domain.ID())
             assert known.client.get_all(known.path(), DOMAIN)["Active"] == ("v", ("b", True))
             assert known.call("GetState", "u", 0)[0] == domain.state()[0]
