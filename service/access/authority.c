@@ -483,17 +483,8 @@ AuthorityAnswer authority_ask(Authority *authority, Peer *peer, sd_bus_message *
         return peer_is_trusted(peer) ? AUTHORITY_YES : ask_about(peer, message, question, error);
 }
 
-/* While others are ahead, it may be asked about: but nobody has to type for it yet. */
-static void ask_ahead(const Authority *authority, Peer *peer, sd_bus_message *message)
-{
-        Question question;
-
-        if (peer->known && !peer_is_trusted(peer) &&
-            authority->owner->question(message, &question, authority->data))
-                decide(peer, &question, FALSE);
-}
-
-gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, GError **error)
+gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, const Question *question,
+                        GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
         gboolean behind = backlog_has(peer, path);
@@ -502,10 +493,11 @@ gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *messag
         if (!backlog_add(peer, message, error))
                 return FALSE;
 
-        if (behind)
-                ask_ahead(authority, peer, message);
-        else
+        if (!behind)
                 add_waiter(peer, path);
+        else if (question && peer->known && !peer_is_trusted(peer))
+                /* While others are ahead, it may be asked about: but nobody has to type for it yet. */
+                decide(peer, question, FALSE);
         return TRUE;
 }
 

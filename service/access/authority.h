@@ -32,8 +32,6 @@ typedef enum AuthorityAnswer {
 typedef struct AuthorityOwner {
         /* Dispatches a message that was kept. FALSE when it has to be kept for longer. */
         BacklogFunc *retry;
-        /* What the message asks for; FALSE when it asks for nothing that needs a right. */
-        gboolean (*question)(sd_bus_message *message, Question *question, void *data);
         /* polkit has other rules. */
         void (*changed)(void *data);
 } AuthorityOwner;
@@ -52,8 +50,10 @@ void authority_free(Authority *authority);
 AuthorityAnswer authority_ask(Authority *authority, Peer *peer, sd_bus_message *message,
                               const Question *question, GError **error);
 
-/* Keeps @message of @peer until it is decided. FALSE and an error when too many are kept. */
-gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, GError **error);
+/* Keeps @message of @peer until it is decided. @question is what it asks for, NULL for nothing that takes a
+ * right. FALSE and an error when too many are kept. */
+gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, const Question *question,
+                        GError **error);
 
 /* Nobody wants to know any more what a peer that has left may do. */
 void authority_forget(Authority *authority, const Peer *peer);

@@ -43,7 +43,7 @@ void call_free(Call *call)
         g_clear_error(&call->error);
         g_free(call->own_source);
         g_free(call->path);
-        g_free(call->key);
+        g_free(call->object.key);
         g_free(call);
 }
 

@@ -19,6 +19,24 @@
 /* One request, from its message to its one reply. There is no other way in. This is for those that carry
  * calls about; handlers see what handler.h has. */
 
+typedef struct Connection Connection;
+
+typedef enum ObjectLevel {
+        OBJECT_ROOT,       /* /org/libvirt */
+        OBJECT_CONNECTION, /* /org/libvirt/QEMU */
+        OBJECT_COLLECTION, /* /org/libvirt/QEMU/domain */
+        OBJECT_LEAF,       /* /org/libvirt/QEMU/domain/_... */
+} ObjectLevel;
+
+/* What stands at an object path; object_resolve() finds it. */
+struct Object {
+        ObjectLevel level;
+        Connection *connection; /* NULL for the root */
+        const Kind *kind;       /* of a connection, of a collection's members, of a leaf; NULL for the root */
+        char *key;              /* a leaf's, owned */
+        const char *leaf;       /* a leaf's last element, borrowed from the path of the message */
+};
+
 typedef enum CallType {
         CALL_METHOD,
         CALL_GET,
@@ -38,9 +56,8 @@ struct Call {
         const Interface *interface;
         const Member *member; /* NULL for GetAll and Introspect */
         const char *connection_path;
-        char *path; /* the object's */
-        const Kind *kind;
-        char *key; /* of the object, NULL for a connection's */
+        char *path;    /* the object's */
+        Object object; /* that it was sent to */
         GVariant *args;
         size_t bytes;
         GUnixFDList *fds;
@@ -77,8 +94,8 @@ struct Call {
 
         /* The worker's, until the call is completed. */
         virConnectPtr conn;
-        void *object;
-        gboolean remembered;      /* the object is from an earlier call's look-up */
+        void *handle;             /* libvirt's, of the object */
+        gboolean remembered;      /* it is from an earlier call's look-up */
         virDomainPtr domain;      /* of a snapshot */
         const Kind *touched_kind; /* of the object that the call returned, which it may have made, */
         char touched[VIR_UUID_STRING_BUFLEN]; /* and its UUID; "" for none */

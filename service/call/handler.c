@@ -34,37 +34,38 @@ virConnectPtr call_connect(const Call *call)
 
 static gboolean has_handles(const Call *call)
 {
-        return call->kind == &kind_domain && call->key && call->domain_cache;
+        return call->object.kind == &kind_domain && call->object.key && call->domain_cache;
 }
 
 void *call_object(Call *call)
 {
         ASSERT_WORKER();
-        if (!call->object && has_handles(call)) {
-                call->object = domain_cache_find(call->domain_cache, call->conn, call->key);
-                call->remembered = call->object != NULL;
+        if (!call->handle && has_handles(call)) {
+                call->handle = domain_cache_find(call->domain_cache, call->conn, call->object.key);
+                call->remembered = call->handle != NULL;
         }
 
-        return call->object ? call->object : call_object_now(call);
+        return call->handle ? call->handle : call_object_now(call);
 }
 
 void *call_object_now(Call *call)
 {
         ASSERT_WORKER();
         if (call->remembered)
-                g_clear_pointer(&call->object, virDomainFree);
+                g_clear_pointer(&call->handle, virDomainFree);
         call->remembered = FALSE;
 
-        if (call->object)
-                return call->object;
+        if (call->handle)
+                return call->handle;
 
         if (has_handles(call))
-                call->object = domain_cache_look_up(call->domain_cache, call->conn, call->key);
+                call->handle = domain_cache_look_up(call->domain_cache, call->conn, call->object.key);
         else
-                call->object =
-                        call->key ? call->kind->lookup(call->conn, call->key, &call->domain) : call->conn;
+                call->handle = call->object.key ? call->object.kind->lookup(call->conn, call->object.key,
+                                                                            &call->domain)
+                                                : call->conn;
 
-        return call->object;
+        return call->handle;
 }
 
 GVariant *call_done(void)
@@ -247,7 +248,7 @@ static GVariant *get_all(Call *call, GError **error)
 /* The last elements of the paths of all objects of the collection. */
 static GVariant *list_children(Call *call, GError **error)
 {
-        const Kind *kind = call->kind;
+        const Kind *kind = call->object.kind;
         void **objects = NULL;
         g_auto(GStrv) paths = NULL;
         GVariantBuilder leaves;
@@ -294,7 +295,7 @@ static GVariant *serve(Call *call, GError **error)
                 return get_all(call, error);
         case CALL_INTROSPECT:
                 /* Reached for what no mirror knows: is it there, or what is in there? */
-                if (call->key)
+                if (call->object.key)
                         return call_object_now(call) ? call_done() : call_failed(error);
                 return list_children(call, error);
         }
@@ -340,8 +341,8 @@ void call_run(Call *call)
                 result = serve(call, &call->error);
 
         /* Its event, which would say so, comes when it comes. */
-        if (call->member && call->member->changes && call->key && call->domain_cache)
-                domain_cache_forget(call->domain_cache, call->key);
+        if (call->member && call->member->changes && call->object.key && call->domain_cache)
+                domain_cache_forget(call->domain_cache, call->object.key);
 
         if (result) {
                 call->result = g_variant_ref_sink(result);
@@ -358,8 +359,8 @@ void call_run(Call *call)
         }
 
         /* Here and not on the main thread: the last reference to a connection may have to talk to libvirt. */
-        if (call->object && call->key)
-                call->kind->free(g_steal_pointer(&call->object));
+        if (call->handle && call->object.key)
+                call->object.kind->free(g_steal_pointer(&call->handle));
         g_clear_pointer(&call->domain, virDomainFree);
         g_clear_pointer(&call->conn, virConnectClose);
 }

@@ -50,12 +50,12 @@ static void call_shown(gboolean told, void *data)
 /* The object that a call has made or changed, as far as the mirror has such; FALSE for none. */
 static gboolean changed_object(const Call *call, const Kind **kind, char uuid[VIR_UUID_STRING_BUFLEN])
 {
-        *kind = *call->touched ? call->touched_kind : call->kind;
+        *kind = *call->touched ? call->touched_kind : call->object.kind;
 
         if (*call->touched)
                 g_strlcpy(uuid, call->touched, VIR_UUID_STRING_BUFLEN);
-        else if (call->key)
-                g_strlcpy(uuid, call->key, VIR_UUID_STRING_BUFLEN);
+        else if (call->object.key)
+                g_strlcpy(uuid, call->object.key, VIR_UUID_STRING_BUFLEN);
         else
                 return FALSE;
 
@@ -74,7 +74,8 @@ static void call_completed(void *data)
         const Kind *kind;
 
         if (call->known_version != 0 && call->result)
-                inventory_remember(connection->inventory, call->key, call->known_version, call->result);
+                inventory_remember(connection->inventory, call->object.key, call->known_version,
+                                   call->result);
 
         if (!may_change(call) || connection->stopped || !changed_object(call, &kind, uuid)) {
                 call_finish(call);
@@ -127,8 +128,8 @@ void connection_finish_unlisted(Connection *connection)
  * sent before this one, for instance. */
 static void add_known(const Connection *connection, Call *call)
 {
-        if (call->type == CALL_GET_ALL && call->kind == &kind_domain && connection->changing == 0)
-                call->known = inventory_known(connection->inventory, call->key, &call->known_version);
+        if (call->type == CALL_GET_ALL && call->object.kind == &kind_domain && connection->changing == 0)
+                call->known = inventory_known(connection->inventory, call->object.key, &call->known_version);
 }
 
 void connection_submit_call(Call *call, void *data)

@@ -16,7 +16,7 @@
 #include "objects/introspect.h"
 #include "objects/native_interfaces.h"
 #include "objects/object.h"
-#include "objects/polkit_question.h"
+#include "objects/request.h"
 
 #include <string.h>
 
@@ -24,22 +24,6 @@
  * as they come, before it is their caller's turn, and a hundred thousand take 25 ms. What changes something
  * may have many, and its caller the right to do worse. */
 #define FEW_VALUES 64
-
-/* What the authority says of a request. */
-typedef struct Verdict {
-        gboolean reader; /* the caller has the right to monitor, and no more was asked for */
-        gboolean later;  /* it does not know yet */
-} Verdict;
-
-/* A request on its way to become a Call. */
-typedef struct Request {
-        const Dispatcher *dispatcher;
-        Peer *peer;
-        sd_bus_message *message;
-        GHashTable *connections; /* those that the peer sees */
-        const Object *object;
-        Verdict *verdict;
-} Request;
 
 static gboolean check_signature(sd_bus_message *message, const char *expected, GError **error)
 {
@@ -84,66 +68,63 @@ static void count_refused(const Object *object)
                 tally->refused++;
 }
 
-/* Makes the call and charges the peer for it. */
-static Call *make_call(const Request *request, CallType type, const Interface *interface,
-                       const Member *member, GVariant *arguments, GError **error)
+/* Makes the call, which takes the object over, and charges the peer for it. */
+static Call *make_call(const Dispatcher *dispatcher, Request *request, CallType type,
+                       const Interface *interface, const Member *member, GVariant *arguments, GError **error)
 {
-        const Dispatcher *dispatcher = request->dispatcher;
-        size_t bytes = (arguments ? g_variant_get_size(arguments) : 0) +
-                       path_cost(sd_bus_message_get_path(request->message));
+        const char *path = sd_bus_message_get_path(request->message);
+        size_t bytes = (arguments ? g_variant_get_size(arguments) : 0) + path_cost(path);
         Call *call;
 
         if (!peer_begin_call(request->peer, bytes, error))
                 return NULL;
 
-        call = call_new(request->message, type, sd_bus_message_get_path(request->message),
-                        dispatcher->limits);
+        call = call_new(request->message, type, path, dispatcher->limits);
         call->bus = dispatcher->bus;
         call->peer = request->peer;
         call->bytes = bytes;
-        call->tally = tally_of(request->object);
+        call->tally = tally_of(&request->object);
         call->interface = interface;
         call->member = member;
         call->args = arguments ? g_variant_ref(arguments) : NULL;
-        call->kind = request->object->kind;
-        call->key = g_strdup(request->object->key);
-        call->reader = request->verdict->reader;
+        call->object = request->object;
+        request->object.key = NULL;
+        call->reader = request->reader;
         call->stopping = &dispatcher->stopping;
         call->connections = request->connections;
         call->turns = dispatcher->turns;
         return call;
 }
 
-/* Hands the call to who answers it: memory for the service's own interfaces, libvirt for all others. */
-static gboolean submit(const Request *request, Call *call)
+/* Hands the call to what answers it: memory for the service's own interfaces, libvirt for all others. */
+static gboolean submit(Call *call)
 {
         if (!call)
                 return FALSE;
 
         if (call->interface->native)
-                native_submit(call, request->object);
+                native_submit(call);
         else
-                connection_submit(request->object->connection, call);
+                connection_submit(call->object.connection, call);
 
         return TRUE;
 }
 
-static gboolean ask(const Request *request, Access access, GError **error)
+static gboolean ask(const Dispatcher *dispatcher, Request *request, Access access, GError **error)
 {
         char uuid[VIR_UUID_STRING_BUFLEN];
-        Question question = {.access = access};
+        Question question;
 
-        polkit_question_describe(request->object, request->message, uuid, &question);
-        switch (authority_ask(request->dispatcher->authority, request->peer, request->message, &question,
-                              error)) {
+        request_describe(request, access, uuid, &question);
+        switch (authority_ask(dispatcher->authority, request->peer, request->message, &question, error)) {
         case AUTHORITY_YES:
-                request->verdict->reader = FALSE;
+                request->reader = FALSE;
                 return TRUE;
         case AUTHORITY_MONITOR:
-                request->verdict->reader = TRUE;
+                request->reader = TRUE;
                 return TRUE;
         case AUTHORITY_LATER:
-                request->verdict->later = TRUE;
+                request->later = TRUE;
                 return FALSE;
         case AUTHORITY_NO:
                 break;
@@ -155,34 +136,36 @@ static gboolean ask(const Request *request, Access access, GError **error)
 /* Flags can ask for what only a manager may see, as a description with its passwords. A caller that is none
  * is served over a read-only connection, where libvirt itself refuses that, in its own words. FALSE only when
  * that is not decided yet. */
-static gboolean may_read_secrets(const Request *request, const Member *member, GVariant *arguments)
+static gboolean may_read_secrets(const Dispatcher *dispatcher, Request *request, GVariant *arguments)
 {
+        const Member *member = request->member;
         g_autoptr(GVariant) flags = NULL;
 
-        if (!request->verdict->reader || member->secure_flags == 0)
+        if (!request->reader || member->secure_flags == 0)
                 return TRUE;
 
         flags = g_variant_get_child_value(arguments, member->secure_argument);
         if ((g_variant_get_uint32(flags) & member->secure_flags) != 0)
-                ask(request, ACCESS_MANAGE, NULL);
+                ask(dispatcher, request, ACCESS_MANAGE, NULL);
 
-        return !request->verdict->later;
+        return !request->later;
 }
 
 /* Large requests are for managers: libvirt takes as much from them. FALSE without an error when it is not
  * decided yet whether the caller is one. */
-static gboolean may_be_large(const Request *request, GVariant *arguments, GError **error)
+static gboolean may_be_large(const Dispatcher *dispatcher, Request *request, GVariant *arguments,
+                             GError **error)
 {
-        const Limits *limits = request->dispatcher->limits;
+        const Limits *limits = dispatcher->limits;
         unsigned most = MIN(limits->monitor_request_bytes, limits->request_bytes);
 
-        if (!request->verdict->reader || g_variant_get_size(arguments) <= most)
+        if (!request->reader || g_variant_get_size(arguments) <= most)
                 return TRUE;
 
-        if (ask(request, ACCESS_MANAGE, NULL))
+        if (ask(dispatcher, request, ACCESS_MANAGE, NULL))
                 return TRUE;
 
-        if (!request->verdict->later)
+        if (!request->later)
                 g_set_error(
                         error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
                         "at most %u bytes of arguments in one call are accepted from a caller that may only "
@@ -196,33 +179,31 @@ static unsigned values_of(const Member *member)
         return member->access == ACCESS_MONITOR ? FEW_VALUES : CODEC_VALUES_MAX;
 }
 
-static gboolean dispatch_method(const Request *request, GError **error)
+static gboolean dispatch_method(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        const Interface *interface;
-        const Member *member =
-                object_find_member(request->object, sd_bus_message_get_interface(request->message),
-                                   MEMBER_METHOD, sd_bus_message_get_member(request->message), &interface,
-                                   error);
+        const Member *member = request->member;
         CLOSED_ELSEWHERE GUnixFDList *fds = NULL;
         g_autoptr(GVariant) arguments = NULL;
         Call *call;
 
-        if (!member)
+        if (!member) {
+                g_propagate_error(error, g_steal_pointer(&request->problem));
                 return FALSE;
+        }
 
         arguments = read_arguments(request->message, member->in_signature, values_of(member), &fds, error);
-        if (!arguments || !may_read_secrets(request, member, arguments) ||
-            !may_be_large(request, arguments, error))
+        if (!arguments || !may_read_secrets(dispatcher, request, arguments) ||
+            !may_be_large(dispatcher, request, arguments, error))
                 return FALSE;
 
-        call = make_call(request, CALL_METHOD, interface, member, arguments, error);
+        call = make_call(dispatcher, request, CALL_METHOD, request->interface, member, arguments, error);
         if (call)
                 call->fds = g_steal_pointer(&fds);
 
-        return submit(request, call);
+        return submit(call);
 }
 
-static gboolean dispatch_get(const Request *request, GError **error)
+static gboolean dispatch_get(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", FEW_VALUES, NULL, error);
         const char *wanted, *name;
@@ -233,9 +214,9 @@ static gboolean dispatch_get(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s&s)", &wanted, &name);
-        member = object_find_member(request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
+        member = object_find_member(&request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
 
-        return member && submit(request, make_call(request, CALL_GET, interface, member, NULL, error));
+        return member && submit(make_call(dispatcher, request, CALL_GET, interface, member, NULL, error));
 }
 
 /* The new value in a tuple, as a setter gets it; NULL when it may not be written or has another type. */
@@ -257,7 +238,7 @@ static GVariant *new_value(const Member *member, GVariant *value, GError **error
         return g_variant_ref_sink(g_variant_new_tuple(&value, 1));
 }
 
-static gboolean dispatch_set(const Request *request, GError **error)
+static gboolean dispatch_set(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments =
                 read_arguments(request->message, "ssv", CODEC_VALUES_MAX, NULL, error);
@@ -270,28 +251,23 @@ static gboolean dispatch_set(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s&sv)", &wanted, &name, &value);
-        member = object_find_member(request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
+        member = object_find_member(&request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
         if (member)
                 tuple = new_value(member, value, error);
 
-        return tuple && submit(request, make_call(request, CALL_SET, interface, member, tuple, error));
+        return tuple && submit(make_call(dispatcher, request, CALL_SET, interface, member, tuple, error));
 }
 
-/* A call that needs nobody else's word. */
-static gboolean answer(const Request *request, Call *call)
+/* A call that needs nothing but memory. */
+static void answer(Call *call)
 {
-        if (!call)
-                return FALSE;
-
-        if (request->object->connection)
-                connection_submit_known(request->object->connection, call);
+        if (call->object.connection)
+                connection_submit_known(call->object.connection, call);
         else
                 call_answer(call);
-
-        return TRUE;
 }
 
-static gboolean dispatch_get_all(const Request *request, GError **error)
+static gboolean dispatch_get_all(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "s", FEW_VALUES, NULL, error);
         const Interface *interface;
@@ -302,17 +278,18 @@ static gboolean dispatch_get_all(const Request *request, GError **error)
                 return FALSE;
 
         g_variant_get(arguments, "(&s)", &name);
-        interface = object_find_interface(request->object, name, MEMBER_PROPERTY, error);
+        interface = object_find_interface(&request->object, name, MEMBER_PROPERTY, error);
         if (!interface)
                 return FALSE;
 
-        call = make_call(request, CALL_GET_ALL, interface, NULL, NULL, error);
+        call = make_call(dispatcher, request, CALL_GET_ALL, interface, NULL, NULL, error);
         if (call && interface->n_members == 0) {
                 call->result = g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
-                return answer(request, call);
+                answer(call);
+                return TRUE;
         }
 
-        return submit(request, call);
+        return submit(call);
 }
 
 /* Whoever was asked has answered: the mirror itself, libvirt in the mirror's place, or nobody could be. */
@@ -320,14 +297,13 @@ static gboolean conclude_introspect(Call *call)
 {
         g_autoptr(GVariant) children = g_steal_pointer(&call->result);
         g_autoptr(GError) cause = g_steal_pointer(&call->error);
-        g_auto(Object) object = {};
+        const Object *object = &call->object;
 
-        object_resolve(call->connections, call->path, &object);
         /* A collection is there even where nobody can tell what is in it. Of a leaf, that nobody could be
          * asked does not mean that it is gone. */
-        if (object.level != OBJECT_LEAF || !cause)
+        if (object->level != OBJECT_LEAF || !cause)
                 call->result = g_variant_ref_sink(
-                        g_variant_new_take_string(introspect(&object, call->connections, children)));
+                        g_variant_new_take_string(introspect(object, call->connections, children)));
         else if (g_error_matches(cause, GUESTBUS_ERROR, GUESTBUS_ERROR_NO_OBJECT))
                 g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
                             "there is no object at %s: %s", call->path, cause->message);
@@ -337,21 +313,22 @@ static gboolean conclude_introspect(Call *call)
         return TRUE;
 }
 
-static gboolean dispatch_introspect(const Request *request, GError **error)
+static gboolean dispatch_introspect(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        const Object *object = request->object;
+        const Object *object = &request->object;
         Call *call;
 
         if (!check_signature(request->message, "", error))
                 return FALSE;
 
-        call = make_call(request, CALL_INTROSPECT, NULL, NULL, NULL, error);
+        call = make_call(dispatcher, request, CALL_INTROSPECT, NULL, NULL, NULL, error);
         if (!call)
                 return FALSE;
 
+        object = &call->object;
         call->conclude = conclude_introspect;
         if (object->level < OBJECT_COLLECTION || object_item(object))
-                answer(request, call);
+                answer(call);
         else if (object->level == OBJECT_COLLECTION && kind_is_mirrored(object->kind))
                 connection_submit_listed(object->connection, call);
         else
@@ -360,35 +337,34 @@ static gboolean dispatch_introspect(const Request *request, GError **error)
         return TRUE;
 }
 
-static gboolean dispatch_request(const Request *request, GError **error)
+static gboolean dispatch_allowed(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        const char *interface = sd_bus_message_get_interface(request->message);
-        const char *member = sd_bus_message_get_member(request->message);
-
-        if (g_strcmp0(interface, INTERFACE_PROPERTIES) == 0) {
-                if (strcmp(member, "Get") == 0)
-                        return dispatch_get(request, error);
-                if (strcmp(member, "GetAll") == 0)
-                        return dispatch_get_all(request, error);
-                if (strcmp(member, "Set") == 0)
-                        return dispatch_set(request, error);
-        } else if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0) {
-                if (strcmp(member, "Introspect") == 0)
-                        return dispatch_introspect(request, error);
-        } else {
-                return dispatch_method(request, error);
+        switch (request->type) {
+        case REQUEST_METHOD:
+                return dispatch_method(dispatcher, request, error);
+        case REQUEST_GET:
+                return dispatch_get(dispatcher, request, error);
+        case REQUEST_GET_ALL:
+                return dispatch_get_all(dispatcher, request, error);
+        case REQUEST_SET:
+                return dispatch_set(dispatcher, request, error);
+        case REQUEST_INTROSPECT:
+                return dispatch_introspect(dispatcher, request, error);
+        case REQUEST_UNKNOWN:
+                break;
         }
 
         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_METHOD, "there is no method %s in %s",
-                    member, interface);
+                    sd_bus_message_get_member(request->message),
+                    sd_bus_message_get_interface(request->message));
         return FALSE;
 }
 
-/* Has the caller see what libvirt shows that caller, where it is asked to; who is served like all others sees
- * what @request has already. */
-static gboolean take_view(Request *request, Object *object, GError **error)
+/* Has the peer see what libvirt shows that caller, where it is asked to; a peer that is served like all
+ * others sees what @request has already. */
+static gboolean take_view(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        const Dispatcher *dispatcher = request->dispatcher;
+        Object *object = &request->object;
 
         /* What is on the root concerns all connections. */
         if (!dispatcher->views || (object->connection && !connection_is_forwarded(object->connection)))
@@ -398,14 +374,15 @@ static gboolean take_view(Request *request, Object *object, GError **error)
         if (!request->connections)
                 return FALSE;
 
-        object_clear(object);
-        return object_resolve(request->connections, sd_bus_message_get_path(request->message), object);
+        /* It has one of the same name. */
+        if (object->connection)
+                object->connection =
+                        g_hash_table_lookup(request->connections, connection_name(object->connection));
+        return TRUE;
 }
 
-static gboolean dispatch_checked(Request *request, Object *object, GError **error)
+static gboolean dispatch_checked(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        const Dispatcher *dispatcher = request->dispatcher;
-        const char *path = sd_bus_message_get_path(request->message);
         Access access;
 
         if (dispatcher->stopping) {
@@ -413,47 +390,46 @@ static gboolean dispatch_checked(Request *request, Object *object, GError **erro
                 return FALSE;
         }
 
-        if (!object_resolve(request->connections, path, object)) {
+        if (!request->possible) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT, "there is no object at %s",
-                            path);
+                            sd_bus_message_get_path(request->message));
                 return FALSE;
         }
 
         /* Before the arguments are read: they may be large. */
-        if (polkit_question_access(object, request->message, &access) &&
-            (!ask(request, access, error) || !take_view(request, object, error)))
+        if (request_access(request, &access) &&
+            (!ask(dispatcher, request, access, error) || !take_view(dispatcher, request, error)))
                 return FALSE;
 
-        return dispatch_request(request, error);
+        return dispatch_allowed(dispatcher, request, error);
 }
 
 /* FALSE with an error, which is counted, or without one when it is to be dispatched again later. */
-static gboolean dispatch_message(const Dispatcher *dispatcher, Peer *peer, sd_bus_message *message,
-                                 GError **error)
+static gboolean dispatch_request(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        g_auto(Object) object = {};
-        Verdict verdict = {};
-        Request request = {dispatcher, peer, message, dispatcher->connections, &object, &verdict};
-
-        if (dispatch_checked(&request, &object, error))
+        if (dispatch_checked(dispatcher, request, error))
                 return TRUE;
 
         if (*error)
-                count_refused(&object);
+                count_refused(&request->object);
         return FALSE;
 }
 
-/* Keeps it until its caller's rights are known. */
-static gboolean keep_message(const Dispatcher *dispatcher, Peer *peer, sd_bus_message *message,
-                             GError **error)
+/* Keeps it until its peer's rights are known. */
+static gboolean keep_request(const Dispatcher *dispatcher, const Request *request, GError **error)
 {
-        g_auto(Object) object = {};
+        char uuid[VIR_UUID_STRING_BUFLEN];
+        Question question;
+        Access access;
+        gboolean asks = request->possible && request_access(request, &access);
 
-        if (authority_keep(dispatcher->authority, peer, message, error))
+        if (asks)
+                request_describe(request, access, uuid, &question);
+        if (authority_keep(dispatcher->authority, request->peer, request->message, asks ? &question : NULL,
+                           error))
                 return TRUE;
 
-        object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object);
-        count_refused(&object);
+        count_refused(&request->object);
         return FALSE;
 }
 
@@ -469,32 +445,22 @@ static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_erro
 static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
 {
         const Dispatcher *dispatcher = data;
-        g_auto(sd_bus_error) reply = SD_BUS_ERROR_NULL;
+        sd_bus_error reply = SD_BUS_ERROR_NULL;
         g_autoptr(GError) error = NULL;
+        g_auto(Request) request = {};
 
         /* Its arguments may have been read, and with them the flags that took another right. */
         sd_bus_message_rewind(message, TRUE);
-        if (dispatch_message(dispatcher, peer, message, &error))
+        request_init(&request, message, dispatcher->connections);
+        request.peer = peer;
+        if (dispatch_request(dispatcher, &request, &error))
                 return TRUE;
         if (!error)
                 return FALSE;
 
         refuse(dispatcher, error, &reply);
         sd_bus_reply_method_error(message, &reply);
-        return TRUE;
-}
-
-static gboolean question_of(sd_bus_message *message, Question *question, void *data)
-{
-        const Dispatcher *dispatcher = data;
-        static char uuid[VIR_UUID_STRING_BUFLEN];
-        g_auto(Object) object = {};
-
-        if (!object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object) ||
-            !polkit_question_access(&object, message, &question->access))
-                return FALSE;
-
-        polkit_question_describe(&object, message, uuid, question);
+        sd_bus_error_free(&reply);
         return TRUE;
 }
 
@@ -504,41 +470,18 @@ static void rules_changed(void *data)
         caller_connections_compare(((const Dispatcher *)data)->views);
 }
 
-const AuthorityOwner dispatch_authority_owner = {.retry = dispatch_again,
-                                                 .question = question_of,
-                                                 .changed = rules_changed};
-
-/* Whether it is known and does nothing but tell. What monitoring takes changes nothing, with two exceptions:
- * Resync has everything compared, and libvirt forgets a job's statistics when it has told them. */
-static gboolean only_tells(const Object *object, sd_bus_message *message)
-{
-        const char *interface = sd_bus_message_get_interface(message);
-        const char *name = sd_bus_message_get_member(message);
-        const Interface *found;
-        const Member *member;
-
-        if (g_strcmp0(interface, INTERFACE_PROPERTIES) == 0)
-                return strcmp(name, "Get") == 0 || strcmp(name, "GetAll") == 0;
-        if (g_strcmp0(interface, INTERFACE_INTROSPECTABLE) == 0)
-                return strcmp(name, "Introspect") == 0;
-
-        member = object_find_member(object, interface, MEMBER_METHOD, name, &found, NULL);
-        return member && member->access == ACCESS_MONITOR && !member->changes &&
-               strcmp(name, "Resync") != 0 && strcmp(name, "GetJobStats") != 0;
-}
+const AuthorityOwner dispatch_authority_owner = {.retry = dispatch_again, .changed = rules_changed};
 
 /* Something is asked, and the answer is not wanted. */
-static gboolean is_vain(const Dispatcher *dispatcher, sd_bus_message *message)
+static gboolean is_vain(const Request *request)
 {
-        g_auto(Object) object = {};
         Tally *tally;
 
-        if (sd_bus_message_get_expect_reply(message) ||
-            !object_resolve(dispatcher->connections, sd_bus_message_get_path(message), &object) ||
-            !only_tells(&object, message))
+        if (sd_bus_message_get_expect_reply(request->message) || !request->possible ||
+            !request_only_tells(request))
                 return FALSE;
 
-        tally = tally_of(&object);
+        tally = tally_of(&request->object);
         if (tally)
                 tally->dropped++;
         return TRUE;
@@ -548,21 +491,23 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 {
         const Dispatcher *dispatcher = userdata;
         g_autoptr(GError) error = NULL;
-        Peer *peer;
+        g_auto(Request) request = {};
 
         ASSERT_MAIN();
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
-        if (is_vain(dispatcher, message))
+
+        request_init(&request, message, dispatcher->connections);
+        if (is_vain(&request))
                 return 1;
 
-        peer = peers_get(dispatcher->peers, bus_sender(message));
+        request.peer = peers_get(dispatcher->peers, bus_sender(message));
         /* While an earlier request for the same object is kept, this one has to wait, too. */
-        if (!backlog_has(peer, sd_bus_message_get_path(message)) &&
-            dispatch_message(dispatcher, peer, message, &error))
+        if (!backlog_has(request.peer, sd_bus_message_get_path(message)) &&
+            dispatch_request(dispatcher, &request, &error))
                 return 1;
 
-        if (!error && keep_message(dispatcher, peer, message, &error))
+        if (!error && keep_request(dispatcher, &request, &error))
                 return 1;
 
         return refuse(dispatcher, error, reply);

@@ -28,16 +28,10 @@ static GVariant *manager_value(const Call *call, unsigned slot)
         return g_variant_ref_sink(g_variant_builder_end(&paths));
 }
 
-/* The object in the mirror, or NULL and an error. */
-static const Item *find_item(const Object *object, GError **error)
+/* Why the mirror does not have the object. */
+static void set_missing(const Object *object, GError **error)
 {
-        const Item *item = object_item(object);
         const GError *missing = connection_missing(object->connection);
-
-        if (item && item->kind == &kind_domain && !item->system_known)
-                connection_want_systems(object->connection);
-        if (item)
-                return item;
 
         if (missing)
                 g_propagate_error(error, g_error_copy(missing));
@@ -45,21 +39,13 @@ static const Item *find_item(const Object *object, GError **error)
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT,
                             "%s has no %s with that UUID", connection_name(object->connection),
                             object->kind->collection);
-        return NULL;
 }
 
-/* A value, owned, or NULL and an error. */
-static GVariant *value_of(const Call *call, const Object *object, unsigned slot, GError **error)
+/* A value of what is no leaf, owned. */
+static GVariant *value_of(const Call *call, unsigned slot)
 {
-        const Item *item;
-
-        if (object->level == OBJECT_ROOT)
-                return manager_value(call, slot);
-        if (object->level == OBJECT_CONNECTION)
-                return connection_value(object->connection, slot);
-
-        item = find_item(object, error);
-        return item ? g_variant_ref(item->values[slot]) : NULL;
+        return call->object.connection ? connection_value(call->object.connection, slot)
+                                       : manager_value(call, slot);
 }
 
 static int write_item(const Call *call, sd_bus_message *reply)
@@ -70,13 +56,8 @@ static int write_item(const Call *call, sd_bus_message *reply)
 }
 
 /* Of those there are thousands, which are read one after the other: from memory into the message. */
-static GVariant *all_of_item(Call *call, const Object *object, GError **error)
+static GVariant *all_of_item(Call *call, const Item *item)
 {
-        const Item *item = find_item(object, error);
-
-        if (!item)
-                return NULL;
-
         for (size_t i = 0; i < call->interface->n_properties; i++)
                 call->written += g_variant_get_size(item->values[i]);
         call->source = item;
@@ -84,63 +65,55 @@ static GVariant *all_of_item(Call *call, const Object *object, GError **error)
         return call_done();
 }
 
-static GVariant *all_values(Call *call, const Object *object, GError **error)
+static GVariant *all_values(const Call *call)
 {
         const Interface *interface = call->interface;
         GVariantBuilder builder;
 
-        if (object->level == OBJECT_LEAF)
-                return all_of_item(call, object, error);
-
         g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
         for (size_t i = 0; i < interface->n_members; i++) {
                 const Member *member = &interface->members[i];
-                g_autoptr(GVariant) value = NULL;
 
-                if (member->kind != MEMBER_PROPERTY)
-                        continue;
+                if (member->kind == MEMBER_PROPERTY) {
+                        g_autoptr(GVariant) value = value_of(call, member->slot);
 
-                value = value_of(call, object, member->slot, error);
-                if (!value) {
-                        g_variant_builder_clear(&builder);
-                        return NULL;
+                        g_variant_builder_add(&builder, "{sv}", member->name, value);
                 }
-
-                g_variant_builder_add(&builder, "{sv}", member->name, value);
         }
 
         return g_variant_builder_end(&builder);
 }
 
-static GVariant *serve(Call *call, const Object *object, GError **error)
+/* @item is what the mirror has of a leaf, or NULL. */
+static GVariant *serve(Call *call, const Item *item, GError **error)
 {
-        switch (call->type) {
-        case CALL_METHOD:
-                return call->member->local(call, object, error);
-        case CALL_GET:
-                return value_of(call, object, call->member->slot, error);
-        case CALL_GET_ALL:
-                return all_values(call, object, error);
-        case CALL_SET:
-        case CALL_INTROSPECT:
-                break;
-        }
+        if (call->type == CALL_METHOD)
+                return call->member->local(call, &call->object, error);
 
         /* No property of these interfaces is written. */
-        g_return_val_if_reached(NULL);
+        g_assert(call->type == CALL_GET || call->type == CALL_GET_ALL);
+        if (call->object.level != OBJECT_LEAF)
+                return call->type == CALL_GET ? value_of(call, call->member->slot) : all_values(call);
+
+        if (!item) {
+                set_missing(&call->object, error);
+                return NULL;
+        }
+
+        if (item->kind == &kind_domain && !item->system_known)
+                connection_want_systems(call->object.connection);
+        return call->type == CALL_GET ? g_variant_ref(item->values[call->member->slot])
+                                      : all_of_item(call, item);
 }
 
-gboolean native_conclude(Call *call)
+static gboolean conclude(Call *call, const Item *item)
 {
-        g_auto(Object) object = {};
         GError *error = NULL;
         GVariant *result;
 
-        ASSERT_MAIN();
-        object_resolve(call->connections, call->path, &object);
-        /* Whoever keeps the call has its own end for it, which may have come already. */
+        /* What keeps the call has its own end for it, which may have come already. */
         call->conclude = NULL;
-        result = serve(call, &object, &error);
+        result = serve(call, item, &error);
         if (!result && !error)
                 return FALSE;
 
@@ -149,27 +122,34 @@ gboolean native_conclude(Call *call)
         return TRUE;
 }
 
-/* All was listed, once, or cannot be; but the object may have come since, and who heard of that wants to read
- * it. */
+gboolean native_conclude(Call *call)
+{
+        ASSERT_MAIN();
+        return conclude(call, object_item(&call->object));
+}
+
+/* All was listed, once, or cannot be; but the object may have come since, and a client that heard of that
+ * wants to read it. */
 static gboolean conclude_listed(Call *call)
 {
-        g_auto(Object) object = {};
+        const Object *object = &call->object;
+        const Item *item = object_item(object);
 
-        object_resolve(call->connections, call->path, &object);
+        if (item || connection_missing(object->connection))
+                return conclude(call, item);
+
         call->conclude = native_conclude;
-        if (object_item(&object) || connection_missing(object.connection))
-                return native_conclude(call);
-
-        connection_submit_settled(object.connection, call, object.kind, object.key);
+        connection_submit_settled(object->connection, call, object->kind, object->key);
         return FALSE;
 }
 
-void native_submit(Call *call, const Object *object)
+void native_submit(Call *call)
 {
+        const Object *object = &call->object;
         gboolean mirrored = object->level == OBJECT_LEAF && kind_is_mirrored(object->kind);
 
         ASSERT_MAIN();
-        call->conclude = mirrored && !object_item(object) ? conclude_listed : native_conclude;
+        call->conclude = mirrored ? conclude_listed : native_conclude;
         if (mirrored)
                 connection_submit_listed(object->connection, call);
         else if (object->connection)

@@ -2,27 +2,13 @@
 #pragma once
 
 #include "bus/member.h"
+#include "call/call.h"
 #include "connection/connection.h"
 #include "virt/kind.h"
 
 #include <glib.h>
 
 /* What stands at an object path. Main thread. */
-
-typedef enum ObjectLevel {
-        OBJECT_ROOT,       /* /org/libvirt */
-        OBJECT_CONNECTION, /* /org/libvirt/QEMU */
-        OBJECT_COLLECTION, /* /org/libvirt/QEMU/domain */
-        OBJECT_LEAF,       /* /org/libvirt/QEMU/domain/_... */
-} ObjectLevel;
-
-struct Object {
-        ObjectLevel level;
-        Connection *connection; /* NULL for the root */
-        const Kind *kind;       /* of a connection, of a collection's members, of a leaf; NULL for the root */
-        char *key;              /* a leaf's, owned */
-        const char *leaf;       /* a leaf's last element, borrowed from the path */
-};
 
 /* Finds what @path means, by its form alone: whether a leaf is there is for the mirror or libvirt to say.
  * FALSE when no object can be there. @connections maps names to Connection. Clear @object with object_clear()

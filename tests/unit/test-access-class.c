@@ -96,8 +96,10 @@ static GVariant *some_arguments(const Member *member, unsigned flags)
 static gboolean is_refused(const Interface *interface, const Kind *kind, const char *key,
                            const Member *member, Handler *handler, GVariant *arguments)
 {
-        Call call = {
-                .kind = kind, .key = (char *)key, .conn = reader, .connection_path = "/c", .args = arguments};
+        Call call = {.object = {.kind = kind, .key = (char *)key},
+                     .conn = reader,
+                     .connection_path = "/c",
+                     .args = arguments};
         g_autoptr(GError) error = NULL;
         GVariant *result;
         AS_WORKER;
@@ -108,8 +110,8 @@ static gboolean is_refused(const Interface *interface, const Kind *kind, const c
         if (result)
                 g_variant_unref(g_variant_ref_sink(result));
         g_clear_object(&call.result_fds);
-        if (call.object && key)
-                kind->free(call.object);
+        if (call.handle && key)
+                kind->free(call.handle);
         if (call.domain)
                 virDomainFree(call.domain);
 

@@ -158,19 +158,17 @@ void polkit_free(Polkit *polkit)
                 answer_driver((uid_t)-1);
 }
 
-static gboolean question_of(sd_bus_message *message, Question *question, void *data)
+static Question question_of(sd_bus_message *message)
 {
-        *question = (Question){ACCESS_MANAGE, "Test", "", "", sd_bus_message_get_member(message)};
-        return TRUE;
+        return (Question){ACCESS_MANAGE, "Test", "", "", sd_bus_message_get_member(message)};
 }
 
 /* FALSE when it has to wait. */
 static gboolean try(Peer *peer, sd_bus_message *message, void *data)
 {
         g_autoptr(GError) error = NULL;
-        Question question;
+        const Question question = question_of(message);
 
-        question_of(message, &question, NULL);
         switch (authority_ask(authority, peer, message, &question, &error)) {
         case AUTHORITY_YES:
         case AUTHORITY_MONITOR:
@@ -191,13 +189,14 @@ static void on_rules(void *data)
 {
 }
 
-static const AuthorityOwner owner = {.retry = try, .question = question_of, .changed = on_rules};
+static const AuthorityOwner owner = {.retry = try, .changed = on_rules};
 
 /* A request of that name about that object. FALSE where there is no room for it. */
 static gboolean try_about(const char *sender, const char *object, const char *name)
 {
         g_autoptr(sd_bus_message) message = NULL;
         Peer *peer = peers_get(peers, sender);
+        Question question;
 
         sent++;
         g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", object, "a.b", name), >=,
@@ -207,7 +206,8 @@ static gboolean try_about(const char *sender, const char *object, const char *na
         if (!backlog_has(peer, object) && try(peer, message, NULL))
                 return TRUE;
 
-        return authority_keep(authority, peer, message, NULL);
+        question = question_of(message);
+        return authority_keep(authority, peer, message, &question, NULL);
 }
 
 /* The same about one of the paths, which takes a right of its own. */
