@@ -18,7 +18,8 @@ Further annotations: org.guestbus.EmptyIsNull on an argument, org.guestbus.Names
 enumeration whose numbers it has), org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only
 connection may do; writing a property is always manage), org.guestbus.SecureFlags (on an argument: bits with
 which the method is manage all the same), org.guestbus.Changes (the reply waits until the mirror shows what has
-changed: of a domain its state, its life, which is whether it runs and as what as well, or with true anything).
+changed: of a domain its state, its life, which is whether it runs and as what as well, or with true anything),
+org.guestbus.Long (the method runs for as long as a guest, its memory, a disk or an agent takes).
 """
 
 import argparse
@@ -88,6 +89,7 @@ class Member:
         self.calls = annotation(element, 'org.guestbus.Calls')
         self.access = annotation(element, 'org.guestbus.Access')
         self.changes = annotation(element, 'org.guestbus.Changes')
+        self.takes_long = annotation(element, 'org.guestbus.Long') == 'true'
         self.local = interface.native or annotation(element, 'org.guestbus.Local') == 'true'
         self.slot = None
         self.writable = element.get('access') == 'readwrite'
@@ -290,6 +292,8 @@ def row(member):
         fields.append('.secure_argument = {}, .secure_flags = {}'.format(*member.secure))
     if member.kind == 'method' and member.document is not None:
         fields.append(f'.document = {member.document + 1}')
+    if member.takes_long:
+        fields.append('.takes_long = true')
     if member.changes:
         fields.append(f'.changes = {CHANGES[member.changes]}')
     return '        { ' + ', '.join(fields) + ' },'

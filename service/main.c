@@ -93,8 +93,8 @@ static gboolean options_check(const Options *options, GError **error)
         return TRUE;
 }
 
-/* libvirt-dbus has one pool for everything, and its option may ask for more threads than one libvirt
- * connection can use: what is too much is cut, not refused, so that no unit file has to be changed. */
+/* libvirt-dbus has one pool for everything, and its option may ask for more threads than
+ * make a host faster: what is too much is cut, not refused, so that no unit file has to be changed. */
 static gboolean apply_threads(Config *config, int threads, GError **error)
 {
         if (threads == THREADS_UNSET)
@@ -107,7 +107,7 @@ static gboolean apply_threads(Config *config, int threads, GError **error)
         }
 
         if (threads > 5)
-                g_message("--threads %d: libvirt serves 5 calls of a connection at once; using 5", threads);
+                g_message("--threads %d: more than 5 make no host faster; using 5", threads);
 
         return config_set_limit(config, "workers", MIN(threads, 5), error);
 }

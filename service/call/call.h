@@ -61,9 +61,7 @@ struct Call {
         GVariant *args;
         size_t bytes;
         GUnixFDList *fds;
-        Link *link;
-        DomainCache *domain_cache; /* of the link */
-        gboolean reader;           /* the caller may monitor only: a read-only connection serves it */
+        gboolean reader; /* the caller may monitor only: a read-only connection serves it */
         const Limits *limits;
         MainQueueFunc *completed; /* main thread, with the call: it was run */
         /* Of a domain's GetAll: properties that are known already, by name, a{sv}; () stands for one that
@@ -93,6 +91,8 @@ struct Call {
         void *own_source;   /* or freed with the call */
 
         /* The worker's, until the call is completed. */
+        Link *link;
+        DomainCache *domain_cache; /* of the link */
         virConnectPtr conn;
         void *handle;             /* libvirt's, of the object */
         gboolean remembered;      /* it is from an earlier call's look-up */

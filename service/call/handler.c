@@ -340,10 +340,6 @@ void call_run(Call *call)
         if (call->conn)
                 result = serve(call, &call->error);
 
-        /* Its event, which would say so, comes when it comes. */
-        if (call->member && call->member->changes && call->object.key && call->domain_cache)
-                domain_cache_forget(call->domain_cache, call->object.key);
-
         if (result) {
                 call->result = g_variant_ref_sink(result);
                 if (!fits(call, call->result)) {

@@ -2,32 +2,61 @@
 
 /* Lanes.
  *
- * The calls of one caller to one object form a lane and run in the order in which they were sent; a client
- * that sets a property and reads it back without waiting finds what it wrote. A lane that has calls is one
- * task of the pool. A worker runs its first call and, when other lanes wait for a thread, puts the lane back
- * at the end: a long lane delays nobody, and the main thread is not needed between two calls. */
+ * The calls of one peer to one object form a lane and run in the order in which they were sent; a client
+ * that sets a property and reads it back without waiting finds what it wrote. A lane that has run a call goes
+ * to the end: a long lane delays no other.
+ *
+ *      READY ──take──→ RUNNING ──end──→ READY, or gone when it has no more calls
+ *        └──take──→ CAPPED ──the end of another──→ READY
+ *
+ * A guest that hangs, or a disk or an agent of it, holds up all calls to it. So at most two calls of one
+ * object run at once, of all callers; further lanes wait, capped, and take no link from other objects.
+ *
+ * And so many short calls run at once as the host has use for. Two sorts of calls do not count for that, and
+ * others run beside them: those that take long by their nature, as to save or to migrate a guest; and those
+ * that have taken longer than short ones do, as all about a guest that hangs. */
 
 #include "call/queue.h"
 
-#include "base/lock.h"
-#include "base/main_queue.h"
-#include "base/thread.h"
-#include "call/handler.h"
-
 #include <string.h>
 
-struct Queue {
-        GThreadPool *pool; /* of Lane */
-        pthread_mutex_t lock;
-        GHashTable *lanes; /* under lock; a set of the lanes that have calls waiting or running */
+/* Calls of one object that run at once. Not one alone: beside a call that takes long, as a migration, its
+ * caller asks how far it is, or has it end. */
+#define RUNNING_OF_OBJECT 2
+
+/* A short call that runs for so long is held up. One that is not takes 0.1 to 20 ms; a person notices more
+ * than this. */
+#define HELD_US (QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND)
+
+/* Calls that take long: so many that a few guests can be moved or saved at once, and not so many that none
+ * are left for the others. */
+#define LONG_MOST 10
+
+struct Lane {
+        GQueue calls;     /* those not begun */
+        GQueue *in;       /* one of those of the queue, or of a Cap */
+        GList place;      /* in that */
+        const Peer *peer; /* only compared */
+        /* Of its next call, or of the one that runs. */
+        const Member *about; /* NULL where the path says it all */
+        gboolean reader, is_long;
+        gint64 since; /* when it was begun; monotonic, us */
+        char path[];
 };
 
-typedef struct Lane {
-        const Peer *peer; /* only compared */
-        const char *path; /* below */
-        GQueue calls;     /* under lock: those not begun */
-        char key[];
-} Lane;
+/* The lanes that wait for the end of a call of the same object. */
+typedef struct Cap {
+        GQueue lanes; /* never empty */
+        GList place;
+} Cap;
+
+struct Queue {
+        unsigned most_short;
+        GHashTable *lanes;  /* a set of those that have calls that wait or run */
+        GQueue ready[2][2]; /* of Lane, by the first call: for readers or not, long or not */
+        GQueue running;     /* of Lane; a few */
+        GQueue caps;        /* of Cap; fewer */
+};
 
 static guint lane_hash(gconstpointer key)
 {
@@ -43,131 +72,294 @@ static gboolean lane_equal(gconstpointer a, gconstpointer b)
         return x->peer == y->peer && strcmp(x->path, y->path) == 0;
 }
 
-static Lane *lane_new(const Peer *peer, const char *path)
+static Lane *lane_new(const Call *call)
 {
-        size_t path_size = strlen(path) + 1;
-        Lane *lane = g_malloc(sizeof *lane + path_size);
+        size_t size = strlen(call->path) + 1;
+        Lane *lane = g_malloc0(sizeof *lane + size);
 
-        lane->peer = peer;
-        lane->path = memcpy(lane->key, path, path_size);
-        g_queue_init(&lane->calls);
+        memcpy(lane->path, call->path, size);
+        lane->peer = call->peer;
+        lane->place.data = lane;
         return lane;
 }
 
-/* Whether the lane has to make way: others wait for a thread, so it goes to the end. */
-static gboolean gives_way(Queue *queue, Lane *lane)
+static void lane_move(Lane *lane, GQueue *to)
 {
-        if (g_queue_is_empty(&lane->calls) || g_thread_pool_unprocessed(queue->pool) == 0)
-                return FALSE;
-
-        g_thread_pool_push(queue->pool, lane, NULL);
-        return TRUE;
+        if (lane->in)
+                g_queue_unlink(lane->in, &lane->place);
+        lane->in = to;
+        if (to)
+                g_queue_push_tail_link(to, &lane->place);
 }
 
-/* The call to run now, after @first or another one. NULL when the lane is done with, or back in the pool. */
-static Call *next_in_lane(Queue *queue, Lane *lane, gboolean first)
+static gboolean is_long(const Call *call)
 {
-        HOLD(&queue->lock);
-        Call *call;
+        return call->member && call->member->takes_long && call->type == CALL_METHOD;
+}
 
-        if (!first && gives_way(queue, lane))
-                return NULL;
+static GQueue *ready_for(Queue *queue, const Call *call)
+{
+        return &queue->ready[call->reader][is_long(call)];
+}
 
-        call = g_queue_pop_head(&lane->calls);
-        if (!call) {
-                g_hash_table_remove(queue->lanes, lane);
-                g_free(lane);
+static void lane_free(Queue *queue, Lane *lane)
+{
+        lane_move(lane, NULL);
+        g_hash_table_remove(queue->lanes, lane);
+        g_free(lane);
+}
+
+/* To where its first call may be taken from; frees a lane without any. */
+static void lane_go_on(Queue *queue, Lane *lane)
+{
+        const Call *first = g_queue_peek_head(&lane->calls);
+
+        if (!first) {
+                lane_free(queue, lane);
+                return;
         }
 
-        return call;
+        /* What a whole hypervisor is asked has nothing in common but the hypervisor: the lists of its pools
+         * may hang for one of them, while those of its domains do not. */
+        lane->about = first->object.key ? NULL : first->member;
+        lane->reader = first->reader;
+        lane->is_long = is_long(first);
+        lane_move(lane, ready_for(queue, first));
 }
 
-/* Worker thread. */
-static void run_lane(void *data, void *user_data)
+static gboolean same_object(const Lane *a, const Lane *b)
 {
-        Lane *lane = data;
-        Queue *queue = user_data;
-        Call *call;
-
-        taken_over(queue);
-        for (gboolean first = TRUE; (call = next_in_lane(queue, lane, first)); first = FALSE) {
-                call_run(call);
-                /* Before anybody can have the lane's next call, so that this one is completed first. */
-                main_queue_post(call->completed, call);
-        }
-        handing_over(queue);
+        return a->about == b->about && strcmp(a->path, b->path) == 0;
 }
 
-Queue *queue_new(unsigned workers)
+static gboolean is_capped(const Queue *queue, const Lane *lane)
+{
+        unsigned n = 0;
+
+        for (const GList *each = queue->running.head; each; each = each->next)
+                n += same_object(each->data, lane);
+
+        return n >= RUNNING_OF_OBJECT;
+}
+
+static void cap_free(Queue *queue, Cap *cap)
+{
+        g_queue_unlink(&queue->caps, &cap->place);
+        g_free(cap);
+}
+
+static Cap *find_cap(const Queue *queue, const Lane *lane)
+{
+        for (const GList *each = queue->caps.head; each; each = each->next) {
+                Cap *cap = each->data;
+
+                if (same_object(cap->lanes.head->data, lane))
+                        return cap;
+        }
+
+        return NULL;
+}
+
+static void lane_wait(Queue *queue, Lane *lane)
+{
+        Cap *cap = find_cap(queue, lane);
+
+        if (!cap) {
+                cap = g_new0(Cap, 1);
+                cap->place.data = cap;
+                g_queue_push_tail_link(&queue->caps, &cap->place);
+        }
+        lane_move(lane, &cap->lanes);
+}
+
+/* One of those that waited for the end of a call of the lane's object may run. */
+static void let_one_go_on(Queue *queue, const Lane *lane)
+{
+        Cap *cap = find_cap(queue, lane);
+
+        if (!cap)
+                return;
+
+        lane_go_on(queue, cap->lanes.head->data);
+        if (cap->lanes.length == 0)
+                cap_free(queue, cap);
+}
+
+Queue *queue_new(unsigned most_short)
 {
         Queue *queue = g_new0(Queue, 1);
 
-        ASSERT_MAIN();
-        pthread_mutex_init(&queue->lock, NULL);
+        queue->most_short = most_short;
         queue->lanes = g_hash_table_new(lane_hash, lane_equal);
-        queue->pool = g_thread_pool_new(run_lane, queue, (int)workers, FALSE, NULL);
-        handing_over(queue);
         return queue;
 }
 
 void queue_free(Queue *queue)
 {
-        ASSERT_MAIN();
         if (!queue)
                 return;
 
-        g_thread_pool_free(queue->pool, FALSE, TRUE);
-        taken_over(queue);
+        g_assert(g_hash_table_size(queue->lanes) == 0);
         g_hash_table_unref(queue->lanes);
-        pthread_mutex_destroy(&queue->lock);
         g_free(queue);
-}
-
-/* Returns the lane where it is a new one. */
-static Lane *append(Queue *queue, Call *call)
-{
-        const Lane key = {.peer = call->peer, .path = call->path};
-        Lane *lane, *made = NULL;
-        HOLD(&queue->lock);
-
-        lane = g_hash_table_lookup(queue->lanes, &key);
-        if (!lane) {
-                lane = made = lane_new(key.peer, key.path);
-                g_hash_table_add(queue->lanes, lane);
-        }
-        g_queue_push_tail(&lane->calls, call);
-        return made;
 }
 
 void queue_push(Queue *queue, Call *call)
 {
-        Lane *made;
+        size_t size = strlen(call->path) + 1;
+        Lane *key = g_alloca(sizeof *key + size), *lane;
 
-        ASSERT_MAIN();
-        made = append(queue, call);
-        /* Without the lock, which the worker that wakes up for this takes first. */
-        if (made)
-                g_thread_pool_push(queue->pool, made, NULL);
+        key->peer = call->peer;
+        memcpy(key->path, call->path, size);
+        lane = g_hash_table_lookup(queue->lanes, key);
+        if (!lane) {
+                lane = lane_new(call);
+                g_hash_table_add(queue->lanes, lane);
+        }
+
+        g_queue_push_tail(&lane->calls, call);
+        if (!lane->in)
+                lane_go_on(queue, lane);
+}
+
+/* How many of that sort run, but for what is held up. */
+static unsigned count_running(const Queue *queue, gboolean reader, gboolean is_long, gint64 now)
+{
+        unsigned n = 0;
+
+        for (const GList *each = queue->running.head; each; each = each->next) {
+                const Lane *lane = each->data;
+
+                n += lane->is_long == is_long &&
+                     (is_long || (lane->reader == reader && now - lane->since < HELD_US));
+        }
+
+        return n;
+}
+
+/* How many of the lanes of that sort that are ready may run a call. */
+static unsigned count_startable(const Queue *queue, gboolean reader, gboolean is_long, gint64 now)
+{
+        unsigned ready = queue->ready[reader][is_long].length, most, same;
+
+        if (ready == 0 || queue->running.length >= QUEUE_RUNNING_MOST)
+                return 0;
+
+        most = is_long ? LONG_MOST : queue->most_short;
+        same = count_running(queue, reader, is_long, now);
+        return same < most ? MIN(ready, most - same) : 0;
+}
+
+static Lane *take_ready(Queue *queue, GQueue *ready)
+{
+        Lane *lane;
+
+        while ((lane = g_queue_peek_head(ready))) {
+                if (!is_capped(queue, lane))
+                        return lane;
+
+                lane_wait(queue, lane);
+        }
+
+        return NULL;
+}
+
+Lane *queue_take(Queue *queue, gboolean reader, gint64 now, Call **call)
+{
+        Lane *lane = NULL;
+
+        /* Long ones come first: they have room of their own. */
+        for (int is_long = TRUE; !lane && is_long >= FALSE; is_long--)
+                if (count_startable(queue, reader, is_long, now) > 0)
+                        lane = take_ready(queue, &queue->ready[reader][is_long]);
+
+        if (!lane)
+                return NULL;
+
+        lane_move(lane, &queue->running);
+        lane->since = now;
+        *call = g_queue_pop_head(&lane->calls);
+        return lane;
+}
+
+void queue_end(Queue *queue, Lane *lane)
+{
+        lane_move(lane, NULL);
+        let_one_go_on(queue, lane);
+        lane_go_on(queue, lane);
+}
+
+unsigned queue_ready(const Queue *queue, gboolean reader)
+{
+        return queue->ready[reader][FALSE].length + queue->ready[reader][TRUE].length;
+}
+
+unsigned queue_startable(const Queue *queue, gboolean reader, gint64 now)
+{
+        unsigned n = count_startable(queue, reader, FALSE, now) + count_startable(queue, reader, TRUE, now);
+
+        return MIN(n, QUEUE_RUNNING_MOST - queue->running.length);
+}
+
+static gboolean is_of(Lane *lane, const Peer *peer)
+{
+        const Call *first = g_queue_peek_head(&lane->calls);
+
+        return first && (!peer || first->peer == peer);
+}
+
+/* Those that all these waited for may never run: whether they still have to wait is found when they are
+ * taken.
+ */
+static void lift_caps(Queue *queue)
+{
+        Cap *cap;
+
+        while ((cap = g_queue_peek_head(&queue->caps)))
+                let_one_go_on(queue, cap->lanes.head->data);
 }
 
 GList *queue_withdraw(Queue *queue, const Peer *peer)
 {
-        GHashTableIter iter;
+        g_autoptr(GList) lanes = g_hash_table_get_keys(queue->lanes);
         GList *calls = NULL;
-        gpointer lane;
-        HOLD(&queue->lock);
 
-        ASSERT_MAIN();
-        g_hash_table_iter_init(&iter, queue->lanes);
-        while (g_hash_table_iter_next(&iter, &lane, NULL)) {
-                Lane *each = lane;
+        lift_caps(queue);
+        for (const GList *each = lanes; each; each = each->next) {
+                Lane *lane = each->data;
 
-                /* The lane itself stays: a worker has it, or the pool, and finds it empty. */
-                if (!peer || each->peer == peer) {
-                        calls = g_list_concat(calls, g_steal_pointer(&each->calls.head));
-                        g_queue_init(&each->calls);
-                }
+                if (!is_of(lane, peer))
+                        continue;
+
+                calls = g_list_concat(lane->calls.head, calls);
+                g_queue_init(&lane->calls);
+                if (lane->in != &queue->running)
+                        lane_free(queue, lane);
         }
 
         return calls;
+}
+
+static GList *refuse_all(Queue *queue, GQueue *ready, GList *calls)
+{
+        Lane *lane;
+
+        while ((lane = g_queue_peek_head(ready))) {
+                Call *call;
+
+                while ((call = g_queue_peek_head(&lane->calls)) && ready_for(queue, call) == ready)
+                        calls = g_list_prepend(calls, g_queue_pop_head(&lane->calls));
+                lane_go_on(queue, lane);
+        }
+
+        return calls;
+}
+
+GList *queue_refuse(Queue *queue, gboolean reader)
+{
+        GList *calls;
+
+        lift_caps(queue);
+        calls = refuse_all(queue, &queue->ready[reader][FALSE], NULL);
+        return g_list_reverse(refuse_all(queue, &queue->ready[reader][TRUE], calls));
 }

@@ -3,20 +3,47 @@
 
 #include "call/call.h"
 
-/* The calls of one libvirt connection and the threads that run them. */
+/* The calls of one connection to a hypervisor, in the order in which they may run. It has no lock: its owner
+ * has one. */
 
 typedef struct Queue Queue;
 
-/* At most @workers calls run at once. Main thread, as all of these. */
-Queue *queue_new(unsigned workers);
+/* The calls of one peer to one object. */
+typedef struct Lane Lane;
+
+/* Calls that run at once, of all sorts. libvirtd runs 20 requests at once (max_workers), the same for all its
+ * clients: when all are held up it serves nobody any more, and the service shall not be what does that. */
+#define QUEUE_RUNNING_MOST 16
+
+/* After so long a short call is held up: another may run beside it. */
+#define QUEUE_HELD_MS 200
+
+/* At most @most_short short calls run at once for readers, and as many for others. */
+Queue *queue_new(unsigned most_short);
 
 /* Frees a queue in which nothing is left. NULL is fine. */
 void queue_free(Queue *queue);
 
-/* Runs @call when its turn comes: after the calls of the same caller to the same object, beside all others.
- * Then call->completed is called on the main thread. */
+/* Takes @call. */
 void queue_push(Queue *queue, Call *call);
 
-/* Takes back what @peer has waiting and has not begun. Returns the calls, of which the queue knows nothing
- * any more, as a list to free; @peer NULL takes all. */
+/* The next of the calls for readers, or of all others, that may run @now (monotonic, in microseconds), in
+ * @call; NULL when there is none. Until queue_end() of the lane that is returned, no other call of that is
+ * given. */
+Lane *queue_take(Queue *queue, gboolean reader, gint64 now, Call **call);
+
+/* The call that the lane gave last was run. It may be freed already. */
+void queue_end(Queue *queue, Lane *lane);
+
+/* How many lanes for readers, or of all others, have a call for queue_take() but for what runs already; and
+ * how many of these calls may run beside that. Those that wait for others to their object may be among them.
+ */
+unsigned queue_ready(const Queue *queue, gboolean reader);
+unsigned queue_startable(const Queue *queue, gboolean reader, gint64 now);
+
+/* Takes back what @peer has waiting. Returns the calls, of which the queue knows nothing any more, as a list
+ * to free; with NULL those of all peers. */
 GList *queue_withdraw(Queue *queue, const Peer *peer);
+
+/* Takes back all that nothing but a link for @reader is missing for. Returns the same. */
+GList *queue_refuse(Queue *queue, gboolean reader);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A connection holds two links: one for events and listings, one for calls. Calls can then neither hold up
- * events, nor, when libvirtd drops a client for what it was asked, take the events down with them. A third
- * one is opened when it is needed, read-only, for callers who may do no more than monitor. */
+/* A connection holds a link for events and listings, and others for calls. Calls can then neither hold up
+ * events, nor, when libvirtd drops a client for what it was asked, take the events down with them. */
 
 #include "base/thread.h"
 #include "connection/connection_private.h"
@@ -67,8 +66,7 @@ static void events_opened(Link *link, void *data)
         inventory_opened(connection->inventory, prepared->driver, prepared->registered, connection_listed,
                          connection);
         /* Of many callers each has a connection, and most only look. */
-        channel_follow(connection->calls, !connection->forwarded);
-        channel_follow(connection->readers, FALSE);
+        links_follow(connection->links, !connection->forwarded);
         connection->owner->changed(connection->data);
 }
 
@@ -80,12 +78,9 @@ static void events_lost(Link *link, void *data)
                        "connection lost");
         connection_expect_nothing(connection);
         inventory_lost(connection->inventory, link_close_reason(link), link_error(link));
-        channel_lost(connection->calls);
-        channel_lost(connection->readers);
-        if (link_close_reason(link) == VIR_CONNECT_CLOSE_REASON_KEEPALIVE) {
-                channel_break(connection->calls);
-                channel_break(connection->readers);
-        }
+        links_lost(connection->links);
+        if (link_close_reason(link) == VIR_CONNECT_CLOSE_REASON_KEEPALIVE)
+                links_break(connection->links);
         connection->owner->changed(connection->data);
 }
 
@@ -93,8 +88,7 @@ static void events_failed(Link *link, const GError *error, void *data)
 {
         Connection *connection = data;
 
-        channel_failed(connection->calls, error);
-        channel_failed(connection->readers, error);
+        links_failed(connection->links, error);
         inventory_failed(connection->inventory, error);
         connection_finish_unlisted(connection);
         connection->owner->changed(connection->data);
@@ -120,10 +114,8 @@ static void on_event(const Event *event, void *data)
 {
         const Connection *connection = data;
 
-        if (event->kind == &kind_domain && event->lifecycle >= 0) {
-                channel_forget(connection->calls, event->uuid);
-                channel_forget(connection->readers, event->uuid);
-        }
+        if (event->kind == &kind_domain && event->lifecycle >= 0)
+                links_forget(connection->links, event->uuid);
         inventory_event(connection->inventory, event);
 }
 
@@ -154,25 +146,22 @@ static Inventory *make_inventory(Connection *connection, const Limits *limits, c
         return inventory_new(&config);
 }
 
-static Channel *make_channel(Connection *connection, const ConnectionConfig *connection_config,
-                             const Identity *identity, const Limits *limits, gboolean read_only)
+static Links *make_links(Connection *connection, const ConnectionConfig *connection_config,
+                         const Identity *identity, const Limits *limits)
 {
-        const ChannelConfig config = {
+        const LinksConfig config = {
                 .name = connection->name,
                 .uri = connection->uri,
                 .limits = limits,
-                .read_only = read_only,
                 .forward = connection_config->forward,
                 .identity = identity,
                 .shared = is_private(connection->uri),
                 .events_link = connection->events_link,
-                .queue = connection->queue,
-                .submit = connection_submit_call,
                 .fail = connection_fail_call,
                 .data = connection,
         };
 
-        return channel_new(&config);
+        return links_new(&config);
 }
 
 Connection *connection_new(const ConnectionConfig *config, const Identity *identity, const Limits *limits,
@@ -195,9 +184,7 @@ Connection *connection_new(const ConnectionConfig *config, const Identity *ident
         if (config->forward)
                 link_forward(connection->events_link, identity);
         connection->inventory = make_inventory(connection, limits, epoch);
-        connection->queue = queue_new(limits->workers);
-        connection->calls = make_channel(connection, config, identity, limits, FALSE);
-        connection->readers = make_channel(connection, config, identity, limits, TRUE);
+        connection->links = make_links(connection, config, identity, limits);
         if (!config->forward || identity)
                 link_open(connection->events_link);
         return connection;
@@ -212,7 +199,6 @@ void connection_stop(Connection *connection)
 {
         g_autoptr(GError) error =
                 g_error_new_literal(GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
-        GList *withdrawn = queue_withdraw(connection->queue, NULL);
 
         ASSERT_MAIN();
         connection->stopped = TRUE;
@@ -220,12 +206,7 @@ void connection_stop(Connection *connection)
         inventory_stop(connection->inventory);
         state_waits_drop(inventory_waits(connection->inventory), NULL, fail_wait, error);
         connection_finish_unlisted(connection);
-        for (GList *each = withdrawn; each; each = each->next)
-                connection_fail_call(each->data, error, NULL);
-        g_list_free(withdrawn);
-
-        channel_shut(connection->calls, error);
-        channel_shut(connection->readers, error);
+        links_shut(connection->links, error);
         link_shut(connection->events_link);
 }
 
@@ -246,18 +227,16 @@ gboolean connection_is_over(const Connection *connection)
 {
         ASSERT_MAIN();
         return !connection_is_busy(connection) && !link_is_busy(connection->events_link) &&
-               !channel_is_busy(connection->calls) && !channel_is_busy(connection->readers);
+               !links_is_busy(connection->links);
 }
 
 void connection_free(Connection *connection)
 {
         ASSERT_MAIN();
-        channel_free(connection->calls);
-        channel_free(connection->readers);
+        links_free(connection->links);
         link_free(connection->events_link);
         inventory_free(connection->inventory);
         g_clear_error(&connection->list_error);
-        queue_free(connection->queue);
         events_free(connection->events);
         g_free(connection->name);
         g_free(connection->uri);

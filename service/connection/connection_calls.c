@@ -132,19 +132,6 @@ static void add_known(const Connection *connection, Call *call)
                 call->known = inventory_known(connection->inventory, call->object.key, &call->known_version);
 }
 
-void connection_submit_call(Call *call, void *data)
-{
-        Connection *connection = data;
-        Channel *own = call->reader ? connection->readers : connection->calls;
-        Channel *other = call->reader ? connection->calls : connection->readers;
-
-        ASSERT_MAIN();
-        if (channel_has_earlier(other, call))
-                channel_keep_behind(other, call);
-        else
-                channel_submit(own, call);
-}
-
 static void call_begin(void *data)
 {
         Call *call = data;
@@ -157,7 +144,7 @@ static void call_begin(void *data)
         }
 
         add_known(connection, call);
-        connection_submit_call(call, connection);
+        links_submit(connection->links, call);
 }
 
 void connection_submit(Connection *connection, Call *call)
@@ -354,11 +341,9 @@ static void hear_no_more(const Connection *connection, const Peer *peer)
 
 void connection_drop_peer(Connection *connection, const Peer *peer)
 {
-        GList *withdrawn = queue_withdraw(connection->queue, peer);
+        GList *withdrawn = links_withdraw(connection->links, peer);
 
         ASSERT_MAIN();
-        withdrawn = channel_withdraw(connection->calls, peer, withdrawn);
-        withdrawn = channel_withdraw(connection->readers, peer, withdrawn);
         withdrawn = calls_withdraw(&connection->unlisted, peer, withdrawn);
         for (GList *each = withdrawn; each; each = each->next)
                 connection_drop_call(each->data);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "call/channel.h"
-#include "call/queue.h"
+#include "call/links.h"
 #include "connection/connection.h"
 #include "virt/events.h"
 
@@ -20,10 +19,9 @@ struct Connection {
         gboolean forwarded; /* it is one caller's, or stands for those */
 
         Link *events_link;
-        Channel *calls, *readers; /* for callers who may manage, for those who may monitor */
+        Links *links;
         Events *events;
         Inventory *inventory;
-        Queue *queue;
 
         GQueue open_calls;   /* all that are not answered, by their place */
         GQueue unlisted;     /* of Call: until all objects are listed */
@@ -36,12 +34,7 @@ struct Connection {
         guint64 most_open;
 };
 
-/* As ChannelConfig.submit: gives the call to the channel of its kind, unless an earlier one waits at the
- * other.
- */
-void connection_submit_call(Call *call, void *data);
-
-/* As ChannelConfig.fail: ends the call with a copy of @error. */
+/* As LinksConfig.fail: ends the call with a copy of @error. */
 void connection_fail_call(Call *call, const GError *error, void *data);
 
 /* As InventoryConfig.finish: the call has what it waited for. */

@@ -264,7 +264,7 @@ static void link_wait(Link *link)
 {
         unsigned max = link->was_open ? BACKOFF_MAX_MS : BACKOFF_NEVER_MS;
 
-        if (link->shut)
+        if (link->shut || link->owner->once)
                 return;
 
         if (!link->watch)
@@ -290,15 +290,24 @@ static void link_set_conn(Link *link, virConnectPtr conn)
         link->conn = conn;
 }
 
-/* The open session is lost, or given up. */
-static void link_closed(Link *link)
+void link_close(Link *link)
 {
         Session *session = g_steal_pointer(&link->session);
+
+        ASSERT_MAIN();
+        if (!session)
+                return;
 
         link_set_conn(link, NULL);
         link->state = LINK_CLOSED;
         link->close_reason = session->reason;
         link_discard(session);
+}
+
+/* The open session is lost, or given up. */
+static void link_closed(Link *link)
+{
+        link_close(link);
         if (link->shut)
                 return;
 

@@ -22,6 +22,8 @@ typedef enum LinkState {
 typedef struct LinkOwner {
         /* Keep-alive messages that may be unanswered, beyond what the limit says. */
         unsigned patience;
+        /* It is opened by link_open() alone, and not again by itself when it is lost or was not reached. */
+        gboolean once;
         /* Worker thread: @conn was just opened and nobody else uses it yet. What is returned in @prepared is
          * handed to @release, also on a worker thread, before that connection is closed. May be NULL. */
         gboolean (*prepare)(virConnectPtr conn, void *data, void **prepared, GError **error);
@@ -48,6 +50,9 @@ void link_open(Link *link);
 /* Ends what waits for an answer on the open connection, by ending its socket on this side: the link is lost
  * then. Without such, nothing happens. */
 void link_break(Link *link);
+
+/* Lets go of the open connection, without a word to the owner; link_open() opens another one. */
+void link_close(Link *link);
 
 /* Closes the link and ends all attempts, for good. What libvirt has to say takes place in a job. */
 void link_shut(Link *link);

@@ -3,11 +3,13 @@
 pools waits for that, while keep-alive is answered. What is there cannot be compared then; but whoever has changed
 something gets the reply, and whoever asks what is there is told that nobody knows."""
 
+import collections
 import time
 
 import pytest
 
-from support.client import DOMAIN, PROPERTIES, DBusError, body_of
+from support.bystander import assert_served
+from support.client import CONNECT, DOMAIN, PROPERTIES, DBusError, body_of
 from support.hosts.native import GUEST, NET, POOL, TEST, XML, filled, resync, state
 from support.hosts.native import plain  # noqa: F401 (a fixture)
 from support.hosts.rpc_proxy import LIST_ALL_STORAGE_POOLS, REPLY, Holder
@@ -16,6 +18,7 @@ from support.models.listener import CONNECTION, INTERFACES, MANAGER, ROOT, pictu
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 
+STORAGE_POOL = "org.libvirt.StoragePool"
 DOMAIN1, POOL1 = INTERFACES["domain"], INTERFACES["storagepool"]
 TEST_POOL = object_path(TEST, "storagepool", "dfe224cb-28fb-8dd0-c4b2-64eb3f0f4566")
 WITHIN = 30 * PATIENCE
@@ -173,6 +176,22 @@ def test_who_waits_for_something_else(lists, known):
     assert len(body_of(client.take_reply(comparison, WITHIN))) == 3
     client.domain(GUEST, "Destroy", "u", 0)
     assert body_of(client.take_reply(wait, WITHIN)) == ("shutoff",)
+
+
+def test_others_ask(lists, start, one_bus, connect):
+    """A pool whose server is gone holds up those that ask for it, and for the list of pools; but nobody who asks
+    for something else, however many those are. All are answered when its server is back."""
+    client = start(CONFIG + "keepalive-interval=1\n")
+    before = collections.Counter(lists.proxy.calls())
+    client.call(TEST_POOL, STORAGE_POOL, "GetInfo")
+    hung = {LIST_ALL_STORAGE_POOLS, *(collections.Counter(lists.proxy.calls()) - before)}
+    lists.proxy.holds = lambda procedure, kind: kind == REPLY and procedure in hung
+    asked = [(one, one.send(*call)) for one in [connect(one_bus) for _ in range(20)]
+             for call in ((TEST_POOL, STORAGE_POOL, "GetInfo"), (TEST, CONNECT, "ListStoragePools", "u", (0,)))]
+    assert_served(client, TEST, GUEST, 3)
+    lists.go()
+    for one, serial in asked:
+        assert body_of(one.take_reply(serial, WITHIN))[0]
 
 
 def test_it_ends_while_a_list_hangs(lists, known):

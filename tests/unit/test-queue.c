@@ -1,342 +1,402 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Lanes and workers, with a toy interface: its handlers wait for what the test allows. */
+/* Which call may run next. */
 
-#include "base/background.h"
-#include "base/error.h"
-#include "base/log.h"
-#include "base/main_queue.h"
-#include "call/handler.h"
 #include "call/queue.h"
-#include "virt/event_loop.h"
-#include "virt/link.h"
-
-#include <pthread.h>
-
-#define WORKERS 3
 
 static const Limits limits = {
-        .calls_per_sender = 100000,
-        .calls_total = 100000,
-        .request_bytes = 1 << 20,
-        .pending_bytes = 1 << 20,
-        .reply_bytes = 1000,
-        .error_bytes = 1000,
-        .open_timeout = 10,
-        .keepalive_interval = 5,
-        .keepalive_count = 5,
-};
+        .calls_per_sender = 1000, .calls_total = 1000, .request_bytes = 1000, .pending_bytes = 1000};
 
-static Link *test_link;
+static const Member plain = {.name = "Plain"};
+static const Member other = {.name = "Other"};
+static const Member slow = {.name = "Slow", .takes_long = true};
+
 static Peers *peers;
 static Queue *queue;
+static gint64 now;
 
-/* Handlers run on workers; what they tell is under this lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static GString *ran; /* a letter for each call, in the order in which they began */
-static unsigned running, most_running;
-static gboolean gate_open;
+#define SHORT 5
 
-static GVariant *toy_pass(Call *call, GError **error)
-{
-        char letter;
-
-        g_variant_get(call_args(call), "(y)", &letter);
-        pthread_mutex_lock(&lock);
-        g_string_append_c(ran, letter);
-        pthread_mutex_unlock(&lock);
-        return call_done();
-}
-
-static GVariant *toy_wait(Call *call, GError **error)
-{
-        pthread_mutex_lock(&lock);
-        running++;
-        most_running = MAX(most_running, running);
-        pthread_cond_broadcast(&changed);
-        while (!gate_open)
-                pthread_cond_wait(&changed, &lock);
-        running--;
-        pthread_mutex_unlock(&lock);
-        return call_done();
-}
-
-static GVariant *toy_wrong_type(Call *call, GError **error)
-{
-        return g_variant_new_string("not what the row says");
-}
-
-static GVariant *toy_large(Call *call, GError **error)
-{
-        g_autofree char *text = g_strnfill(2000, 'x');
-
-        return g_variant_new_string(text);
-}
-
-static GVariant *toy_silent(Call *call, GError **error)
-{
-        return NULL;
-}
-
-static const Member pass = {.name = "Pass", .out_type = "()", .tuple = true, .handler = toy_pass};
-static const Member wait_member = {.name = "Wait", .out_type = "()", .tuple = true, .handler = toy_wait};
-static const Member wrong_type = {.name = "WrongType", .out_type = "u", .handler = toy_wrong_type};
-static const Member large = {.name = "Large", .out_type = "s", .handler = toy_large};
-static const Member silent = {.name = "Silent", .out_type = "s", .handler = toy_silent};
-
-static unsigned completed;
-static GString *ended; /* a letter for each call, in the order in which they were completed */
-static GError *last_error;
-
-static void toy_completed(void *data)
-{
-        Call *call = data;
-        guint8 letter;
-
-        completed++;
-        if (call->args) {
-                g_variant_get(call->args, "(y)", &letter);
-                g_string_append_c(ended, (char)letter);
-        }
-        g_clear_error(&last_error);
-        last_error = g_steal_pointer(&call->error);
-        call_free(call);
-}
-
-static Call *toy_call(const Member *member, const char *caller, const char *path, char letter)
+/* What the call is known by is the number of its bytes. */
+static void push_as(unsigned number, const char *caller, const char *path, const Member *member,
+                    gboolean reader, gboolean connection)
 {
         Call *call = call_new(NULL, CALL_METHOD, path, &limits);
 
-        call->member = member;
         call->peer = peers_get(peers, caller);
-        g_assert_true(peer_begin_call(call->peer, 0, NULL));
-        call->link = test_link;
-        call->completed = toy_completed;
-        call->args = letter ? g_variant_ref_sink(g_variant_new("(y)", letter)) : NULL;
-        return call;
+        g_assert_true(peer_begin_call(call->peer, number, NULL));
+        call->bytes = number;
+        call->member = member;
+        call->reader = reader;
+        call->object.key = connection ? NULL : g_strdup("key");
+        queue_push(queue, call);
 }
 
-static void push(const Member *member, const char *caller, const char *path, char letter)
+static void push(unsigned number, const char *caller, const char *path)
 {
-        queue_push(queue, toy_call(member, caller, path, letter));
+        push_as(number, caller, path, &plain, FALSE, FALSE);
 }
 
-static void wait_completed(unsigned number)
+/* The lane of the next call, which must be @number; with 0 there must be none. */
+static Lane *take_for(unsigned number, gboolean reader)
 {
-        while (completed < number)
-                g_main_context_iteration(NULL, TRUE);
+        Call *call = NULL;
+        Lane *lane = queue_take(queue, reader, now, &call);
+
+        g_assert_cmpuint(call ? call->bytes : 0, ==, number);
+        g_assert_true((lane != NULL) == (number > 0));
+        /* A call may be gone before its lane hears that it has ended. */
+        call_free(call);
+        return lane;
 }
 
-static void open_gate(void)
+static Lane *take(unsigned number)
 {
-        pthread_mutex_lock(&lock);
-        gate_open = TRUE;
-        pthread_cond_broadcast(&changed);
-        pthread_mutex_unlock(&lock);
+        return take_for(number, FALSE);
 }
 
-static void wait_running(unsigned number)
+static void run(unsigned number)
 {
-        pthread_mutex_lock(&lock);
-        while (running < number)
-                pthread_cond_wait(&changed, &lock);
-        pthread_mutex_unlock(&lock);
+        queue_end(queue, take(number));
+}
+
+static void assert_calls(GList *calls, const char *expected)
+{
+        g_autoptr(GString) found = g_string_new(NULL);
+
+        for (const GList *each = calls; each; each = each->next) {
+                Call *call = each->data;
+
+                g_string_append_printf(found, "%zu ", call->bytes);
+                call_free(call);
+        }
+        g_assert_cmpstr(found->str, ==, expected);
+        g_list_free(calls);
+}
+
+static unsigned ready(void)
+{
+        return queue_ready(queue, FALSE) + queue_ready(queue, TRUE);
 }
 
 static void set_up(void)
 {
-        completed = running = most_running = 0;
-        gate_open = FALSE;
-        g_string_truncate(ran, 0);
-        g_string_truncate(ended, 0);
-        queue = queue_new(WORKERS);
+        now = 0;
+        queue = queue_new(SHORT);
 }
 
+/* Nothing is left, which queue_free() looks at as well. */
 static void tear_down(void)
 {
+        g_assert_cmpuint(ready(), ==, 0);
         g_assert_cmpuint(peers_charged(peers, QUOTA_CALLS), ==, 0);
         g_clear_pointer(&queue, queue_free);
 }
 
-/* One caller, one object: in the order sent, and completed in it. */
 static void test_order(void)
 {
-        set_up();
-        for (unsigned i = 0; i < 20000; i++)
-                push(&pass, ":1.1", "/a", (char)('a' + i % 26));
-        wait_completed(20000);
+        Lane *lane;
 
-        for (unsigned i = 0; i < 20000; i++) {
-                g_assert_cmpint(ran->str[i], ==, 'a' + i % 26);
-                g_assert_cmpint(ended->str[i], ==, 'a' + i % 26);
-        }
+        set_up();
+        push(1, ":1.1", "/a");
+        push(2, ":1.1", "/a");
+        lane = take(1);
+        take(0);
+        push(3, ":1.1", "/a");
+        take(0);
+        queue_end(queue, lane);
+        run(2);
+        run(3);
+        take(0);
         tear_down();
 }
 
-/* A call that hangs holds up its own lane and nobody else: not the same caller elsewhere, nor others here. */
-static void test_lanes(void)
+/* Another object, or another caller, is another lane; each has its turn after the others. */
+static void test_turns(void)
 {
         set_up();
-        push(&wait_member, ":1.1", "/a", 0);
-        push(&pass, ":1.1", "/a", '4');
-        push(&pass, ":1.1", "/b", '1');
-        wait_completed(1);
-        push(&pass, ":1.2", "/a", '2');
-        wait_completed(2);
-        push(&pass, ":1.2", "/b", '3');
-        wait_completed(3);
-        g_assert_cmpstr(ran->str, ==, "123");
-
-        open_gate();
-        wait_completed(5);
-        g_assert_cmpstr(ran->str, ==, "1234");
+        push(1, ":1.1", "/a");
+        push(2, ":1.1", "/a");
+        push(3, ":1.1", "/b");
+        push(4, ":1.2", "/a");
+        g_assert_cmpuint(ready(), ==, 3);
+        run(1);
+        run(3);
+        run(4);
+        run(2);
         tear_down();
 }
 
-static void test_workers(void)
+/* One caller's calls for readers, and long ones, have the same lane as the others. */
+static void test_sorts(void)
 {
+        Lane *lane;
+
         set_up();
-        for (unsigned i = 0; i < 10; i++) {
+        push_as(1, ":1.1", "/a", &plain, TRUE, FALSE);
+        push_as(2, ":1.1", "/a", &slow, FALSE, FALSE);
+        push_as(3, ":1.1", "/a", &plain, FALSE, FALSE);
+        take(0);
+        take(0);
+        g_assert_cmpuint(queue_ready(queue, TRUE), ==, 1);
+        lane = take_for(1, TRUE);
+        take(0);
+        queue_end(queue, lane);
+        g_assert_cmpuint(queue_ready(queue, FALSE), ==, 1);
+        queue_end(queue, take(2));
+        run(3);
+        tear_down();
+}
+
+static void test_two_of_an_object(void)
+{
+        Lane *first, *second, *third;
+
+        set_up();
+        push(1, ":1.1", "/a");
+        push(2, ":1.2", "/a");
+        push(3, ":1.3", "/a");
+        push(4, ":1.4", "/a");
+        push(5, ":1.1", "/b");
+        first = take(1);
+        second = take(2);
+        run(5);
+        take(0);
+        g_assert_cmpuint(ready(), ==, 0);
+
+        queue_end(queue, first);
+        third = take(3);
+        take(0);
+        queue_end(queue, third);
+        queue_end(queue, second);
+        run(4);
+        tear_down();
+}
+
+/* Of a whole hypervisor, each member counts for itself. */
+static void test_two_of_a_connection(void)
+{
+        Lane *first, *second, *third;
+
+        set_up();
+        push_as(1, ":1.1", "/c", &plain, FALSE, TRUE);
+        push_as(2, ":1.2", "/c", &plain, FALSE, TRUE);
+        push_as(3, ":1.3", "/c", &plain, FALSE, TRUE);
+        push_as(4, ":1.4", "/c", &other, FALSE, TRUE);
+        first = take(1);
+        second = take(2);
+        third = take(4);
+        take(0);
+        queue_end(queue, third);
+        take(0);
+        queue_end(queue, second);
+        run(3);
+        queue_end(queue, first);
+        tear_down();
+}
+
+/* Each in a lane of its own, from @number on. */
+static void push_many(unsigned number, unsigned n, const Member *member, gboolean reader)
+{
+        for (unsigned i = number; i < number + n; i++) {
                 g_autofree char *path = g_strdup_printf("/%u", i);
 
-                push(&wait_member, ":1.1", path, 0);
+                push_as(i, ":1.1", path, member, reader, FALSE);
         }
-        wait_running(WORKERS);
-        open_gate();
-        wait_completed(10);
-        g_assert_cmpuint(most_running, ==, WORKERS);
-        tear_down();
 }
 
-/* A lane with many calls lets the others have their turn. */
-static void test_fair(void)
+static void take_many(Lane **lanes, unsigned number, unsigned n, gboolean reader)
 {
+        for (unsigned i = 0; i < n; i++)
+                lanes[i] = take_for(number + i, reader);
+}
+
+static void end_many(Lane **lanes, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                queue_end(queue, lanes[i]);
+}
+
+/* So many short ones run as the host has use for, and as many for readers. */
+static void test_short(void)
+{
+        Lane *lanes[SHORT], *others[SHORT];
+
         set_up();
-        for (unsigned i = 0; i < WORKERS; i++) {
-                g_autofree char *path = g_strdup_printf("/block/%u", i);
-
-                push(&wait_member, ":1.1", path, 0);
-        }
-        wait_running(WORKERS);
-        for (unsigned i = 0; i < 1000; i++)
-                push(&pass, ":1.1", "/long", 'l');
-        push(&pass, ":1.2", "/short", 's');
-
-        open_gate();
-        wait_completed(WORKERS + 1001);
-        g_assert_cmpint(strchr(ran->str, 's') - ran->str, <, 500);
+        push_many(1, SHORT + 1, &plain, FALSE);
+        g_assert_cmpuint(queue_startable(queue, FALSE, now), ==, SHORT);
+        take_many(lanes, 1, SHORT, FALSE);
+        take(0);
+        g_assert_cmpuint(queue_startable(queue, FALSE, now), ==, 0);
+        push_many(101, SHORT, &plain, TRUE);
+        take_many(others, 101, SHORT, TRUE);
+        end_many(lanes, SHORT);
+        run(SHORT + 1);
+        end_many(others, SHORT);
         tear_down();
 }
 
-static unsigned free_list(GList *calls)
+/* What takes longer does not count, until there is too much of it. */
+static void test_held_up(void)
 {
-        unsigned n = g_list_length(calls);
+        Lane *lanes[QUEUE_RUNNING_MOST];
 
-        for (GList *each = calls; each; each = each->next)
-                call_free(each->data);
-        g_list_free(calls);
-        return n;
+        set_up();
+        push_many(1, QUEUE_RUNNING_MOST + 1, &plain, FALSE);
+        take_many(lanes, 1, SHORT, FALSE);
+        take(0);
+        now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND - 1;
+        take(0);
+        now++;
+        take_many(lanes + SHORT, SHORT + 1, SHORT, FALSE);
+        take(0);
+        now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND;
+        take_many(lanes + 2 * SHORT, 2 * SHORT + 1, SHORT, FALSE);
+        now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND;
+        g_assert_cmpuint(queue_startable(queue, FALSE, now), ==, 1);
+        lanes[QUEUE_RUNNING_MOST - 1] = take(QUEUE_RUNNING_MOST);
+        now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND;
+        take(0);
+        end_many(lanes, QUEUE_RUNNING_MOST);
+        run(QUEUE_RUNNING_MOST + 1);
+        tear_down();
+}
+
+/* Long ones have room of their own, and leave some. */
+static void test_long(void)
+{
+        enum { LONG = 10 };
+        Lane *lanes[LONG], *others[SHORT];
+
+        set_up();
+        push_many(101, SHORT, &plain, FALSE);
+        push_many(1, LONG + 1, &slow, FALSE);
+        take_many(lanes, 1, LONG, FALSE);
+        now += 1000 * G_TIME_SPAN_MILLISECOND;
+        take_many(others, 101, SHORT, FALSE);
+        take(0);
+        end_many(lanes, LONG);
+        run(LONG + 1);
+        end_many(others, SHORT);
+        tear_down();
 }
 
 static void test_withdraw(void)
 {
-        set_up();
-        push(&wait_member, ":1.1", "/a", 0);
-        wait_running(1);
-        push(&pass, ":1.1", "/a", 'x');
-        push(&pass, ":1.1", "/a", 'y');
-        push(&wait_member, ":1.2", "/a", 0);
-        wait_running(2);
-        push(&pass, ":1.2", "/a", 'z');
+        Lane *first, *second;
 
-        /* What runs is not taken back, and what is another's neither. */
-        g_assert_cmpuint(free_list(queue_withdraw(queue, peers_get(peers, ":1.1"))), ==, 2);
-        g_assert_cmpuint(free_list(queue_withdraw(queue, peers_get(peers, ":1.9"))), ==, 0);
-        open_gate();
-        wait_completed(3);
-        g_assert_cmpstr(ran->str, ==, "z");
+        set_up();
+        push(1, ":1.1", "/a");
+        push(2, ":1.1", "/a");
+        push(3, ":1.2", "/a");
+        push(4, ":1.2", "/a");
+        push(5, ":1.3", "/a");
+        push(6, ":1.3", "/a");
+        push(7, ":1.4", "/a");
+        first = take(1);
+        second = take(3);
+        take(0);
+        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.1")), "2 ");
+        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.3")), "5 6 ");
+        take(0);
+        queue_end(queue, first);
+        run(7);
+        queue_end(queue, second);
+        run(4);
+        assert_calls(queue_withdraw(queue, NULL), "");
         tear_down();
 }
 
+/* A lane whose last call runs goes on with what comes. */
 static void test_withdraw_all(void)
 {
-        set_up();
-        push(&wait_member, ":1.1", "/a", 0);
-        wait_running(1);
-        push(&pass, ":1.1", "/a", 'x');
-        g_assert_cmpuint(free_list(queue_withdraw(queue, NULL)), ==, 1);
+        Lane *lane;
 
-        /* The lane goes on with what comes after. */
-        push(&pass, ":1.1", "/a", 'y');
-        open_gate();
-        wait_completed(2);
-        g_assert_cmpstr(ran->str, ==, "y");
+        set_up();
+        push(1, ":1.1", "/a");
+        push(2, ":1.1", "/a");
+        lane = take(1);
+        assert_calls(queue_withdraw(queue, NULL), "2 ");
+        push(3, ":1.1", "/a");
+        take(0);
+        queue_end(queue, lane);
+        run(3);
         tear_down();
 }
 
-static void assert_fails(const Member *member, int code)
+/* Those that a third one waited for may never run. */
+static void test_withdrawn_before_the_third(void)
 {
+        Lane *first, *second;
+
         set_up();
-        push(member, ":1.1", "/a", 0);
-        wait_completed(1);
-        g_assert_error(last_error, GUESTBUS_ERROR, code);
+        push(1, ":1.1", "/a");
+        push(2, ":1.2", "/a");
+        push(3, ":1.3", "/a");
+        push(4, ":1.4", "/a");
+        push(5, ":1.5", "/a");
+        first = take(1);
+        second = take(2);
+        take(0);
+        queue_end(queue, first);
+        queue_end(queue, second);
+        g_assert_cmpuint(ready(), ==, 2);
+        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.3")), "3 ");
+        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.4")), "4 ");
+        run(5);
         tear_down();
 }
 
-static void test_results(void)
+/* Of a lane, only what comes before the first that may still be served. */
+static void test_refuse(void)
 {
-        assert_fails(&wrong_type, GUESTBUS_ERROR_FAILED);
-        assert_fails(&large, GUESTBUS_ERROR_LIMITS_EXCEEDED);
-        assert_fails(&silent, GUESTBUS_ERROR_FAILED);
+        Lane *first, *second;
+
+        set_up();
+        push(1, ":1.1", "/a");
+        push(2, ":1.2", "/a");
+        first = take(1);
+        second = take(2);
+        push(3, ":1.3", "/a");
+        take(0);
+        push_as(4, ":1.1", "/b", &slow, FALSE, FALSE);
+        push(5, ":1.2", "/b");
+        push_as(6, ":1.2", "/b", &plain, TRUE, FALSE);
+        push(7, ":1.2", "/b");
+        assert_calls(queue_refuse(queue, FALSE), "5 3 4 ");
+        queue_end(queue, first);
+        queue_end(queue, second);
+        queue_end(queue, take_for(6, TRUE));
+        run(7);
+        tear_down();
 }
 
-static void link_opened(Link *link, void *data)
+static void test_free_of_nothing(void)
 {
-        *(gboolean *)data = TRUE;
-}
-
-static void link_failed(Link *link, const GError *error, void *data)
-{
-        g_error("%s", error->message);
+        queue_free(NULL);
 }
 
 int main(int argc, char **argv)
 {
-        static const LinkOwner owner = {.opened = link_opened, .failed = link_failed};
-        gboolean open = FALSE;
         int r;
 
         g_test_init(&argc, &argv, NULL);
-        log_init(LOG_NOTICE);
-        main_queue_init();
-        event_loop_register();
-        g_assert_cmpint(virInitialize(), ==, 0);
         peers = peers_new(&limits);
-        ran = g_string_new(NULL);
-        ended = g_string_new(NULL);
-        test_link = link_new("Test", "test:///default", FALSE, &limits, &owner, &open);
-        link_open(test_link);
-        while (!open)
-                g_main_context_iteration(NULL, TRUE);
-
         g_test_add_func("/queue/order", test_order);
-        g_test_add_func("/queue/lanes", test_lanes);
-        g_test_add_func("/queue/workers", test_workers);
-        g_test_add_func("/queue/fair", test_fair);
+        g_test_add_func("/queue/turns", test_turns);
+        g_test_add_func("/queue/sorts", test_sorts);
+        g_test_add_func("/queue/two-of-an-object", test_two_of_an_object);
+        g_test_add_func("/queue/two-of-a-connection", test_two_of_a_connection);
+        g_test_add_func("/queue/short", test_short);
+        g_test_add_func("/queue/held-up", test_held_up);
+        g_test_add_func("/queue/long", test_long);
         g_test_add_func("/queue/withdraw", test_withdraw);
         g_test_add_func("/queue/withdraw-all", test_withdraw_all);
-        g_test_add_func("/queue/results", test_results);
+        g_test_add_func("/queue/withdrawn-before-the-third", test_withdrawn_before_the_third);
+        g_test_add_func("/queue/refuse", test_refuse);
+        g_test_add_func("/queue/free-of-nothing", test_free_of_nothing);
         r = g_test_run();
 
-        link_shut(test_link);
-        while (background_running() > 0)
-                g_main_context_iteration(NULL, TRUE);
-        link_free(test_link);
         peers_free(peers);
-        g_string_free(ran, TRUE);
-        g_string_free(ended, TRUE);
-        g_clear_error(&last_error);
-        main_queue_shutdown();
         return r;
 }

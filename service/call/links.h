@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "call/call.h"
+#include "virt/link.h"
+
+#include <glib.h>
+
+/* The calls of one connection to a hypervisor, and the links that serve them: those for callers who may
+ * manage, and read-only ones for those who may monitor. They follow the events' link, which says whether
+ * libvirt is there. Main thread. */
+
+typedef struct Links Links;
+
+typedef struct LinksConfig {
+        const char *name, *uri;
+        const Limits *limits;
+        gboolean forward; /* as link_forward() */
+        const Identity *identity;
+        gboolean shared;   /* the events' link serves calls, too */
+        Link *events_link; /* outlives these, as @limits does */
+        /* Takes a call that cannot be served. */
+        void (*fail)(Call *call, const GError *error, void *data);
+        void *data;
+} LinksConfig;
+
+Links *links_new(const LinksConfig *config);
+
+/* Takes @call. It runs when its turn comes: after the calls of the same peer to the same object, beside all
+ * others, but for a third one to the same object. Then call->completed is called. */
+void links_submit(Links *links, Call *call);
+
+/* The events' link is open, lost, or could not be opened. With @eager the first link is opened, too; else it
+ * is when a call needs it. */
+void links_follow(Links *links, gboolean eager);
+void links_lost(Links *links);
+void links_failed(Links *links, const GError *error);
+
+/* The events' link was lost because libvirtd does not answer: no call waits any longer for what will not
+ * come. */
+void links_break(Links *links);
+
+/* Something happened to the domain: its handles may be out of date. Any thread. */
+void links_forget(Links *links, const char *uuid);
+
+/* The calls of @peer that were not begun, as a list to free; they are no longer here. */
+GList *links_withdraw(Links *links, const Peer *peer);
+
+/* Fails what was not begun, and closes everything. */
+void links_shut(Links *links, const GError *error);
+
+/* Whether it is too early to free what was shut. */
+gboolean links_is_busy(Links *links);
+
+/* After links_shut(), once they are not busy and no call is under way. NULL is fine. */
+void links_free(Links *links);
