@@ -96,7 +96,6 @@ static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Daemon *daemon = userdata;
 
-        departures_count(daemon->departures);
         return dispatch(message, &daemon->dispatcher, error);
 }
 

@@ -2,7 +2,7 @@
 
 /* What polkit said of peers, what it is being asked, and the requests that wait for that.
  *
- * A decision is kept until its peer leaves or polkit says that something changed; what somebody has typed a
+ * A decision is kept until its peer leaves or polkit says that something changed; what a person has typed a
  * password for counts once, unless polkit itself remembers it. But polkit does not say that a user has left a
  * group. So a decision to manage is asked for again when it is old, and without polkit one to monitor as
  * well: there the group is all that decides.
@@ -190,8 +190,8 @@ static gint64 good_until(const OpenQuestion *pending, PolkitAnswer said)
         return g_get_monotonic_time() + age * G_TIME_SPAN_SECOND;
 }
 
-/* Whoever waits for it has it now; whether the next one has it, too, depends: a failure to ask is no answer
- * to the next question, nor is that somebody did not want to type. */
+/* What waits for it has it now. Whether the next request has it, too, depends: a failure to ask is no answer
+ * to the next question, nor is that a person did not want to type. */
 static void take_answer(KeptDecision *answer, PolkitAnswer said, Decision decision,
                         const OpenQuestion *pending)
 {
@@ -254,7 +254,7 @@ static void on_decided(PolkitAnswer said, void *data)
                 finish(pending, said, decision_of(said));
 }
 
-/* NULL when nobody can be asked. */
+/* NULL when polkit cannot be asked. */
 static KeptDecision *ask_polkit(Peer *peer, const char *key, const Question *question, gboolean interactive)
 {
         const PolkitQuestion asked = {
@@ -359,7 +359,7 @@ static AuthorityAnswer refuse(sd_bus_message *message, const Question *question,
         return AUTHORITY_NO;
 }
 
-/* Somebody whom the bus does not know any more. */
+/* The bus did not tell whose it is. */
 static gboolean is_unknown(const Peer *peer)
 {
         return peer->credentials.uid == (uid_t)-1;
@@ -371,7 +371,7 @@ static AuthorityAnswer ask_about(Peer *peer, sd_bus_message *message, const Ques
 {
         AuthorityAnswer yes = question->access == ACCESS_MANAGE ? AUTHORITY_YES : AUTHORITY_MONITOR;
         gboolean interactive = sd_bus_message_get_allow_interactive_authorization(message) > 0;
-        /* Somebody may have typed, while polkit said that everything has to be asked again. */
+        /* A person may have typed, while polkit said that everything has to be asked again. */
         gboolean typed = interactive && is_answered(peer, question, TRUE);
         Decision decision = is_unknown(peer) ? DECISION_NO : decide(peer, question, typed);
 
@@ -496,7 +496,8 @@ gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *messag
         if (!behind)
                 add_waiter(peer, path);
         else if (question && peer->known && !peer_is_trusted(peer))
-                /* While others are ahead, it may be asked about: but nobody has to type for it yet. */
+                /* While others are ahead, polkit may be asked about it, but no person has to type for it yet.
+                 */
                 decide(peer, question, FALSE);
         return TRUE;
 }

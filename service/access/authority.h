@@ -55,5 +55,5 @@ AuthorityAnswer authority_ask(Authority *authority, Peer *peer, sd_bus_message *
 gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, const Question *question,
                         GError **error);
 
-/* Nobody wants to know any more what a peer that has left may do. */
+/* What a peer that has left may do is of no use any more: questions about it end. */
 void authority_forget(Authority *authority, const Peer *peer);

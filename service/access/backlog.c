@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* A request waits as its message: nothing of it is read before its caller has the right. But it takes memory
- * meanwhile, and somebody without any right must not fill it. sd-bus does not tell the size of a message, so
+ * meanwhile, and a caller without any right must not fill it. sd-bus does not tell the size of a message, so
  * its arguments are counted, which takes no memory and a fraction of the time of reading them. */
 
 #include "access/backlog.h"
@@ -135,7 +135,7 @@ static int count_elements(sd_bus_message *message, Count *count)
 }
 
 /* About what the arguments take; no more is looked at once it is more than @most, or of too many values. Of
- * what cannot be read nobody knows how long it is. */
+ * what cannot be read the length is not known. */
 static size_t count_bytes(sd_bus_message *message, size_t most)
 {
         Count count = {.most = most};
@@ -154,7 +154,7 @@ static gboolean has_room(const Peer *peer, size_t arguments, size_t bytes, GErro
         const Limits *limits = peer->peers->limits;
         const User *user = peer->user;
         const guint64 *own = peer->quota.charged, *all = peer->peers->users.total.charged;
-        /* While nobody knows whose they are, a caller is taken for all that its user has. */
+        /* Until the user is known, the peer is taken for all that its user has. */
         guint64 user_calls = user ? user_charged(user, QUOTA_KEPT) : own[QUOTA_KEPT];
         guint64 bytes_of_user = user ? user_charged(user, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
 

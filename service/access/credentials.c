@@ -56,7 +56,7 @@ static void read_process(GVariant *dictionary, GUnixFDList *fds, Credentials *cr
                 return;
         }
 
-        /* Where that process has ended there is none, whoever has its number now. */
+        /* Where that process has ended there is none, even if another has its number now. */
         fd = fds ? g_unix_fd_list_get(fds, index, NULL) : -1;
         if (fd < 0)
                 return;

@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <sys/types.h>
 
-/* Who a caller is, as the bus tells it. Main thread. */
+/* The user and the process of a caller, as the bus tells them. Main thread. */
 
 typedef struct Credentials {
         uid_t uid;

@@ -13,8 +13,8 @@
  * service was so far behind that it knows of it; this is for what it does not know of. */
 #define PERIOD_US (30 * G_TIME_SPAN_SECOND)
 
-/* The shortest time between two questions. Whoever meets a limit again and again gives a reason each time,
- * and an answer may name thousands. */
+/* The shortest time between two questions. A caller that meets a limit again and again gives a reason each
+ * time, and an answer may name thousands. */
 #define PAUSE_US (1 * G_TIME_SPAN_SECOND)
 
 /* Known peers that the bus is not asked about. When there are more, twice as many as there were at the last
@@ -127,6 +127,9 @@ static gint64 next_time(Departures *departures, gint64 now)
         else if (departures->held_since < 0)
                 departures->held_since = now;
 
+        /* Some of so many may have left. */
+        if (peers_size(departures->peers) > departures->peers_max)
+                departures->suspected = TRUE;
         /* Also over a question that is open: while we were far behind, there was no room for its answer. */
         if (departures->suspected)
                 return departures->asked_at + PAUSE_US;
@@ -194,13 +197,6 @@ void departures_free(Departures *departures)
         g_source_unref(&departures->source->base);
         forget_question(departures);
         g_free(departures);
-}
-
-void departures_count(Departures *departures)
-{
-        ASSERT_MAIN();
-        if (departures && peers_size(departures->peers) > departures->peers_max)
-                departures->suspected = TRUE;
 }
 
 void departures_suspect(Departures *departures)

@@ -10,8 +10,10 @@
  *
  * A dbus-daemon leaves out what a receiver that is far behind has no room for, the departure of a caller
  * among it: what that caller asked for would wait for ever, and count against its user. So the bus is asked
- * who is there: from time to time while something is held for callers, and when there is a reason to think
- * that a departure was missed. */
+ * which names are there: from time to time while something is held for callers, when many more callers are
+ * known than were at the last question, and when there is another reason to think that a departure was
+ * missed.
+ */
 
 typedef struct Departures Departures;
 
@@ -23,10 +25,6 @@ Departures *departures_new(Bus *bus, const Peers *peers, DeparturesFunc *gone, v
 
 /* After the bus is freed. NULL is fine. */
 void departures_free(Departures *departures);
-
-/* A message has come: where many more peers are known than were at the last question, some may have left.
- * NULL is fine. */
-void departures_count(Departures *departures);
 
 /* There is a reason: asks now, or as soon as the last question is a moment ago. NULL is fine. */
 void departures_suspect(Departures *departures);

@@ -7,8 +7,8 @@
  * number for that to its question.
  *
  * The bus allows a connection 128 open calls and refuses more, which would refuse callers that polkit knows
- * nothing bad of. So questions take turns, by user: whoever asks a lot, or never types the password, holds up
- * nobody else. */
+ * nothing bad of. So questions take turns, by user: a user that asks a lot, or never types the password,
+ * holds up no other. */
 
 #include "access/polkit.h"
 
@@ -28,7 +28,7 @@
  * so more would only make others wait. The two totals stay below the bus's 128. */
 #define OPEN_TOTAL    64
 #define OPEN_PER_USER 8
-/* The same of those for which somebody may have to type: one dialogue is open for minutes. */
+/* The same of those for which a person may have to type: one dialogue is open for minutes. */
 #define TYPING_TOTAL    48
 #define TYPING_PER_USER 4
 
@@ -38,7 +38,7 @@
 #define TIMEOUT_US (20 * G_TIME_SPAN_SECOND)
 /* Then it is not asked for a moment: a long row of calls is not to wait that long for each. */
 #define PAUSE_US (1 * G_TIME_SPAN_SECOND)
-/* Somebody looks for a password. */
+/* A person looks for a password. */
 #define TIMEOUT_INTERACTIVE_US (5 * G_TIME_SPAN_MINUTE)
 
 /* Questions of one sort take turns among themselves. */
@@ -195,7 +195,7 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
 
 static void start_turns(Polkit *polkit, Sort *sort);
 
-/* Tells whoever asked. @check has left the queues. */
+/* Tells the answer. @check has left the queues. */
 static void check_finish(Check *check, PolkitAnswer answer)
 {
         g_hash_table_remove(check->polkit->checks, check);

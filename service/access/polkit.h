@@ -18,14 +18,15 @@ typedef struct Polkit Polkit;
 
 typedef enum PolkitAnswer {
         POLKIT_YES,
-        POLKIT_YES_ONCE, /* somebody authenticated, and polkit does not remember it */
+        POLKIT_YES_ONCE, /* a person authenticated, and polkit does not remember it */
         POLKIT_NO,
-        POLKIT_CHALLENGE, /* no, but somebody could authenticate */
+        POLKIT_CHALLENGE, /* no, but a person could authenticate */
         POLKIT_ABSENT,    /* there is no polkit on this bus, and has been none since the service started */
         POLKIT_FAILED,    /* it did not answer, or not in its language */
 } PolkitAnswer;
 
-/* Who is asked about, and for what. The last four are what rules may look at with action.lookup(). */
+/* The peer that is asked about, and for what. The last four are what rules may look at with action.lookup().
+ */
 typedef struct PolkitQuestion {
         const char *sender; /* a bus name */
         uid_t uid;          /* of its owner, whose turns it takes; one for all users that are not known */
@@ -41,12 +42,12 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data);
 /* After the bus is freed. NULL is fine. */
 void polkit_free(Polkit *polkit);
 
-/* Asks @question, now or when its user has its turn, and calls @done once. With @interactive somebody may be
+/* Asks @question, now or when its user has its turn, and calls @done once. With @interactive a person may be
  * asked to authenticate, which can take minutes. FALSE when polkit hangs, or cannot be asked that: then @done
  * is not called. */
 gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean interactive, PolkitFunc *done,
                       void *data);
 
-/* Nobody wants to know about @sender any more: nothing more is asked, and nobody is to authenticate for it.
- */
+/* The answers about @sender are of no use any more: nothing more is asked, and no person is to authenticate
+ * for it. */
 void polkit_forget(Polkit *polkit, const char *sender);

@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-/* Whose turn it is on the main thread. What is done there for a caller, such as an answer from memory or a
+/* Turns on the main thread. What is done there for a caller, such as an answer from memory or a
  * large reply of what libvirt said, takes turns with what is done for others: so long as the loop's other
  * sources need not wait for it, and no caller has to wait for more than a turn of each other user. Main
  * thread, all of it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Look-ups of users, a few at a time. Those who ask for one that has not begun yet share it. */
+/* Look-ups of users, a few at a time. Questions about one that has not begun yet share it. */
 
 #include "access/user_database.h"
 

@@ -22,7 +22,7 @@ typedef void UserdbFunc(const UserEntry *entry, void *data);
 
 UserDatabase *user_database_new(void);
 
-/* Whoever still waits is told that nobody is known. NULL is fine. */
+/* What still waits is told that the user is not known. NULL is fine. */
 void user_database_free(UserDatabase *user_database);
 
 /* Has @uid looked up from now on, and calls @done once, later. */

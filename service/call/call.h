@@ -80,7 +80,7 @@ struct Call {
         Turn turn;
         gboolean unheard; /* its caller has left: no reply is made */
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
-         * more time: somebody else has the call then. The next is for it. */
+         * more time: the call was given on then. The next is for it. */
         gboolean (*conclude)(Call *call);
         const gboolean *stopping; /* the service is: what has no answer yet gets none any more */
         GHashTable *connections;  /* those that the caller sees, name to Connection */

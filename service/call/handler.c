@@ -313,7 +313,7 @@ static gboolean fits(const Call *call, GVariant *value)
 }
 
 /* Whether the request may have failed, without an effect, for want of the domain alone: libvirt says so, or
- * nobody came to ask it. */
+ * it was not asked. */
 static gboolean may_be_gone(const GError *error)
 {
         return g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_NO_OBJECT) ||

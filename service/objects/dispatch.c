@@ -38,8 +38,8 @@ static gboolean check_signature(sd_bus_message *message, const char *expected, G
         return FALSE;
 }
 
-/* The arguments, owned. Descriptors go to @fds; who takes none passes NULL, and what comes hidden in a
- * variant is closed. */
+/* The arguments, owned. Descriptors go to @fds; a caller of this that takes none passes NULL, and what comes
+ * hidden in a variant is closed. */
 static GVariant *read_arguments(sd_bus_message *message, const char *expected, unsigned most,
                                 GUnixFDList **fds, GError **error)
 {
@@ -292,15 +292,15 @@ static gboolean dispatch_get_all(const Dispatcher *dispatcher, Request *request,
         return submit(call);
 }
 
-/* Whoever was asked has answered: the mirror itself, libvirt in the mirror's place, or nobody could be. */
+/* The mirror has answered, or libvirt in the mirror's place, or neither could be asked. */
 static gboolean conclude_introspect(Call *call)
 {
         g_autoptr(GVariant) children = g_steal_pointer(&call->result);
         g_autoptr(GError) cause = g_steal_pointer(&call->error);
         const Object *object = &call->object;
 
-        /* A collection is there even where nobody can tell what is in it. Of a leaf, that nobody could be
-         * asked does not mean that it is gone. */
+        /* A collection is there even where it is not known what is in it. Of a leaf, that libvirt could not
+         * be asked does not mean that it is gone. */
         if (object->level != OBJECT_LEAF || !cause)
                 call->result = g_variant_ref_sink(
                         g_variant_new_take_string(introspect(object, call->connections, children)));

@@ -119,7 +119,7 @@ GVariant *object_manager_get_managed_objects(Call *call, const Object *object, G
                 connection_flush(connection);
 
         call->written = objects_size(call->connections);
-        /* The bus disconnects who sends more than it can bear. */
+        /* The bus disconnects a peer that sends more than it can bear. */
         if (call->written > (size_t)call->limits->reply_bytes * 2) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
                             "there are more objects than one reply of %u bytes holds",

@@ -91,7 +91,7 @@ void request_describe(const Request *request, Access access, char uuid[VIR_UUID_
 
         g_strlcpy(uuid, object->key, VIR_UUID_STRING_BUFLEN);
         question->uuid = uuid;
-        /* Before a caller's own view is there, nobody knows: a rule that counts now and then is worse than
+        /* Before a caller's own view is there, it is not known: a rule that counts now and then is worse than
          * none. */
         if (connection_is_forwarded(object->connection))
                 return;
