@@ -4,7 +4,6 @@ ones. The figures are printed; what is asserted leaves room for a busy machine."
 
 import collections
 import contextlib
-import multiprocessing
 import os
 import statistics
 import time
@@ -14,7 +13,8 @@ import pytest
 from support.client import CONNECT, DOMAIN, field
 from support.hosts import guarded as guards
 from support.hosts.guarded import GUEST, INTERACTIVE, guarded, send
-from support.process import PATIENCE, SANITIZED, wait_until
+from support.process import PATIENCE, SANITIZED
+from support.programs.flood import in_another_process
 
 TEST = "/org/libvirt/Test"
 LONG = 60 * PATIENCE
@@ -75,18 +75,11 @@ def flood(client, path_of, stop, count):
 def flooding(world, path_of):
     """A flood, by somebody new whom nothing is remembered of; the number of its refused calls so far."""
     outsider = world.client("outsider")
-    context = multiprocessing.get_context("fork")
-    stop, count = context.Event(), context.Value("l", 0)
-    other = context.Process(target=flood, args=(outsider, path_of, stop, count))
-    other.start()
     try:
-        wait_until(lambda: count.value or not other.is_alive(), LONG, "the first call is refused")
-        yield count
+        with in_another_process(flood, outsider, path_of) as count:
+            yield count
     finally:
-        stop.set()
-        other.join(LONG)
         outsider.close()
-    assert other.exitcode == 0
 
 
 def latencies(client):

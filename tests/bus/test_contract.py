@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from support import coverage
-from support.hosts import methods, privileged
+from support.hosts import methods
 from support.hosts.methods import module_world  # noqa: F401 (fixture)
 from support.service import CHECKOUT
 
@@ -23,9 +23,7 @@ FLAGS = {"true": "emits-change", "invalidates": "emits-invalidation", "const": "
 @pytest.fixture(scope="module")
 def filters(libvirt_cache):
     """A world of root's, for only that has network filters."""
-    if not privileged.available():
-        pytest.skip("no user namespaces for an ordinary user")
-    with methods.world(libvirt_cache, privileged.Libvirtd) as one:
+    with methods.privileged_world(libvirt_cache) as one:
         yield one
 
 

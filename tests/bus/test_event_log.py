@@ -141,14 +141,23 @@ def test_none_kept(one_bus, libvirtd, plain, run_service, connect):
     listener.wait_for(lambda one: one.member == "Event" and one.body[1] == final + 1, WITHIN)
 
 
-def test_a_limit_of_bytes(one_bus, libvirtd, plain, run_service, connect):
+@pytest.fixture
+def limited(one_bus, libvirtd, plain, run_service, connect):  # noqa: F811
+    """limited(limit, times): a client of a service with that limit, and the number of the last event, when everything
+    has happened so many times."""
+    def start(limit, times):
+        run_service(one_bus, {"Test": libvirtd.test_uri}, config=f"[limits]\n{limit}\n")
+        client = connect(one_bus)
+        wait_connected(client)
+        for _ in range(times):
+            some_of_every_kind(plain)
+        return client, quiet(client)
+    return start
+
+
+def test_a_limit_of_bytes(plain, limited):  # noqa: F811
     """Many small ones are kept, or few that are large; the last number is always the last."""
-    run_service(one_bus, {"Test": libvirtd.test_uri}, config="[limits]\nevents-bytes=4096\n")
-    client = connect(one_bus)
-    wait_connected(client)
-    for _ in range(5):
-        some_of_every_kind(plain)
-    final = quiet(client)
+    client, final = limited("events-bytes=4096", 5)
     kept = counters(client)["events"] - counters(client)["events.forgotten"]
     assert 2 <= kept < 100
     assert refused(client, final - kept - 1).name == GONE
@@ -163,14 +172,9 @@ def test_a_limit_of_bytes(one_bus, libvirtd, plain, run_service, connect):
     assert refused(client, final).name == GONE
 
 
-def test_a_reply_has_a_limit(one_bus, libvirtd, plain, run_service, connect):
+def test_a_reply_has_a_limit(limited):
     """0 means as many as one reply holds; the rest comes with the next."""
-    run_service(one_bus, {"Test": libvirtd.test_uri}, config="[limits]\nreply-bytes=8192\n")
-    client = connect(one_bus)
-    wait_connected(client)
-    for _ in range(3):
-        some_of_every_kind(plain)
-    final = quiet(client)
+    client, final = limited("reply-bytes=8192", 3)
     found, complete, parts = [], False, 0
     while not complete:
         some, complete = get_batch(client, before(client) + len(found))

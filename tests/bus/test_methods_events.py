@@ -71,12 +71,10 @@ def listen(world):
 def udev(libvirt_cache, monkeypatch):
     """(world, announce): a libvirtd of root's in a network namespace of its own, and announce(action, path,
     subsystem, properties...), which tells it of a device as udevd would."""
-    if not privileged.available():
-        pytest.skip("no user namespaces for an ordinary user")
     # libudev listens to udevd only where this shows that there is one.
     runs = "mkdir /run/udev\n: >/run/udev/control\nexec libvirtd"
     monkeypatch.setattr(privileged, "SCRIPT", privileged.SCRIPT.replace("exec libvirtd", runs))
-    with methods.world(libvirt_cache, privileged.Libvirtd) as one:
+    with methods.privileged_world(libvirt_cache) as one:
         inside = ["nsenter", f"--target={one.libvirtd.process.pid}", "--user", "--net", "--setuid=0"]
         program = PROGRAMS / "udev.py"
 

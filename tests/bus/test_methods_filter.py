@@ -5,7 +5,7 @@ import uuid as uuids
 
 import pytest
 
-from support.hosts import methods, privileged
+from support.hosts import methods
 
 PLAIN = methods.expected_value
 XML = """<filter name='{}' chain='root'><uuid>{}</uuid>
@@ -14,9 +14,7 @@ XML = """<filter name='{}' chain='root'><uuid>{}</uuid>
 
 @pytest.fixture(scope="module")
 def world(libvirt_cache):
-    if not privileged.available():
-        pytest.skip("no user namespaces for an ordinary user")
-    with methods.world(libvirt_cache, privileged.Libvirtd) as one:
+    with methods.privileged_world(libvirt_cache) as one:
         yield one
 
 

@@ -3,7 +3,7 @@
 what the guest says of itself, as libvirt-dbus and guestbusd answer it."""
 
 from support.client import CONNECT, DOMAIN
-from test_wire import (GUEST, OTHER, TEST, compare, get_all, libvirt_dbus, method, needs_peer, perform)
+from test_wire import GUEST, OTHER, TEST, compare, get_all, method, needs_peer, perform_both  # noqa: F401 (fixture)
 
 SNAPSHOT = "org.libvirt.DomainSnapshot"
 UUID = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab"
@@ -178,21 +178,15 @@ DIFFERENT = {
 
 
 @needs_peer
-def test_the_knobs_of_a_guest(home, one_bus, run_service):
-    run_service(one_bus)
-    with libvirt_dbus(home) as address:
-        theirs = perform(address, SCRIPT)
-    mine = perform(one_bus.address, SCRIPT)
+def test_the_knobs_of_a_guest(perform_both):  # noqa: F811
+    theirs, mine = perform_both(SCRIPT)
     calls, succeeded = compare(theirs, mine, DIFFERENT)
     assert calls >= 500 and succeeded >= 200 and len(mine[1]) >= 20
 
 
 @needs_peer
-def test_file_systems(home, one_bus, run_service):
+def test_file_systems(perform_both):  # noqa: F811
     """The mount point comes before the name."""
-    script = flagged(GUEST, "GetFSInfo", flags=(0,))
-    run_service(one_bus)
-    with libvirt_dbus(home) as address:
-        theirs = perform(address, script)
-    compare(theirs, perform(one_bus.address, script), {})
+    theirs, mine = perform_both(flagged(GUEST, "GetFSInfo", flags=(0,)))
+    compare(theirs, mine, {})
     assert ("/boot", "vda2", "ext4", ["vda"]) in theirs[0][0][1][2][0]

@@ -5,7 +5,7 @@ filters and the node itself, as libvirt-dbus and guestbusd answer it."""
 import pytest
 
 from support.client import CONNECT
-from test_wire import TEST, compare, get, get_all, libvirt_dbus, method, needs_peer, perform, set_value
+from test_wire import TEST, compare, get, get_all, method, needs_peer, perform_both, set_value  # noqa: F401 (fixture)
 from test_wire_domain import encoded
 
 NETWORK, INTERFACE, NODEDEV = (f"org.libvirt.{name}" for name in ("Network", "Interface", "NodeDevice"))
@@ -218,12 +218,9 @@ SCRIPTS = {
 
 @needs_peer
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_what_is_no_guest(home, one_bus, run_service, name):
+def test_what_is_no_guest(perform_both, name):  # noqa: F811
     script, different, values, events = SCRIPTS[name]
-    run_service(one_bus)
-    with libvirt_dbus(home) as address:
-        theirs = perform(address, script)
-    mine = perform(one_bus.address, script)
+    theirs, mine = perform_both(script)
     succeeded = compare(theirs, mine, different)[1]
     assert succeeded >= values
     assert len([one for one in mine[1] if one[2] != "DomainEvent"]) >= events

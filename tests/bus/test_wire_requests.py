@@ -5,7 +5,7 @@ names. The texts are those of the D-Bus library that each is built on."""
 import pytest
 
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES
-from test_wire import ABSENT, GUEST, TEST, libvirt_dbus, method, needs_peer, perform
+from test_wire import ABSENT, GUEST, TEST, method, needs_peer, perform_both  # noqa: F401 (fixture)
 
 NONSENSE = "org.libvirt.Nonsense"
 NOWHERE = ("/org/libvirt/Nonsense", f"{TEST}/nonsense", f"{TEST}/nonsense/x", f"{TEST}/domain/x",
@@ -132,11 +132,8 @@ def accepted(label, mine, theirs):
 
 @needs_peer
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_names_of_errors(home, one_bus, run_service, name):
-    run_service(one_bus)
-    with libvirt_dbus(home) as address:
-        theirs, _ = perform(address, SCRIPTS[name])
-    mine, _ = perform(one_bus.address, SCRIPTS[name])
+def test_names_of_errors(perform_both, name):  # noqa: F811
+    (theirs, _), (mine, _) = perform_both(SCRIPTS[name])
     wrong = [f"{label}: ours {name_of(one)}, theirs {name_of(other)} ({other[2]})"
              for (label, one), (_, other) in zip(mine, theirs) if not accepted(label, one, other)]
     assert not wrong, "\n" + "\n".join(wrong)

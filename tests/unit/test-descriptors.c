@@ -228,14 +228,24 @@ static int keep(sd_bus_message *message, void *userdata, sd_bus_error *error)
         return 1;
 }
 
-static void test_kept(void)
+/* A call with @n descriptors, which are its arguments where they are @named, is kept; returns as send_call().
+ */
+static int keep_call(unsigned n, gboolean named)
 {
-        int end, fd;
+        int end;
 
         open_watched();
         g_assert_cmpint(sd_bus_add_object(test_bus, NULL, "/kept", keep, NULL), >=, 0);
-        end = send_call(make_call("/kept", 1, TRUE, FALSE), 1);
+        end = send_call(make_call("/kept", n, named, FALSE), n);
         process();
+        g_assert_nonnull(kept);
+        return end;
+}
+
+static void test_kept(void)
+{
+        int end = keep_call(1, TRUE), fd;
+
         while (g_main_context_iteration(NULL, FALSE))
                 ;
         check_open(end);
@@ -250,13 +260,8 @@ static void test_kept(void)
 /* Nobody looks for them, so that they are closed while the message is still there. */
 static void test_unnamed(void)
 {
-        int end;
+        int end = keep_call(16, FALSE);
 
-        open_watched();
-        g_assert_cmpint(sd_bus_add_object(test_bus, NULL, "/kept", keep, NULL), >=, 0);
-        end = send_call(make_call("/kept", 16, FALSE, FALSE), 16);
-        process();
-        g_assert_nonnull(kept);
         wait_closed(end);
         g_clear_pointer(&kept, sd_bus_message_unref);
         close_watched();
@@ -398,12 +403,8 @@ static void test_too_few(void)
 /* The bus is closed while messages are there. */
 static void test_end(void)
 {
-        int end;
+        int end = keep_call(5, TRUE);
 
-        open_watched();
-        g_assert_cmpint(sd_bus_add_object(test_bus, NULL, "/kept", keep, NULL), >=, 0);
-        end = send_call(make_call("/kept", 5, TRUE, FALSE), 5);
-        process();
         descriptors_unwatch(test_bus);
         wait_closed(end);
         g_clear_pointer(&kept, sd_bus_message_unref);

@@ -15,7 +15,7 @@ from .. import coverage
 from ..client import CONNECT, PROPERTIES, Client, DBusError
 from ..process import own_directory
 from ..service import Service, wait_connected
-from . import host
+from . import host, privileged
 from . import bus as buses
 
 NAMES = {"Test": "test", "QEMU": "qemu"}
@@ -201,6 +201,15 @@ def world(cache, kind=host.Libvirtd):
         yield one
         one.close()
         service.stop()
+
+
+@contextlib.contextmanager
+def privileged_world(cache):
+    """The same of a libvirtd that takes itself for root's: it alone has network filters, and listens to udev."""
+    if not privileged.available():
+        pytest.skip("no user namespaces for an ordinary user")
+    with world(cache, privileged.Libvirtd) as one:
+        yield one
 
 
 GUEST = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>262144</memory>

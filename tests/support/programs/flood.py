@@ -105,9 +105,17 @@ def flooding(clients, calls, window):
     """While it lasts, each of the clients makes one of the calls (path, interface, member, signature, args), again
     and again. The value of what it yields is how many were answered, or sent where no reply is wanted."""
     connections = [Connection(client, calls[index % len(calls)], window) for index, client in enumerate(clients)]
+    with in_another_process(run, connections) as count:
+        yield count
+
+
+@contextlib.contextmanager
+def in_another_process(function, *args):
+    """While it lasts, function(*args, stop, count) runs beside the test, until `stop` is set. `count`, whose value it
+    sets, is yielded once there is some."""
     context = multiprocessing.get_context("fork")
     stop, count = context.Event(), context.Value("l", 0)
-    process = context.Process(target=run, args=(connections, stop, count))
+    process = context.Process(target=function, args=(*args, stop, count))
     process.start()
     try:
         wait_until(lambda: count.value or not process.is_alive(), WITHIN, "the flood begins")
