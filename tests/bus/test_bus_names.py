@@ -8,13 +8,12 @@ import time
 import pytest
 
 from support.client import field
-from support.faults import has_failed
 from support.hosts import bus as buses
 from support.hosts.manager import Manager
 from support.hosts.native import GUEST, epoch
 from support.models.listener import MANAGER, ROOT
 from support.process import PATIENCE, switches, wait_until
-from support.service import OURS, Service, wait_connected
+from support.service import OURS, Service, has_failed, wait_connected
 
 LIBVIRT = "org.libvirt"
 NAMES = (LIBVIRT, OURS)

@@ -10,12 +10,11 @@ import time
 import pytest
 
 from support.client import CONNECT
-from support.faults import has_failed
 from support.hosts import bus as buses
 from support.hosts.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
 from support.hosts.native import TEST, epoch
 from support.process import PATIENCE
-from support.service import CHECKOUT, FAULTS, Service, wait_connected
+from support.service import CHECKOUT, FAULTS, Service, has_failed, wait_connected
 
 # What a supervisor waits; see RestartSec= of the units.
 RESTART = 0.1

@@ -11,11 +11,10 @@ import pytest
 
 from support import PROGRAMS
 from support.client import CONNECT, field
-from support.faults import has_failed
 from support.hosts import people as others
 from support.hosts.native import TEST, epoch
 from support.process import PATIENCE, left_behind, wait_until
-from support.service import Service, wait_connected
+from support.service import Service, has_failed, wait_connected
 
 PEER = "org.freedesktop.DBus.Peer"
 WITHIN = 20 * PATIENCE

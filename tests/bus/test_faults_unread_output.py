@@ -8,12 +8,11 @@ import time
 import pytest
 
 from support.client import CONNECT, DOMAIN, PROPERTIES
-from support.faults import has_failed
 from support.hosts import bus as buses
 from support.hosts.native import TEST, counters, epoch, last, plain  # noqa: F401 (fixture)
 from support.models.listener import EventListener
 from support.process import PATIENCE, SANITIZED, wait_until
-from support.service import wait_connected
+from support.service import has_failed, wait_connected
 
 MIB = 1 << 20
 WITHIN = 30 * PATIENCE

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from support.bystander import assert_served
 from support.client import CONNECT, DOMAIN, PROPERTIES, DBusError, body_of
 from support.hosts.native import GUEST, NET, POOL, TEST, XML, filled, resync, state
 from support.hosts.native import plain  # noqa: F401 (a fixture)
@@ -16,6 +15,7 @@ from support.hosts.rpc_proxy import LIST_ALL_STORAGE_POOLS, REPLY, Holder
 from support.hosts.workload import object_path
 from support.models.listener import CONNECTION, INTERFACES, MANAGER, ROOT, picture
 from support.process import PATIENCE, wait_until
+from support.programs.bystander import assert_served
 from support.service import wait_connected
 
 STORAGE_POOL = "org.libvirt.StoragePool"

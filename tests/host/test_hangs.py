@@ -10,11 +10,11 @@ import signal
 
 import pytest
 
-from support.bystander import assert_served
 from support.client import DOMAIN, Client, body_of
 from support.hosts.guests import ROOT, stage  # noqa: F401 -- stage is a fixture
 from support.models.listener import INTERFACES
 from support.process import PATIENCE
+from support.programs.bystander import assert_served
 
 pytestmark = pytest.mark.alone
 

@@ -219,3 +219,14 @@ def wait_connected(client, name="Test", within=10.0 * PATIENCE):
         return True
     wait_until(works, within, lambda: f"connection {name}: {works.error}")
     return time.monotonic() - began
+
+
+def has_failed(service, within=10 * PATIENCE):
+    """Waits for its end, which is one that a supervisor tries again after: no signal, no success, and
+    nothing that only a human can mend. What it wrote shows no fault. Returns what it wrote."""
+    wait_until(service.ended, within, lambda: f"it ends; {service.stderr()[-1000:]}")
+    status, service.process = service.process.returncode, None
+    text = service.stderr()
+    assert not FAULTS.search(text), text[-8000:]
+    assert status == 1, f"{status}: {text[-2000:]}"
+    return text

@@ -4,8 +4,8 @@
 import os
 import time
 
-from .client import CONNECT, DOMAIN
-from .process import PATIENCE
+from ..client import CONNECT, DOMAIN
+from ..process import PATIENCE
 
 # What 99 of 100 of its calls may take, where each program that is ready to run has a processor.
 MOST = 0.05 * PATIENCE
