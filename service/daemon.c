@@ -133,8 +133,6 @@ static const BusOwner bus_owner = {
         .suspicious = on_suspicion,
 };
 
-static const ConnectionOwner connection_owner = {.changed = on_connection_changed};
-
 static void add_connections(Daemon *daemon, const Config *config)
 {
         GHashTable *connections = daemon->dispatcher.connections;
@@ -142,13 +140,13 @@ static void add_connections(Daemon *daemon, const Config *config)
         for (guint i = 0; i < config->connections->len; i++) {
                 Connection *connection =
                         connection_new(g_ptr_array_index(config->connections, i), NULL, &config->limits,
-                                       daemon->bus, &daemon->epoch, &connection_owner, daemon);
+                                       daemon->bus, &daemon->epoch, on_connection_changed, daemon);
 
                 g_hash_table_insert(connections, (void *)connection_name(connection), connection);
         }
 
         daemon->dispatcher.views = caller_connections_new(config, daemon->bus, daemon->epoch.numbers,
-                                                          connections, &connection_owner, daemon);
+                                                          connections, on_connection_changed, daemon);
 }
 
 static gboolean is_busy(const Daemon *daemon)

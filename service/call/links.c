@@ -111,14 +111,13 @@ static Worker *find_idle(const Group *group)
 /* A worker that has just been given a call, or NULL. Under lock. */
 static Worker *assign(Links *links)
 {
-        gint64 now = g_get_monotonic_time();
+        for (unsigned reader = 0; reader < 2; reader++)
+                if (queue_ready(links->queue, reader) > 0) {
+                        Worker *worker = find_idle(&links->groups[reader]);
 
-        for (unsigned reader = 0; reader < 2; reader++) {
-                Worker *worker = find_idle(&links->groups[reader]);
-
-                if (worker && take(worker, now))
-                        return worker;
-        }
+                        if (worker && take(worker, g_get_monotonic_time()))
+                                return worker;
+                }
 
         return NULL;
 }
@@ -127,7 +126,7 @@ static Worker *assign_locked(Links *links)
 {
         HOLD(&links->lock);
 
-        return is_any_ready(links->queue) ? assign(links) : NULL;
+        return assign(links);
 }
 
 static void start(Worker *worker)

@@ -37,7 +37,7 @@ struct CallerConnections {
         Bus *bus;
         EventNumbers *numbers;
         GHashTable *shared; /* name to Connection */
-        const ConnectionOwner *owner;
+        ConnectionChanged *changed;
         void *data;
         GHashTable *by_identity; /* Identity to View */
         GPtrArray *closing;      /* of CallerConnection: stopped, but libvirt has not let go yet */
@@ -58,7 +58,7 @@ static void add_connection(CallerConnection *view, const ConnectionConfig *confi
 
         if (config->forward) {
                 connection = connection_new(config, view->identity, &views->config->limits, view->bus,
-                                            &view->epoch, views->owner, views->data);
+                                            &view->epoch, views->changed, views->data);
                 g_ptr_array_add(view->own, connection);
         }
 
@@ -149,7 +149,7 @@ static gboolean on_idle(gpointer user_data)
 }
 
 CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventNumbers *numbers,
-                                          GHashTable *connections, const ConnectionOwner *owner, void *data)
+                                          GHashTable *connections, ConnectionChanged *changed, void *data)
 {
         gboolean wanted = FALSE;
         CallerConnections *views;
@@ -169,7 +169,7 @@ CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventN
         views->bus = bus;
         views->numbers = numbers;
         views->shared = connections;
-        views->owner = owner;
+        views->changed = changed;
         views->data = data;
         views->by_identity = g_hash_table_new(identity_hash, identity_equal);
         views->closing = g_ptr_array_new_with_free_func(view_free);

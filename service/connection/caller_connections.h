@@ -4,6 +4,7 @@
 #include "access/peer.h"
 #include "base/config.h"
 #include "bus/bus.h"
+#include "connection/connection.h"
 #include "mirror/event_numbers.h"
 
 #include <glib.h>
@@ -16,13 +17,12 @@
  * has left the bus. */
 
 typedef struct CallerConnections CallerConnections;
-typedef struct ConnectionOwner ConnectionOwner;
 
 /* @connections maps names to Connection: those that callers are forwarded to are replaced, the others are
  * everybody's. Events are numbered from @numbers. All pointers must outlive it. NULL where no connection is
  * forwarded: the functions below that return nothing take that. */
 CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventNumbers *numbers,
-                                          GHashTable *connections, const ConnectionOwner *owner, void *data);
+                                          GHashTable *connections, ConnectionChanged *changed, void *data);
 
 /* What @peer, whose credentials are known, sees, name to Connection; it stays until the peer leaves the bus
  * and its calls are answered. NULL and an error when the caller cannot be told from others, or there are too

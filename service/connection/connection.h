@@ -9,10 +9,8 @@
 
 typedef struct Connection Connection;
 
-typedef struct ConnectionOwner {
-        /* What connection_is_connected() says may be another. */
-        void (*changed)(void *data);
-} ConnectionOwner;
+/* What connection_is_connected() says may be another. */
+typedef void ConnectionChanged(void *data);
 
 /* Connects at once, in the background, and keeps at it. @epoch is what the numbers of its events belong to;
  * that, @bus and @limits must outlive it.
@@ -20,7 +18,7 @@ typedef struct ConnectionOwner {
  * Where callers are forwarded, each connection is one caller's, @identity, which must outlive it, too. With
  * NULL it only stands for those: it has a name and a path, and is never opened. */
 Connection *connection_new(const ConnectionConfig *config, const Identity *identity, const Limits *limits,
-                           Bus *bus, const Epoch *epoch, const ConnectionOwner *owner, void *data);
+                           Bus *bus, const Epoch *epoch, ConnectionChanged *changed, void *data);
 
 /* Whether callers are forwarded: it is one caller's, or stands for those. */
 gboolean connection_is_forwarded(const Connection *connection);

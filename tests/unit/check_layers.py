@@ -12,11 +12,6 @@ LAYERS = ("base", "bus", "virt", "access", "call", "handlers", "mirror", "connec
 # The build makes it from introspection/. It includes bus/member.h alone.
 GENERATED = "members.h"
 
-# Circles that are there yet. The list only shrinks: one that is mended fails the test until it is taken out.
-CIRCLES = {
-    ("connection/connection", "connection/connection_private"),
-}
-
 
 def includes(service):
     """Yields each file with what it includes in quotes, as paths below the service's folder."""
@@ -88,7 +83,7 @@ def main(service):
         return 1
     print("1..3")
     fine = [compare(1, "no file includes what stands above it", upwards(found), set(), " -> ".join),
-            compare(2, "no unit includes itself through others", circles(found), {frozenset(each) for each in CIRCLES},
+            compare(2, "no unit includes itself through others", circles(found), set(),
                     lambda each: ", ".join(sorted(each))),
             compare(3, "no two files have a struct of one name", namesakes(service), set(), ", ".join)]
     return 0 if all(fine) else 1
