@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* When everything is compared with libvirt, second by second: a clock of the test's own. */
+
+#include "mirror/comparison_schedule.h"
+
+#include <string.h>
+
+static struct {
+        unsigned due, every; /* every 0: free */
+        GSourceFunc func;
+        void *data;
+} timers[8];
+static unsigned now;
+static GString *called;
+
+/* In the place of GLib's. */
+guint g_timeout_add_seconds(guint interval, GSourceFunc func, gpointer data)
+{
+        for (guint i = 0; i < G_N_ELEMENTS(timers); i++)
+                if (timers[i].every == 0) {
+                        timers[i].due = now + interval;
+                        timers[i].every = interval;
+                        timers[i].func = func;
+                        timers[i].data = data;
+                        return i + 1;
+                }
+        g_assert_not_reached();
+}
+
+gboolean g_source_remove(guint tag)
+{
+        g_assert_cmpuint(timers[tag - 1].every, >, 0);
+        timers[tag - 1].every = 0;
+        return TRUE;
+}
+
+static void let_pass(unsigned seconds)
+{
+        while (seconds-- > 0) {
+                now++;
+                for (gsize i = 0; i < G_N_ELEMENTS(timers); i++) {
+                        if (timers[i].every == 0 || timers[i].due > now)
+                                continue;
+                        timers[i].due += timers[i].every;
+                        if (!timers[i].func(timers[i].data))
+                                timers[i].every = 0;
+                }
+        }
+}
+
+static void compare(void *data)
+{
+        g_string_append_printf(called, "%u ", now);
+}
+
+static void poll_all(void *data)
+{
+        g_string_append_printf(called, "p%u ", now);
+}
+
+static const struct {
+        unsigned interval, poll;
+        gboolean again, polls;
+        const char *called; /* within 40 seconds */
+} rows[] = {
+        {0, 0, FALSE, FALSE, ""},
+        {0, 0, FALSE, TRUE, ""},
+        {15, 0, FALSE, FALSE, "15 30 "},
+        {15, 10, FALSE, FALSE, "15 30 "},
+        {0, 15, FALSE, TRUE, "p15 p30 "},
+        {20, 15, FALSE, TRUE, "p15 20 p30 40 "},
+
+        /* After an outage: 1, 3 and 12 seconds after the one before. */
+        {0, 0, TRUE, FALSE, "1 4 16 "},
+        {30, 0, TRUE, FALSE, "1 4 16 30 "},
+};
+
+static void test_rows(void)
+{
+        for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+                ComparisonSchedule *schedule =
+                        comparison_schedule_new(rows[i].interval, compare, rows[i].poll, poll_all, NULL);
+
+                now = 0;
+                g_string_truncate(called, 0);
+                let_pass(40);
+                g_assert_cmpstr(called->str, ==, "");
+
+                now = 0;
+                comparison_schedule_begin(schedule, rows[i].again, rows[i].polls);
+                let_pass(40);
+                g_assert_cmpstr(called->str, ==, rows[i].called);
+
+                /* Lost: nothing is called, and nothing is left. */
+                comparison_schedule_end(schedule);
+                let_pass(40);
+                g_assert_cmpstr(called->str, ==, rows[i].called);
+                comparison_schedule_begin(schedule, TRUE, TRUE);
+                comparison_schedule_free(schedule);
+                let_pass(40);
+                g_assert_cmpstr(called->str, ==, rows[i].called);
+        }
+}
+
+/* An outage in the middle begins anew. */
+static void test_again(void)
+{
+        ComparisonSchedule *schedule = comparison_schedule_new(0, compare, 0, poll_all, NULL);
+
+        now = 0;
+        g_string_truncate(called, 0);
+        comparison_schedule_begin(schedule, TRUE, FALSE);
+        let_pass(2);
+        comparison_schedule_begin(schedule, TRUE, FALSE);
+        let_pass(40);
+        g_assert_cmpstr(called->str, ==, "1 3 6 18 ");
+        comparison_schedule_free(schedule);
+        comparison_schedule_free(NULL);
+}
+
+int main(int argc, char **argv)
+{
+        int result;
+
+        g_test_init(&argc, &argv, NULL);
+        called = g_string_new(NULL);
+        g_test_add_func("/comparison-schedule/rows", test_rows);
+        g_test_add_func("/comparison-schedule/again", test_again);
+        result = g_test_run();
+        g_string_free(called, TRUE);
+
+        return result;
+}
