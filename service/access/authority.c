@@ -281,8 +281,10 @@ static KeptDecision *ask_polkit(Peer *peer, const char *key, const Question *que
 /* All that polkit is told, for its rules may tell it apart, and no more: it has a bounded length. */
 static char *make_key(const Question *question, gboolean interactive)
 {
-        return g_strdup_printf("%d%d %s %s %s %s", question->access, interactive, question->connection,
-                               question->uuid, question->member, question->domain);
+        const char right[] = {(char)('0' + question->access), interactive ? 'i' : '-', '\0'};
+
+        return g_strjoin(" ", right, question->connection, question->uuid, question->member, question->domain,
+                         NULL);
 }
 
 /* Whether there is room for one more question, be its request kept or not. */

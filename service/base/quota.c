@@ -4,16 +4,18 @@
 
 #include "base/thread.h"
 
-static void add(Quota *quota, QuotaKind kind, guint64 amount)
+void quota_charge(Quota *quota, QuotaKind kind, guint64 amount)
 {
+        ASSERT_MAIN();
         for (; quota; quota = quota->parent)
                 if (!g_uint64_checked_add(&quota->charged[kind], quota->charged[kind], amount))
                         g_error("quota %d overflows", kind);
 }
 
 /* The one place that subtracts. */
-static void take(Quota *quota, QuotaKind kind, guint64 amount)
+void quota_discharge(Quota *quota, QuotaKind kind, guint64 amount)
 {
+        ASSERT_MAIN();
         for (; quota; quota = quota->parent) {
                 if (quota->charged[kind] < amount)
                         g_error("%" G_GUINT64_FORMAT " is to be given back to quota %d, which has %" //
@@ -24,24 +26,12 @@ static void take(Quota *quota, QuotaKind kind, guint64 amount)
         }
 }
 
-void quota_charge(Quota *quota, QuotaKind kind, guint64 amount)
-{
-        ASSERT_MAIN();
-        add(quota, kind, amount);
-}
-
-void quota_discharge(Quota *quota, QuotaKind kind, guint64 amount)
-{
-        ASSERT_MAIN();
-        take(quota, kind, amount);
-}
-
 void quota_move(Quota *quota, Quota *parent)
 {
         ASSERT_MAIN();
         for (QuotaKind kind = 0; kind < N_QUOTAS; kind++) {
-                add(parent, kind, quota->charged[kind]);
-                take(quota->parent, kind, quota->charged[kind]);
+                quota_charge(parent, kind, quota->charged[kind]);
+                quota_discharge(quota->parent, kind, quota->charged[kind]);
         }
 
         quota->parent = parent;
