@@ -61,17 +61,6 @@ static void release(Announcer *announcer, Pending *pending)
                 announcer->config.compared(announcer->config.data);
 }
 
-static void tell_waiters(Pending *pending, gboolean told)
-{
-        g_autoptr(GArray) waiters = pending_take_waiters(pending);
-
-        for (guint i = 0; waiters && i < waiters->len; i++) {
-                const PendingWaiter *waiter = &g_array_index(waiters, PendingWaiter, i);
-
-                waiter->func(told, waiter->data);
-        }
-}
-
 /* Nothing of it waits any more. */
 static void finish(Announcer *announcer, Pending *pending, gboolean told)
 {
@@ -82,7 +71,7 @@ static void finish(Announcer *announcer, Pending *pending, gboolean told)
         release(announcer, pending);
         pending_unpark(pending);
         publish_untold(&announcer->publisher, pending);
-        tell_waiters(pending, told);
+        waiters_tell(g_steal_pointer(&pending->waiters), told);
 }
 
 static void show(Announcer *announcer, Step *step)
@@ -626,7 +615,7 @@ gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, cons
                             pending->pass < sync_rounds(announcer->config.sync));
 }
 
-gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, SyncWait *done, void *data)
+gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, WaitFunc *done, void *data)
 {
         Pending *pending;
 

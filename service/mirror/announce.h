@@ -81,7 +81,7 @@ void announcer_settle(Announcer *announcer, guint64 pass);
 gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, const char *uuid);
 
 /* Calls @done when that is so, at the latest after a moment. FALSE when it is so now: @done is not called. */
-gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, SyncWait *done, void *data);
+gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, WaitFunc *done, void *data);
 
 /* Announces the values that the mirror shows already, because an event said them: for a picture that belongs
  * to the number of the last event. */

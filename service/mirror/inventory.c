@@ -49,7 +49,7 @@ typedef struct Showing {
         Inventory *inventory;
         const Kind *kind;
         char uuid[VIR_UUID_STRING_BUFLEN];
-        SyncWait *done;
+        WaitFunc *done;
         void *data;
 } Showing;
 
@@ -354,7 +354,7 @@ void inventory_event(Inventory *inventory, const Event *event)
                               event->details, FALSE);
 }
 
-static Showing *showing_new(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done,
+static Showing *showing_new(Inventory *inventory, const Kind *kind, const char *uuid, WaitFunc *done,
                             void *data)
 {
         Showing *showing = g_new0(Showing, 1);
@@ -384,7 +384,7 @@ static void on_asked(gboolean told, void *data)
                 on_shown(told, showing);
 }
 
-void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Changes changes, SyncWait *done,
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Changes changes, WaitFunc *done,
                     void *data)
 {
         static const Aspects aspects[] = {
@@ -416,7 +416,7 @@ gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, cons
                                     announcer_is_settled(inventory->announcer, kind, uuid));
 }
 
-void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data)
+void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, WaitFunc *done, void *data)
 {
         ASSERT_MAIN();
         sync_settle(inventory->sync, on_asked, showing_new(inventory, kind, uuid, done, data));

@@ -62,7 +62,7 @@ void inventory_stop(Inventory *inventory);
 /* A call has changed an object: has the mirror show from now on what libvirt says of what may have @changes,
  * and then calls @done; without that after open-timeout: a caller is told so even where libvirt does not say
  * what came of it. */
-void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Changes changes, SyncWait *done,
+void inventory_wait(Inventory *inventory, const Kind *kind, const char *uuid, Changes changes, WaitFunc *done,
                     void *data);
 
 /* Something may have changed the object: libvirt is asked about it soon. */
@@ -71,7 +71,7 @@ void inventory_ask(Inventory *inventory, const Kind *kind, const char *uuid);
 /* Whether nothing that libvirt told lately says that the mirror may be wrong about that object; and has @done
  * called when that is so. */
 gboolean inventory_is_settled(const Inventory *inventory, const Kind *kind, const char *uuid);
-void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, SyncWait *done, void *data);
+void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, WaitFunc *done, void *data);
 
 /* Compares everything, and then calls @compared, which may be NULL. */
 void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data);

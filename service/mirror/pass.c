@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "base/utf8.h"
+#include "bus/path.h"
 #include "virt/autoptr.h"
 #include "virt/enums.h"
 
@@ -325,31 +326,53 @@ static gboolean query_system(virConnectPtr conn, DomainCache *domain_cache, cons
         return TRUE;
 }
 
-Pass *pass_new(Link *link, DomainCache *domain_cache)
+void waiters_tell(GArray *waiters, gboolean told)
+{
+        for (guint i = 0; waiters && i < waiters->len; i++) {
+                const Waiter *waiter = &g_array_index(waiters, Waiter, i);
+
+                waiter->func(told, waiter->data);
+        }
+
+        g_clear_pointer(&waiters, g_array_unref);
+}
+
+static GHashTable *set_new(void)
+{
+        return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+Pass *pass_new(Link *link, DomainCache *domain_cache, void *data)
 {
         Pass *pass = g_new0(Pass, 1);
 
         ASSERT_MAIN();
         pass->link = link;
         pass->domain_cache = domain_cache;
-        pass->asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        pass->asked = set_new();
         pass->systems = g_ptr_array_new_with_free_func(g_free);
-        pass->failed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        pass->failed = set_new();
         pass->answers = answers_new();
+        pass->data = data;
+        pass->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
+        pass->passing = set_new();
         return pass;
 }
 
 void pass_free(Pass *pass)
 {
-        ASSERT_MAIN();
         if (!pass)
                 return;
 
+        ASSERT_MAIN();
         g_hash_table_unref(pass->asked);
         g_ptr_array_unref(pass->systems);
         g_hash_table_unref(pass->failed);
         g_array_unref(pass->answers);
         g_clear_error(&pass->error);
+        g_array_unref(pass->waiters);
+        g_hash_table_unref(pass->passing);
+        g_clear_pointer(&pass->order, g_array_unref);
         g_free(pass);
 }
 
@@ -424,4 +447,46 @@ void pass_ask(Pass *pass)
 
         if (ask_lists(pass, conn) && ask_domains(pass, conn))
                 ask_systems(pass, conn);
+}
+
+/* What it said */
+
+static unsigned rank(const Mirror *mirror, const Answer *answer)
+{
+        if (!answer->present)
+                return 0;
+
+        return mirror_find_uuid(mirror, answer->kind, answer->uuid) ? 1 : 2;
+}
+
+GArray *pass_order(const Pass *pass, const Mirror *mirror)
+{
+        const GArray *answers = pass->answers;
+        GArray *order = g_array_sized_new(FALSE, FALSE, sizeof(guint), answers->len);
+        g_autofree guint8 *ranks = g_new(guint8, answers->len + 1);
+
+        ASSERT_MAIN();
+        for (guint i = 0; i < answers->len; i++)
+                ranks[i] = (guint8)rank(mirror, &g_array_index(answers, Answer, i));
+        for (guint8 each = 0; each <= 2; each++)
+                for (guint i = 0; i < answers->len; i++)
+                        if (ranks[i] == each)
+                                g_array_append_val(order, i);
+
+        return order;
+}
+
+GHashTable *pass_leaves(const Pass *pass, const Kind *kind)
+{
+        const GArray *answers = pass->answers;
+        GHashTable *leaves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+        for (guint i = 0; i < answers->len; i++) {
+                const Answer *answer = &g_array_index(answers, Answer, i);
+
+                if (answer->kind == kind)
+                        g_hash_table_add(leaves, path_uuid_leaf(answer->uuid));
+        }
+
+        return leaves;
 }

@@ -19,6 +19,20 @@ typedef struct Answer {
         gboolean only_system; /* of a domain: it is asked for nothing but OSType; else as libvirt said all */
 } Answer;
 
+/* @told: the mirror shows what libvirt said after the waiting began; else libvirt could not be asked, or not
+ * in time. */
+typedef void WaitFunc(gboolean told, void *data);
+
+/* What waits for that. */
+typedef struct Waiter {
+        WaitFunc *func;
+        void *data;
+        gint64 deadline; /* by the monotonic clock; 0: none */
+} Waiter;
+
+/* Calls those in an array of Waiter, which is freed. NULL is fine. */
+void waiters_tell(GArray *waiters, gboolean told);
+
 /* What to ask of a domain besides its state. */
 typedef enum Aspects {
         ASPECT_STATE = 0,
@@ -32,7 +46,6 @@ typedef enum Aspects {
 typedef struct Pass {
         Link *link;
         DomainCache *domain_cache; /* of the link's connection */
-        void *data;                /* the maker's */
 
         /* What to ask. */
         gboolean all;              /* all kinds */
@@ -45,13 +58,28 @@ typedef struct Pass {
         GHashTable *failed; /* a set of UUIDs: libvirt did not answer, but lives */
         GArray *answers;    /* of Answer */
         GError *error;      /* why there is not more */
+
+        /* The maker's. */
+        void *data;
+        GArray *waiters;     /* of Waiter: what waits for its end */
+        unsigned generation; /* of the connection, when it began */
+        GHashTable *passing; /* a set of UUIDs: domains in a state that does not last */
+        GArray *order;       /* of the answers, see pass_order() */
+        guint applied;       /* of these */
 } Pass;
 
 /* Main thread. An empty round; @link and @domain_cache must outlive it. */
-Pass *pass_new(Link *link, DomainCache *domain_cache);
+Pass *pass_new(Link *link, DomainCache *domain_cache, void *data);
 
 /* NULL is fine. */
 void pass_free(Pass *pass);
 
 /* Worker thread: asks. */
 void pass_ask(Pass *pass);
+
+/* Main thread: the order in which the answers are to be taken: of what is gone, of what @mirror has, and of
+ * what is new. An array of guint, places in the answers. */
+GArray *pass_order(const Pass *pass, const Mirror *mirror);
+
+/* The set of the leaves of a kind among the answers. */
+GHashTable *pass_leaves(const Pass *pass, const Kind *kind);

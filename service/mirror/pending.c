@@ -328,20 +328,14 @@ gboolean pending_is_after_end(const Pending *pending, const Event *event)
         return remembers_end(pending) && event->id == pending->ended_id;
 }
 
-void pending_add_waiter(Pending *pending, SyncWait *func, void *data)
+void pending_add_waiter(Pending *pending, WaitFunc *func, void *data)
 {
-        const PendingWaiter waiter = {func, data};
+        const Waiter waiter = {.func = func, .data = data};
 
         ASSERT_MAIN();
         if (!pending->waiters)
                 pending->waiters = g_array_new(FALSE, FALSE, sizeof waiter);
         g_array_append_val(pending->waiters, waiter);
-}
-
-GArray *pending_take_waiters(Pending *pending)
-{
-        ASSERT_MAIN();
-        return g_steal_pointer(&pending->waiters);
 }
 
 void pending_remember(Pending *pending, unsigned slot, GVariant *value)

@@ -41,14 +41,8 @@ typedef struct Pending {
         GVariant *announced[N_DOMAIN1]; /* values as they were announced, where an event has changed them
                                            since */
         GArray *doubts;  /* of guint64: the numbers of events that told a state with doubt; or NULL */
-        GArray *waiters; /* of PendingWaiter; or NULL */
+        GArray *waiters; /* of Waiter, until nothing is parked; or NULL */
 } Pending;
-
-/* Those that wait until nothing is parked. */
-typedef struct PendingWaiter {
-        SyncWait *func;
-        void *data;
-} PendingWaiter;
 
 typedef struct PendingTable PendingTable;
 
@@ -97,10 +91,7 @@ void pending_end_life(Pending *pending, guint32 id);
 gboolean pending_is_after_end(const Pending *pending, const Event *event);
 
 /* Calls @func as soon as nothing is parked. */
-void pending_add_waiter(Pending *pending, SyncWait *func, void *data);
-
-/* Takes those who wait, for the caller to tell: an array of PendingWaiter, or NULL. */
-GArray *pending_take_waiters(Pending *pending);
+void pending_add_waiter(Pending *pending, WaitFunc *func, void *data);
 
 /* Remembers that @value was announced in that slot, unless an older one is remembered. */
 void pending_remember(Pending *pending, unsigned slot, GVariant *value);

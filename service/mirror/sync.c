@@ -39,23 +39,6 @@
  * not late. */
 #define SYSTEMS_AT_ONCE 32
 
-typedef struct Waiter {
-        SyncWait *func;
-        void *data;
-        gint64 deadline; /* 0: none */
-} Waiter;
-
-/* What is to be asked in the next round, and what waits for it. */
-typedef struct Dirty {
-        gboolean all;
-        gboolean kinds[N_MIRRORED]; /* by place in mirrored_kinds; for domains there is more than all or none
-                                     */
-        GHashTable *domains;        /* UUID to Aspects */
-        GHashTable *systems;        /* a set of UUIDs: see Pass; for when nothing else is due */
-        GArray *waiters;            /* see dirty_tell() */
-        gboolean held;              /* all of it but systems was asked already, and has its time */
-} Dirty;
-
 struct Sync {
         Link *link;
         DomainCache *domain_cache; /* of the link's connection */
@@ -70,219 +53,174 @@ struct Sync {
 
         unsigned retry_timer, retry_ms;
         unsigned rest_timer;
-        unsigned late_timer; /* while somebody may wait with a deadline */
+        unsigned late_timer; /* while something may wait with a deadline */
         gint64 began;        /* the last round */
 
-        /* The round that is under way. */
-        Pass *pass;
-        unsigned round_generation;
-        GArray *round_waiters; /* see dirty_tell() */
-        GHashTable *passing;   /* a set of UUIDs: domains in a state that does not last */
-        GArray *order;         /* of its answers, see apply_order() */
-        guint applied;         /* of these */
-
-        Dirty dirty; /* for the next one */
+        Pass *pass;    /* that is under way; or NULL */
+        Pass *next;    /* what is dirty, and what waits for that; of domains there is more than all or none */
+        gboolean held; /* all of that was asked already, and has its time */
+        GHashTable *systems; /* a set of UUIDs: see Pass; for when nothing else is due */
 };
 
 /* What is dirty */
 
-static GHashTable *set_new(void)
+static gboolean add_domain(Pass *next, const char *uuid, Aspects aspects)
 {
-        return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        guint wanted = GPOINTER_TO_UINT(g_hash_table_lookup(next->asked, uuid)) | aspects;
+
+        return g_hash_table_replace(next->asked, g_strdup(uuid), GUINT_TO_POINTER(wanted));
 }
 
-static GArray *waiters_new(void)
+static gboolean add_kind(Pass *next, size_t index)
 {
-        return g_array_new(FALSE, FALSE, sizeof(Waiter));
-}
+        gboolean was = next->list[index];
 
-static void dirty_init(Dirty *dirty)
-{
-        *dirty = (Dirty){.domains = set_new(), .systems = set_new(), .waiters = waiters_new()};
-}
-
-static void dirty_clear(Dirty *dirty)
-{
-        g_hash_table_unref(dirty->domains);
-        g_hash_table_unref(dirty->systems);
-        g_array_unref(dirty->waiters);
-}
-
-static gboolean add_domain(Dirty *dirty, const char *uuid, Aspects aspects)
-{
-        guint wanted = GPOINTER_TO_UINT(g_hash_table_lookup(dirty->domains, uuid)) | aspects;
-
-        return g_hash_table_replace(dirty->domains, g_strdup(uuid), GUINT_TO_POINTER(wanted));
-}
-
-static gboolean add_kind(Dirty *dirty, size_t index)
-{
-        gboolean was = dirty->kinds[index];
-
-        dirty->kinds[index] = TRUE;
+        next->list[index] = TRUE;
         return !was;
 }
 
-static void dirty_add_all(Dirty *dirty)
+static void add_all(Sync *sync)
 {
-        dirty->held = FALSE;
-        dirty->all = TRUE;
+        sync->held = FALSE;
+        sync->next->all = TRUE;
 }
 
-/* One object; @aspects count for domains, and other kinds are asked about as a whole. FALSE when it was due
- * already, for whatever. */
-static gboolean dirty_add(Dirty *dirty, const Kind *kind, const char *uuid, Aspects aspects)
-{
-        dirty->held = FALSE;
-        return kind == &kind_domain ? add_domain(dirty, uuid, aspects)
-                                    : add_kind(dirty, mirrored_index(kind));
-}
-
-static gboolean add_domains(Dirty *dirty, GHashTable *uuids)
+static gboolean add_domains(Pass *next, GHashTable *uuids)
 {
         GHashTableIter iter;
         gpointer uuid;
 
         g_hash_table_iter_init(&iter, uuids);
         while (g_hash_table_iter_next(&iter, &uuid, NULL))
-                add_domain(dirty, uuid, ASPECT_LIFE | ASPECT_DEFINITION);
+                add_domain(next, uuid, ASPECT_LIFE | ASPECT_DEFINITION);
 
         return g_hash_table_size(uuids) > 0;
 }
 
-static gboolean dirty_is_empty(const Dirty *dirty);
-static GArray *dirty_take_waiters(Dirty *dirty);
-
-/* What libvirt did not say in @pass, and everything there is to know of @passing, a set of UUIDs of domains.
- * Where nothing else is due it is held until dirty_release(), or until something else is, and systems go
- * first. FALSE when that is none. */
-static gboolean dirty_add_again(Dirty *dirty, const Pass *pass, GHashTable *passing)
+/* Whether nothing is dirty but systems, and nothing waits. */
+static gboolean is_clean(const Pass *next)
 {
-        gboolean alone = dirty->held || dirty_is_empty(dirty);
-        gboolean any = add_domains(dirty, pass->failed);
+        for (size_t i = 0; i < G_N_ELEMENTS(next->list); i++)
+                if (next->list[i])
+                        return FALSE;
 
-        any = add_domains(dirty, passing) || any;
+        return !next->all && g_hash_table_size(next->asked) == 0 && next->waiters->len == 0;
+}
+
+/* What libvirt did not say in @pass, and everything there is to know of domains in a state that does not
+ * last. Where nothing else is due it is held for its time, or until something else is, and systems go first.
+ * FALSE when that is none. */
+static gboolean add_again(Sync *sync, const Pass *pass)
+{
+        gboolean alone = sync->held || is_clean(sync->next);
+        gboolean any = add_domains(sync->next, pass->failed);
+
+        any = add_domains(sync->next, pass->passing) || any;
         for (size_t i = 0; i < N_MIRRORED; i++) {
                 if (!pass->list[i] || pass->listed[i])
                         continue;
 
                 any = TRUE;
-                add_kind(dirty, i);
+                add_kind(sync->next, i);
         }
 
         if (any)
-                dirty->held = alone;
+                sync->held = alone;
         return any;
 }
 
-static void dirty_release(Dirty *dirty)
-{
-        dirty->held = FALSE;
-}
-
-static void dirty_add_waiter(Dirty *dirty, gint64 deadline, SyncWait *done, void *data)
+/* @done may be NULL. */
+static void add_waiter(Sync *sync, gint64 deadline, WaitFunc *done, void *data)
 {
         const Waiter waiter = {done, data, deadline};
 
-        dirty->held = FALSE;
+        sync->held = FALSE;
         if (done)
-                g_array_append_val(dirty->waiters, waiter);
+                g_array_append_val(sync->next->waiters, waiter);
 }
 
-static gboolean dirty_has(const Dirty *dirty, const Kind *kind, const char *uuid)
-{
-        return dirty->all || dirty->kinds[mirrored_index(kind)] ||
-               g_hash_table_contains(dirty->domains, uuid);
-}
-
-/* Whether nothing is but systems, and nothing waits. */
-static gboolean dirty_is_empty(const Dirty *dirty)
-{
-        for (size_t i = 0; i < G_N_ELEMENTS(dirty->kinds); i++)
-                if (dirty->kinds[i])
-                        return FALSE;
-
-        return !dirty->all && g_hash_table_size(dirty->domains) == 0 && dirty->waiters->len == 0;
-}
-
-/* A list has them all; but not what a new definition may have made of an OSType that is known. */
-static void leave_to_list(Dirty *dirty, const Mirror *mirror)
+/* A list has all domains; but not what a new definition may have made of an OSType that is known. */
+static void leave_to_list(Sync *sync, Pass *pass)
 {
         GHashTableIter iter;
         gpointer uuid, aspects;
 
-        g_hash_table_iter_init(&iter, dirty->domains);
+        g_hash_table_iter_init(&iter, pass->asked);
         while (g_hash_table_iter_next(&iter, &uuid, &aspects)) {
-                const Item *item = mirror_find_uuid(mirror, &kind_domain, uuid);
+                const Item *item = mirror_find_uuid(sync->mirror, &kind_domain, uuid);
 
                 if (item && item->system_known && (GPOINTER_TO_UINT(aspects) & ASPECT_DEFINITION))
-                        g_hash_table_add(dirty->systems, g_strdup(uuid));
+                        g_hash_table_add(sync->systems, g_strdup(uuid));
         }
 
-        g_hash_table_remove_all(dirty->domains);
+        g_hash_table_remove_all(pass->asked);
 }
 
-static gboolean lists_domains(const Dirty *dirty, unsigned known)
+static void choose_lists(Sync *sync, Pass *pass)
 {
-        return dirty->all || dirty->kinds[0] ||
-               g_hash_table_size(dirty->domains) >= MAX(LIST_FROM, known / LIST_FROM_PART);
+        unsigned part = mirror_size(sync->mirror, &kind_domain) / LIST_FROM_PART;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(pass->list); i++)
+                pass->list[i] = pass->list[i] || pass->all;
+        if (g_hash_table_size(pass->asked) >= MAX(LIST_FROM, part))
+                pass->list[mirrored_index(&kind_domain)] = TRUE;
+        if (pass->list[mirrored_index(&kind_domain)])
+                leave_to_list(sync, pass);
 }
 
-static void take_systems(Dirty *dirty, Pass *pass)
+static void take_systems(Sync *sync, Pass *pass)
 {
         GHashTableIter iter;
         gpointer uuid;
 
-        g_hash_table_iter_init(&iter, dirty->systems);
+        g_hash_table_iter_init(&iter, sync->systems);
         while (pass->systems->len < SYSTEMS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL))
                 g_ptr_array_add(pass->systems, uuid);
 
         /* Not through the iterator, which leaves the table as large as it was: each round would go past all
          * that the rounds before have taken. */
         for (guint i = 0; i < pass->systems->len; i++)
-                g_hash_table_steal(dirty->systems, g_ptr_array_index(pass->systems, i));
+                g_hash_table_steal(sync->systems, g_ptr_array_index(pass->systems, i));
 }
 
-/* Puts it in @pass, and returns what waits for that, for dirty_tell(). Only systems may be left over, and
- * what is held. */
-static GArray *dirty_take(Dirty *dirty, Pass *pass, const Mirror *mirror)
+static Pass *new_pass(Sync *sync)
 {
-        GHashTable *empty = pass->asked;
-
-        if (dirty->held || dirty_is_empty(dirty))
-                take_systems(dirty, pass);
-        if (dirty->held && pass->systems->len > 0)
-                return waiters_new();
-
-        dirty->held = FALSE;
-        pass->all = dirty->all;
-        pass->list[0] = lists_domains(dirty, mirror_size(mirror, &kind_domain));
-        for (size_t i = 1; i < G_N_ELEMENTS(pass->list); i++)
-                pass->list[i] = dirty->all || dirty->kinds[i];
-
-        if (pass->list[0])
-                leave_to_list(dirty, mirror);
-        pass->asked = dirty->domains;
-        dirty->domains = empty;
-
-        dirty->all = FALSE;
-        memset(dirty->kinds, 0, sizeof dirty->kinds);
-        return dirty_take_waiters(dirty);
+        return pass_new(sync->link, sync->domain_cache, sync);
 }
 
-static GArray *dirty_take_waiters(Dirty *dirty)
+/* What is to be asked now. Only systems may be left over, and what is held. */
+static Pass *take_next(Sync *sync)
 {
-        GArray *waiters = dirty->waiters;
+        gboolean rests = sync->held || is_clean(sync->next);
+        Pass *pass = new_pass(sync);
 
-        dirty->waiters = waiters_new();
+        if (!sync->held || g_hash_table_size(sync->systems) == 0) {
+                Pass *dirty = sync->next;
+
+                sync->next = pass;
+                sync->held = FALSE;
+                pass = dirty;
+        }
+
+        if (rests)
+                take_systems(sync, pass);
+        choose_lists(sync, pass);
+        return pass;
+}
+
+static GArray *take_waiters(Pass *pass)
+{
+        GArray *waiters = pass->waiters;
+
+        pass->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
         return waiters;
 }
 
 /* Takes out of @waiters those whose deadline is over at @now, and returns them. @next becomes the earliest of
  * the others', where it is earlier. */
-static GArray *dirty_take_late(GArray *waiters, gint64 now, gint64 *next)
+static GArray *take_late(GArray *waiters, gint64 now, gint64 *next)
 {
-        GArray *late = waiters_new();
+        GArray *late = g_array_new(FALSE, FALSE, sizeof(Waiter));
         guint stay = 0;
 
         for (guint i = 0; i < waiters->len; i++) {
@@ -302,15 +240,6 @@ static GArray *dirty_take_late(GArray *waiters, gint64 now, gint64 *next)
         return late;
 }
 
-static void dirty_tell(const GArray *waiters, gboolean told)
-{
-        for (guint i = 0; i < waiters->len; i++) {
-                const Waiter *waiter = &g_array_index(waiters, Waiter, i);
-
-                waiter->func(told, waiter->data);
-        }
-}
-
 /* What libvirt answered */
 
 static GVariant *value_of(const Answer *answer, const Item *item, unsigned slot)
@@ -321,7 +250,7 @@ static GVariant *value_of(const Answer *answer, const Item *item, unsigned slot)
 /* Whether an answer, which may not be shown at once, says with what @mirror has that a domain is in a state
  * that does not last. libvirt tells that a transient domain has stopped before it forgets it, and nothing
  * when it does; nor does it tell that a start has failed. */
-static gboolean apply_is_passing(const Mirror *mirror, const Answer *answer)
+static gboolean is_passing(const Mirror *mirror, const Answer *answer)
 {
         GVariant *active, *persistent, *reason;
         const Item *item;
@@ -338,56 +267,16 @@ static gboolean apply_is_passing(const Mirror *mirror, const Answer *answer)
                        : persistent && !g_variant_get_boolean(persistent);
 }
 
-static unsigned rank(const Mirror *mirror, const Answer *answer)
-{
-        if (!answer->present)
-                return 0;
-
-        return mirror_find_uuid(mirror, answer->kind, answer->uuid) ? 1 : 2;
-}
-
-/* The order in which the answers are to be taken: of what is gone, of what @mirror has, and of what is new.
- * An array of guint, places in @answers. */
-static GArray *apply_order(const Mirror *mirror, const GArray *answers)
-{
-        GArray *order = g_array_sized_new(FALSE, FALSE, sizeof(guint), answers->len);
-        g_autofree guint8 *ranks = g_new(guint8, answers->len + 1);
-
-        for (guint i = 0; i < answers->len; i++)
-                ranks[i] = (guint8)rank(mirror, &g_array_index(answers, Answer, i));
-        for (guint8 each = 0; each <= 2; each++)
-                for (guint i = 0; i < answers->len; i++)
-                        if (ranks[i] == each)
-                                g_array_append_val(order, i);
-
-        return order;
-}
-
-/* The set of the leaves of a kind among the answers. */
-static GHashTable *apply_leaves(const Kind *kind, const GArray *answers)
-{
-        GHashTable *leaves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-
-        for (guint i = 0; i < answers->len; i++) {
-                const Answer *answer = &g_array_index(answers, Answer, i);
-
-                if (answer->kind == kind)
-                        g_hash_table_add(leaves, path_uuid_leaf(answer->uuid));
-        }
-
-        return leaves;
-}
-
 /* What no list has told of the domains of a connection that is new. */
-static void apply_missing_systems(const Mirror *mirror, GHashTable *systems)
+static void add_missing_systems(Sync *sync)
 {
         GHashTableIter iter;
         gpointer item;
 
-        mirror_iterate(mirror, &kind_domain, &iter);
+        mirror_iterate(sync->mirror, &kind_domain, &iter);
         while (g_hash_table_iter_next(&iter, NULL, &item))
                 if (!((const Item *)item)->system_known)
-                        g_hash_table_add(systems, g_strdup(item_string(item, DOMAIN1_UUID)));
+                        g_hash_table_add(sync->systems, g_strdup(item_string(item, DOMAIN1_UUID)));
 }
 
 /* Passes */
@@ -410,7 +299,7 @@ static void begin_applying(Sync *sync, const Pass *pass)
                 if (!pass->listed[i])
                         continue;
 
-                leaves = apply_leaves(mirrored_kinds[i], pass->answers);
+                leaves = pass_leaves(pass, mirrored_kinds[i]);
                 sync->owner->absent(mirrored_kinds[i], leaves, sync->data);
         }
 }
@@ -420,7 +309,7 @@ static void end_applying(Sync *sync, const Pass *pass)
         if (tells_all(pass)) {
                 sync->filled = TRUE;
                 if (sync->wants_systems)
-                        apply_missing_systems(sync->mirror, sync->dirty.systems);
+                        add_missing_systems(sync);
         }
 
         for (size_t i = 0; mirrored_kinds[i] && !pass->error; i++)
@@ -434,20 +323,20 @@ static gboolean on_retry(gpointer user_data)
         Sync *sync = user_data;
 
         sync->retry_timer = 0;
-        dirty_release(&sync->dirty);
+        sync->held = FALSE;
         refresh_start(sync);
         return G_SOURCE_REMOVE;
 }
 
 /* Has what libvirt did not answer, or not for good, asked for again, in a while; with what becomes due
  * before, if something does. A connection that is lost has its own end for this. */
-static void retry_unanswered(Sync *sync, const Pass *pass, GHashTable *passing)
+static void retry_unanswered(Sync *sync, const Pass *pass)
 {
-        gboolean any = dirty_add_again(&sync->dirty, pass, passing) || pass->error;
+        gboolean any = add_again(sync, pass) || pass->error;
 
         if (!any) {
                 /* What is held keeps its time. */
-                if (!sync->dirty.held)
+                if (!sync->held)
                         sync->retry_ms = 0;
                 return;
         }
@@ -461,25 +350,22 @@ static void retry_unanswered(Sync *sync, const Pass *pass, GHashTable *passing)
 
 static void round_end(Sync *sync, Pass *pass)
 {
-        g_autoptr(GArray) waiters = g_steal_pointer(&sync->round_waiters);
-        g_autoptr(GHashTable) passing = g_steal_pointer(&sync->passing);
-        gboolean again = !dirty_is_empty(&sync->dirty) && !sync->dirty.held;
+        gboolean again = !is_clean(sync->next) && !sync->held;
 
         sync->pass = NULL;
-        g_clear_pointer(&sync->order, g_array_unref);
         sync->rounds++;
         end_applying(sync, pass);
 
         /* What stayed without an answer is in the next list: that of a new connection, or with whatever is
          * due next. Not at once, as the cause is likely to be there still. */
         if (pass->error) {
-                dirty_add_all(&sync->dirty);
-                g_hash_table_remove_all(sync->dirty.systems);
+                add_all(sync);
+                g_hash_table_remove_all(sync->systems);
         }
 
-        retry_unanswered(sync, pass, passing);
-        dirty_tell(waiters, !pass->error && g_hash_table_size(pass->failed) == 0);
-        if (sync->dirty.waiters->len > 0 || (!pass->error && g_hash_table_size(sync->dirty.systems) > 0))
+        retry_unanswered(sync, pass);
+        waiters_tell(take_waiters(pass), !pass->error && g_hash_table_size(pass->failed) == 0);
+        if (sync->next->waiters->len > 0 || (!pass->error && g_hash_table_size(sync->systems) > 0))
                 refresh_start(sync);
         else if (again)
                 refresh_start_rested(sync);
@@ -491,7 +377,7 @@ static void round_end(Sync *sync, Pass *pass)
  * which is no list of all. */
 static gboolean is_void(const Sync *sync, const Pass *pass)
 {
-        return sync->round_generation != sync->generation || (pass->all && pass->error);
+        return pass->generation != sync->generation || (pass->all && pass->error);
 }
 
 /* Applies some answers. The connection may get lost between two times; the rest is void then. */
@@ -499,25 +385,25 @@ static gboolean round_apply(gpointer user_data)
 {
         Sync *sync = user_data;
         Pass *pass = sync->pass;
-        guint end = MIN(sync->applied + APPLIED_AT_ONCE, pass->answers->len);
+        guint end = MIN(pass->applied + APPLIED_AT_ONCE, pass->answers->len);
 
         if (is_void(sync, pass)) {
                 if (!pass->error)
                         g_set_error_literal(&pass->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
                                             "the connection was lost");
-                end = sync->applied = pass->answers->len;
+                end = pass->applied = pass->answers->len;
         }
 
-        for (; sync->applied < end; sync->applied++) {
-                guint place = g_array_index(sync->order, guint, sync->applied);
+        for (; pass->applied < end; pass->applied++) {
+                guint place = g_array_index(pass->order, guint, pass->applied);
                 Answer *answer = &g_array_index(pass->answers, Answer, place);
 
-                if (apply_is_passing(sync->mirror, answer))
-                        g_hash_table_add(sync->passing, g_strdup(answer->uuid));
+                if (is_passing(sync->mirror, answer))
+                        g_hash_table_add(pass->passing, g_strdup(answer->uuid));
                 sync->owner->answer(answer, sync->data);
         }
 
-        if (sync->applied < pass->answers->len)
+        if (pass->applied < pass->answers->len)
                 return G_SOURCE_CONTINUE;
 
         round_end(sync, pass);
@@ -533,7 +419,7 @@ static void round_work(void *data)
 /* Main thread. */
 static void round_done(void *data)
 {
-        const Pass *pass = data;
+        Pass *pass = data;
         Sync *sync = pass->data;
 
         /* What libvirt told before it answered. A comparison would tell it as if nobody had. */
@@ -541,19 +427,16 @@ static void round_done(void *data)
 
         if (!is_void(sync, pass))
                 begin_applying(sync, pass);
-        sync->order = apply_order(sync->mirror, pass->answers);
+        pass->order = pass_order(pass, sync->mirror);
         if (round_apply(sync) == G_SOURCE_CONTINUE)
                 g_idle_add_full(G_PRIORITY_DEFAULT, round_apply, sync, NULL);
 }
 
-/* Nobody is asked any more. Those who are told so may have others wait: hence the loop. */
+/* Nothing is asked any more. What is told so may wait again: hence the loop. */
 static void send_away(Sync *sync)
 {
-        while (sync->dirty.waiters->len > 0) {
-                g_autoptr(GArray) waiters = dirty_take_waiters(&sync->dirty);
-
-                dirty_tell(waiters, FALSE);
-        }
+        while (sync->next->waiters->len > 0)
+                waiters_tell(take_waiters(sync->next), FALSE);
 }
 
 static void refresh_start(Sync *sync)
@@ -565,12 +448,8 @@ static void refresh_start(Sync *sync)
 
         g_clear_handle_id(&sync->rest_timer, g_source_remove);
         sync->began = g_get_monotonic_time();
-        sync->pass = pass_new(sync->link, sync->domain_cache);
-        sync->pass->data = sync;
-        sync->round_generation = sync->generation;
-        sync->round_waiters = dirty_take(&sync->dirty, sync->pass, sync->mirror);
-        sync->passing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        sync->applied = 0;
+        sync->pass = take_next(sync);
+        sync->pass->generation = sync->generation;
         background_run(round_work, round_done, sync->pass);
 }
 
@@ -603,7 +482,8 @@ Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)
         sync->mirror = mirror;
         sync->owner = owner;
         sync->data = data;
-        dirty_init(&sync->dirty);
+        sync->systems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        sync->next = new_pass(sync);
         return sync;
 }
 
@@ -624,21 +504,24 @@ void sync_free(Sync *sync)
                 return;
 
         domain_cache_free(sync->domain_cache);
-        dirty_clear(&sync->dirty);
+        pass_free(sync->next);
+        g_hash_table_unref(sync->systems);
         g_free(sync);
 }
 
-void sync_all(Sync *sync, SyncWait *done, void *data)
+void sync_all(Sync *sync, WaitFunc *done, void *data)
 {
         ASSERT_MAIN();
-        dirty_add_all(&sync->dirty);
-        dirty_add_waiter(&sync->dirty, 0, done, data);
+        add_all(sync);
+        add_waiter(sync, 0, done, data);
         refresh_start(sync);
 }
 
 static void make_due(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects)
 {
-        if (!dirty_add(&sync->dirty, kind, uuid, aspects))
+        sync->held = FALSE;
+        if (kind == &kind_domain ? !add_domain(sync->next, uuid, aspects)
+                                 : !add_kind(sync->next, mirrored_index(kind)))
                 sync->coalesced++;
         if (kind == &kind_domain && aspects != ASPECT_STATE)
                 mirror_forget_scheduler(sync->mirror, uuid);
@@ -657,9 +540,7 @@ static void watch_deadline(Sync *sync, gint64 deadline)
 
 static void tell_late(GArray *waiters, gint64 *next)
 {
-        g_autoptr(GArray) late = dirty_take_late(waiters, g_get_monotonic_time(), next);
-
-        dirty_tell(late, FALSE);
+        waiters_tell(take_late(waiters, g_get_monotonic_time(), next), FALSE);
 }
 
 /* Libvirt may take any time for an answer: a storage pool, for instance, waits for its server. */
@@ -670,21 +551,21 @@ static gboolean on_late(gpointer user_data)
 
         sync->late_timer = 0;
         if (sync->pass)
-                tell_late(sync->round_waiters, &next);
-        tell_late(sync->dirty.waiters, &next);
+                tell_late(sync->pass->waiters, &next);
+        tell_late(sync->next->waiters, &next);
         if (next < G_MAXINT64)
                 watch_deadline(sync, next);
         return G_SOURCE_REMOVE;
 }
 
 void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
-               SyncWait *done, void *data)
+               WaitFunc *done, void *data)
 {
         gint64 deadline = within > 0 ? g_get_monotonic_time() + (gint64)within * 1000 : 0;
 
         ASSERT_MAIN();
         make_due(sync, kind, uuid, aspects);
-        dirty_add_waiter(&sync->dirty, deadline, done, data);
+        add_waiter(sync, deadline, done, data);
         if (deadline > 0)
                 watch_deadline(sync, deadline);
         refresh_start(sync);
@@ -711,7 +592,7 @@ void sync_want_systems(Sync *sync)
         if (!sync->filled)
                 return;
 
-        apply_missing_systems(sync->mirror, sync->dirty.systems);
+        add_missing_systems(sync);
         refresh_start(sync);
 }
 
@@ -723,7 +604,7 @@ void sync_add_system(Sync *sync, const char *uuid)
         if (!sync->wants_systems || item->system_known)
                 return;
 
-        g_hash_table_add(sync->dirty.systems, g_strdup(uuid));
+        g_hash_table_add(sync->systems, g_strdup(uuid));
         /* A round that is under way begins the next one for these. */
         refresh_start(sync);
 }
@@ -736,7 +617,7 @@ void sync_forget(Sync *sync)
         g_clear_handle_id(&sync->retry_timer, g_source_remove);
         g_clear_handle_id(&sync->rest_timer, g_source_remove);
         domain_cache_forget_all(sync->domain_cache);
-        g_hash_table_remove_all(sync->dirty.systems);
+        g_hash_table_remove_all(sync->systems);
         mirror_forget_untold(sync->mirror);
 }
 
@@ -755,7 +636,8 @@ gboolean sync_is_filled(const Sync *sync)
 gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid)
 {
         ASSERT_MAIN();
-        return dirty_has(&sync->dirty, kind, uuid);
+        return sync->next->all || sync->next->list[mirrored_index(kind)] ||
+               g_hash_table_contains(sync->next->asked, uuid);
 }
 
 gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
@@ -769,10 +651,10 @@ gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
         return !pass || (!pass->list[mirrored_index(kind)] && !g_hash_table_contains(pass->asked, uuid));
 }
 
-void sync_settle(Sync *sync, SyncWait *done, void *data)
+void sync_settle(Sync *sync, WaitFunc *done, void *data)
 {
         ASSERT_MAIN();
-        dirty_add_waiter(&sync->dirty, 0, done, data);
+        add_waiter(sync, 0, done, data);
         refresh_start(sync);
 }
 

@@ -32,10 +32,6 @@ typedef struct SyncOwner {
         void (*listed)(const Kind *kind, gboolean told, void *data);
 } SyncOwner;
 
-/* @told: the mirror shows what libvirt said after the waiting began; else nobody could be asked, or not in
- * time. */
-typedef void SyncWait(gboolean told, void *data);
-
 /* Asks over @link, which must outlive it, as @mirror must. */
 Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data);
 
@@ -46,7 +42,7 @@ void sync_stop(Sync *sync);
 void sync_free(Sync *sync);
 
 /* Asks for everything, and calls @done, which may be NULL, at the end. */
-void sync_all(Sync *sync, SyncWait *done, void *data);
+void sync_all(Sync *sync, WaitFunc *done, void *data);
 
 /* Asks for one object again, soon, and together with others that are due; with @urgent, at once. @aspects
  * count for domains. */
@@ -54,7 +50,7 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
 
 /* The same, and calls @done when that is done, or when @within ms are over; 0 for any time. */
 void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
-               SyncWait *done, void *data);
+               WaitFunc *done, void *data);
 
 /* A client wants to know what no list tells: the OSType of domains is asked for from now on, some at a time,
  * when nothing else is due. */
@@ -80,7 +76,7 @@ gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid);
 gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid);
 
 /* Calls @done when what is due now was asked. */
-void sync_settle(Sync *sync, SyncWait *done, void *data);
+void sync_settle(Sync *sync, WaitFunc *done, void *data);
 
 /* How many rounds there were, and how many events needed none of their own. */
 guint64 sync_rounds(const Sync *sync);

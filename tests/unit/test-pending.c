@@ -164,7 +164,7 @@ static void test_settle(void)
         pending_unpark(pending);
         pending_add_waiter(pending, on_told, NULL);
         pending_settle(table, pending, 6);
-        g_array_unref(pending_take_waiters(pending));
+        g_array_unref(g_steal_pointer(&pending->waiters));
         expect(VIR_DOMAIN_EVENT_STOPPED, -1);
         pending_settle(table, pending, 6);
         g_assert_true(is_late(VIR_DOMAIN_EVENT_STOPPED, 0));
