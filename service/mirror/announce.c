@@ -27,8 +27,9 @@
 #define PENDING_MAX 65536
 
 struct Announcer {
-        AnnouncerConfig config;
         Publisher publisher;
+        void (*compared)(void *data);
+        void *data;
         PendingTable *pending;
         unsigned timer;
         gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
@@ -45,7 +46,7 @@ static void set_timer(Announcer *announcer);
 /* The number of the last round that began. */
 static guint64 last_round(const Announcer *announcer)
 {
-        const Sync *sync = announcer->config.sync;
+        const Sync *sync = announcer->publisher.sync;
 
         return sync_rounds(sync) + (sync_is_busy(sync) ? 1 : 0);
 }
@@ -58,7 +59,7 @@ static void release(Announcer *announcer, Pending *pending)
 
         pending->awaited = FALSE;
         if (--announcer->awaited == 0 && !announcer->comparing)
-                announcer->config.compared(announcer->config.data);
+                announcer->compared(announcer->data);
 }
 
 /* Nothing of it waits any more. */
@@ -151,9 +152,9 @@ static void plan(const Announcer *announcer, Step *step)
 /* One of two objects of a name is gone, or has another name by now: that is told first. */
 static void ask_rival(const Announcer *announcer, const Step *step)
 {
-        sync_one(announcer->config.sync, step->kind, item_string(step->rival, kind_slots(step->kind)->uuid),
-                 ASPECT_LIFE, FALSE);
-        sync_one(announcer->config.sync, step->kind, step->uuid, ASPECT_DEFINITION, FALSE);
+        sync_one(announcer->publisher.sync, step->kind,
+                 item_string(step->rival, kind_slots(step->kind)->uuid), ASPECT_LIFE, FALSE);
+        sync_one(announcer->publisher.sync, step->kind, step->uuid, ASPECT_DEFINITION, FALSE);
 }
 
 void announcer_system(Announcer *announcer, const Item *item, GVariant *type)
@@ -174,7 +175,7 @@ static Step make_step(Announcer *announcer, Answer *answer, gboolean found)
                 .counted = found || first ? &announcer->found : NULL,
                 .kind = answer->kind,
                 .uuid = answer->uuid,
-                .item = mirror_find_uuid(announcer->config.mirror, answer->kind, answer->uuid),
+                .item = mirror_find_uuid(announcer->publisher.mirror, answer->kind, answer->uuid),
                 .pending = pending_find(announcer->pending, answer->kind, answer->uuid),
                 .answer = answer,
         };
@@ -201,7 +202,7 @@ static gboolean drop_if_over(Announcer *announcer, const Item *rival)
 static gboolean is_found(const Announcer *announcer, const Answer *answer)
 {
         const Pending *pending = pending_find(announcer->pending, answer->kind, answer->uuid);
-        gboolean told = pending && pending->pass >= sync_rounds(announcer->config.sync);
+        gboolean told = pending && pending->pass >= sync_rounds(announcer->publisher.sync);
 
         if (pending && pending->found)
                 return TRUE;
@@ -252,7 +253,7 @@ static gboolean complete(const Announcer *announcer, const Step *step)
         gboolean active, was_active = step->item && item_boolean(step->item, DOMAIN1_ACTIVE);
 
         if (step->pending && !pending_complete(step->pending, answer)) {
-                sync_one(announcer->config.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+                sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
                 return FALSE;
         }
 
@@ -265,7 +266,7 @@ static gboolean complete(const Announcer *announcer, const Step *step)
         if (active != was_active) {
                 set_value(answer, DOMAIN1_ACTIVE, g_variant_new_boolean(active));
                 set_value(answer, DOMAIN1_ID, g_variant_new_uint32(0));
-                sync_one(announcer->config.sync, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
+                sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
         }
 
         return TRUE;
@@ -278,7 +279,7 @@ static void drop_old(Announcer *announcer, const Step *step)
         const Answer *answer = step->answer;
 
         if (answer->kind == &kind_domain && (!answer->present || answer->values[DOMAIN1_PERSISTENT]))
-                sync_one(announcer->config.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+                sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
         if (announcer->comparing)
                 await(announcer, step->pending);
 }
@@ -335,7 +336,7 @@ void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves
 
         ASSERT_MAIN();
         announcer->fresh[mirrored_index(kind)] = TRUE;
-        mirror_iterate(announcer->config.mirror, kind, &iter);
+        mirror_iterate(announcer->publisher.mirror, kind, &iter);
         while (g_hash_table_iter_next(&iter, &leaf, &item))
                 if (!g_hash_table_contains(leaves, leaf))
                         add_absent(gone, item_string(item, kind_slots(kind)->uuid));
@@ -344,7 +345,7 @@ void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves
                 const Pending *pending = g_ptr_array_index(all, i);
                 g_autofree char *held_leaf = path_uuid_leaf(pending->uuid);
 
-                if (pending->kind == kind && !mirror_find(announcer->config.mirror, kind, held_leaf) &&
+                if (pending->kind == kind && !mirror_find(announcer->publisher.mirror, kind, held_leaf) &&
                     !g_hash_table_contains(leaves, held_leaf))
                         add_absent(gone, pending->uuid);
         }
@@ -394,7 +395,7 @@ static void expire(Announcer *announcer, Pending *pending)
 {
         pending->deadline = 0;
         if (pending->ask_again)
-                sync_one(announcer->config.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
+                sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
         pending->ask_again = FALSE;
         if (pending->is_parked && !pending->outdated) {
                 show_parked(announcer, pending, TRUE);
@@ -489,8 +490,8 @@ static void ask(const Announcer *announcer, const Event *event, gboolean known)
         Aspects aspects = event->lifecycle >= 0 || !known ? aspects_of(event, known) : ASPECT_STATE;
 
         /* What is held is told as soon as there is an answer. */
-        sync_one(announcer->config.sync, event->kind, event->uuid, aspects,
-                 !known || state_waits_size(announcer->config.waits) > 0);
+        sync_one(announcer->publisher.sync, event->kind, event->uuid, aspects,
+                 !known || state_waits_size(announcer->publisher.waits) > 0);
 }
 
 static gboolean is_start_or_end(const Event *event)
@@ -521,7 +522,7 @@ static gboolean is_after_end(const Item *item, const Pending *pending, const Eve
 
 void announcer_event(Announcer *announcer, const Event *event)
 {
-        const Item *item = mirror_find_uuid(announcer->config.mirror, event->kind, event->uuid);
+        const Item *item = mirror_find_uuid(announcer->publisher.mirror, event->kind, event->uuid);
         Pending *pending;
 
         ASSERT_MAIN();
@@ -612,7 +613,7 @@ gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, cons
 
         ASSERT_MAIN();
         return !pending || (!pending->is_parked && pending->held.length == 0 &&
-                            pending->pass < sync_rounds(announcer->config.sync));
+                            pending->pass < sync_rounds(announcer->publisher.sync));
 }
 
 gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, WaitFunc *done, void *data)
@@ -627,7 +628,7 @@ gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid
         pending_add_waiter(pending, done, data);
         set_deadline(announcer, pending);
         /* Something told of it since the question: it is due, and not to rest before that. */
-        sync_one(announcer->config.sync, kind, uuid, ASPECT_STATE, TRUE);
+        sync_one(announcer->publisher.sync, kind, uuid, ASPECT_STATE, TRUE);
         return TRUE;
 }
 
@@ -657,17 +658,14 @@ void announcer_give_up(Announcer *announcer)
 
 /* Life */
 
-Announcer *announcer_new(const AnnouncerConfig *config)
+Announcer *announcer_new(const Publisher *publisher, void (*compared)(void *data), void *data)
 {
         Announcer *announcer = g_new0(Announcer, 1);
 
         ASSERT_MAIN();
-        announcer->config = *config;
-        announcer->publisher = (Publisher){.bus = config->bus,
-                                           .mirror = config->mirror,
-                                           .sync = config->sync,
-                                           .event_log = config->event_log,
-                                           .waits = config->waits};
+        announcer->publisher = *publisher;
+        announcer->compared = compared;
+        announcer->data = data;
         announcer->pending = pending_table_new();
         return announcer;
 }

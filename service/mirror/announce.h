@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "bus/bus.h"
-#include "mirror/event_log.h"
-#include "mirror/mirror.h"
 #include "mirror/publish.h"
-#include "mirror/state_waits.h"
-#include "mirror/sync.h"
 #include "virt/events.h"
 
 #include <glib.h>
@@ -23,18 +18,9 @@
 
 typedef struct Announcer Announcer;
 
-typedef struct AnnouncerConfig {
-        Bus *bus;
-        Mirror *mirror;
-        Sync *sync;
-        EventLog *event_log;
-        StateWaits *waits;
-        void (*compared)(void *data); /* the last object that a comparison came upon is announced */
-        void *data;
-} AnnouncerConfig;
-
-/* Everything in @config must outlive it. */
-Announcer *announcer_new(const AnnouncerConfig *config);
+/* Everything in @publisher must outlive it. @compared is called when the last object that a comparison came
+ * upon is announced. */
+Announcer *announcer_new(const Publisher *publisher, void (*compared)(void *data), void *data);
 
 /* NULL is fine. */
 void announcer_free(Announcer *announcer);
@@ -67,7 +53,7 @@ typedef enum Comparison {
 } Comparison;
 void announcer_begin_comparison(Announcer *announcer, Comparison comparison);
 
-/* They are over; where FALSE, some wait for libvirt's word, and AnnouncerConfig.compared is called for that.
+/* They are over; where FALSE, some wait for libvirt's word, and @compared is called for that.
  */
 gboolean announcer_end_comparison(Announcer *announcer);
 

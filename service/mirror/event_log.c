@@ -38,8 +38,7 @@ typedef struct Record {
 struct EventLog {
         Bus *bus;
         const Limits *limits;
-        const char *epoch;
-        EventNumbers *numbers;
+        const Epoch *epoch;
         guint64 before; /* the number before its first */
         guint64 sequence;
         GQueue kept; /* of Record, the oldest first, without gaps: the last has the number above */
@@ -50,7 +49,7 @@ struct EventLog {
         GHashTable *kinds; /* the word to how many (guint64 *) */
 };
 
-EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch)
+EventLog *event_log_new(Bus *bus, const Limits *limits, const Epoch *epoch)
 {
         EventLog *event_log = g_new0(EventLog, 1);
 
@@ -58,15 +57,9 @@ EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch)
         event_log->bus = bus;
         event_log->limits = limits;
         event_log->epoch = epoch;
+        event_log->before = event_log->sequence = event_numbers_begin(epoch->numbers);
         event_log->kinds = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
         return event_log;
-}
-
-void event_log_number_from(EventLog *event_log, EventNumbers *numbers)
-{
-        ASSERT_MAIN();
-        event_log->numbers = numbers;
-        event_log->before = event_log->sequence = event_numbers_begin(numbers);
 }
 
 static size_t strings_size(const Record *record)
@@ -173,7 +166,7 @@ guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, c
 
         ASSERT_MAIN();
         record->sequence = ++event_log->sequence;
-        event_numbers_use(event_log->numbers, event_log->sequence);
+        event_numbers_use(event_log->epoch->numbers, event_log->sequence);
         count(event_log, word, synthetic);
         send(event_log, kind, record);
         keep(event_log, record);
@@ -190,11 +183,11 @@ static gboolean check_place(const EventLog *event_log, const char *epoch, guint6
 {
         guint64 forgotten = event_log->sequence - event_log->kept.length;
 
-        if (strcmp(epoch, event_log->epoch) != 0) {
+        if (strcmp(epoch, event_log->epoch->name) != 0) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_GONE,
                             "the events of epoch \"%s\" are gone; the service was started again, and its "
                             "epoch is now \"%s\"",
-                            epoch, event_log->epoch);
+                            epoch, event_log->epoch->name);
                 return FALSE;
         }
 
@@ -210,7 +203,7 @@ static gboolean check_place(const EventLog *event_log, const char *epoch, guint6
                             "event %" G_GUINT64_FORMAT
                             " is not of epoch \"%s\", which begins after %" G_GUINT64_FORMAT
                             "; GetManagedObjects tells what is",
-                            after, event_log->epoch, event_log->before);
+                            after, event_log->epoch->name, event_log->before);
                 return FALSE;
         }
 

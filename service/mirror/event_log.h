@@ -12,12 +12,9 @@
 
 typedef struct EventLog EventLog;
 
-/* What is common to the streams of a service is @epoch: the numbers belong to it. All pointers must outlive
- * the stream. */
-EventLog *event_log_new(Bus *bus, const Limits *limits, const char *epoch);
-
-/* Before the first event: numbers it from where @numbers, which must outlive it, have come to. */
-void event_log_number_from(EventLog *event_log, EventNumbers *numbers);
+/* What is common to the streams of a service is @epoch: the numbers belong to it, and come from it. All
+ * pointers must outlive the stream. */
+EventLog *event_log_new(Bus *bus, const Limits *limits, const Epoch *epoch);
 
 /* NULL is fine. */
 void event_log_free(EventLog *event_log);

@@ -426,17 +426,15 @@ void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, 
 
 static Announcer *make_announcer(Inventory *inventory)
 {
-        const AnnouncerConfig config = {
+        const Publisher publisher = {
                 .bus = inventory->config.bus,
                 .mirror = inventory->mirror,
                 .sync = inventory->sync,
                 .event_log = inventory->event_log,
                 .waits = inventory->waits,
-                .compared = on_announced,
-                .data = inventory,
         };
 
-        return announcer_new(&config);
+        return announcer_new(&publisher, on_announced, inventory);
 }
 
 Inventory *inventory_new(const InventoryConfig *config)
@@ -447,8 +445,7 @@ Inventory *inventory_new(const InventoryConfig *config)
         inventory->config = *config;
         inventory->mirror = mirror_new(config->path);
         inventory->sync = sync_new(config->link, inventory->mirror, &refresh_owner, inventory);
-        inventory->event_log = event_log_new(config->bus, config->limits, config->epoch->name);
-        event_log_number_from(inventory->event_log, config->epoch->numbers);
+        inventory->event_log = event_log_new(config->bus, config->limits, config->epoch);
         inventory->waits = state_waits_new(inventory->mirror, config->finish, config->data);
         inventory->announcer = make_announcer(inventory);
         inventory->schedule = comparison_schedule_new(config->limits->check_interval, on_schedule,

@@ -209,16 +209,16 @@ void pending_expect_late(Pending *pending, const int *events, unsigned n, guint3
 {
         ASSERT_MAIN();
         /* What has become of a guest meanwhile does not complete its start. */
-        gboolean starts = has_event(pending->late, pending->n_late, VIR_DOMAIN_EVENT_STARTED) &&
+        gboolean starts = has_event(pending->late.events, pending->late.n, VIR_DOMAIN_EVENT_STARTED) &&
                           !has_event(events, n, VIR_DOMAIN_EVENT_STARTED) &&
                           !has_event(events, n, stopped_event(pending));
 
-        memcpy(pending->late, events, n * sizeof *events);
-        pending->n_late = n;
+        memcpy(pending->late.events, events, n * sizeof *events);
+        pending->late.n = n;
         if (starts)
-                pending->late[pending->n_late++] = VIR_DOMAIN_EVENT_STARTED;
-        pending->late_id = id;
-        pending->late_until = g_get_monotonic_time() + LATE_US;
+                pending->late.events[pending->late.n++] = VIR_DOMAIN_EVENT_STARTED;
+        pending->late.id = id;
+        pending->late.until = g_get_monotonic_time() + LATE_US;
 }
 
 /* A definition that is told twice may be two: the second time it is another one. */
@@ -238,23 +238,23 @@ static gboolean is_definition(int event)
  * order. It may define and undefine the object at any time meanwhile. */
 static void drop_late(Pending *pending, unsigned place)
 {
-        gboolean definition = is_definition(pending->late[place]);
+        gboolean definition = is_definition(pending->late.events[place]);
         unsigned stay = 0;
 
-        for (unsigned i = 0; i < pending->n_late; i++)
-                if (definition ? i != place : i > place || is_definition(pending->late[i]))
-                        pending->late[stay++] = pending->late[i];
-        pending->n_late = stay;
+        for (unsigned i = 0; i < pending->late.n; i++)
+                if (definition ? i != place : i > place || is_definition(pending->late.events[i]))
+                        pending->late.events[stay++] = pending->late.events[i];
+        pending->late.n = stay;
 }
 
 /* What is told of another life comes after the end of the one before, which does not come any more. */
 static void pass_end(Pending *pending, const Event *event)
 {
-        if (event->id == 0 || pending->late_id == 0 || event->id == pending->late_id)
+        if (event->id == 0 || pending->late.id == 0 || event->id == pending->late.id)
                 return;
 
-        for (unsigned i = pending->n_late; i-- > 0;)
-                if (pending->late[i] == stopped_event(pending)) {
+        for (unsigned i = pending->late.n; i-- > 0;)
+                if (pending->late.events[i] == stopped_event(pending)) {
                         drop_late(pending, i);
                         break;
                 }
@@ -262,9 +262,9 @@ static void pass_end(Pending *pending, const Event *event)
 
 static gboolean is_stop_late(const Pending *pending)
 {
-        for (unsigned i = 0; i < pending->n_late; i++)
-                if (!is_definition(pending->late[i]))
-                        return pending->late[i] == stopped_event(pending);
+        for (unsigned i = 0; i < pending->late.n; i++)
+                if (!is_definition(pending->late.events[i]))
+                        return pending->late.events[i] == stopped_event(pending);
 
         return FALSE;
 }
@@ -275,23 +275,24 @@ static void forget_late(Pending *pending, const Event *event)
 {
         unsigned stay = 0;
 
-        for (unsigned i = 0; i < pending->n_late; i++)
-                if (is_definition(event->lifecycle) ? !is_definition(pending->late[i])
-                                                    : is_definition(pending->late[i]) ||
-                                                              (pending->late[i] == VIR_DOMAIN_EVENT_STARTED &&
-                                                               event->lifecycle != stopped_event(pending)))
-                        pending->late[stay++] = pending->late[i];
-        pending->n_late = stay;
+        for (unsigned i = 0; i < pending->late.n; i++)
+                if (is_definition(event->lifecycle)
+                            ? !is_definition(pending->late.events[i])
+                            : is_definition(pending->late.events[i]) ||
+                                      (pending->late.events[i] == VIR_DOMAIN_EVENT_STARTED &&
+                                       event->lifecycle != stopped_event(pending)))
+                        pending->late.events[stay++] = pending->late.events[i];
+        pending->late.n = stay;
 }
 
 gboolean pending_is_late(Pending *pending, const Event *event)
 {
-        gboolean expired = g_get_monotonic_time() > pending->late_until;
+        gboolean expired = g_get_monotonic_time() > pending->late.until;
 
         ASSERT_MAIN();
         pass_end(pending, event);
-        for (unsigned i = 0; i < pending->n_late && !expired && !is_repeatable(event); i++) {
-                if (pending->late[i] != event->lifecycle)
+        for (unsigned i = 0; i < pending->late.n && !expired && !is_repeatable(event); i++) {
+                if (pending->late.events[i] != event->lifecycle)
                         continue;
 
                 drop_late(pending, i);
@@ -299,7 +300,7 @@ gboolean pending_is_late(Pending *pending, const Event *event)
         }
 
         if (expired)
-                pending->n_late = 0;
+                pending->late.n = 0;
         /* What comes before a stop that was told happened before it: a guest shut down first, or was paused.
          */
         if (is_stop_late(pending) && !is_definition(event->lifecycle) &&
@@ -313,19 +314,19 @@ gboolean pending_is_late(Pending *pending, const Event *event)
 void pending_end_life(Pending *pending, guint32 id)
 {
         ASSERT_MAIN();
-        pending->ended_id = id;
-        pending->ended_at = g_get_monotonic_time();
+        pending->late.ended_id = id;
+        pending->late.ended_at = g_get_monotonic_time();
 }
 
 static gboolean remembers_end(const Pending *pending)
 {
-        return pending->ended_id != 0 && g_get_monotonic_time() - pending->ended_at <= LATE_US;
+        return pending->late.ended_id != 0 && g_get_monotonic_time() - pending->late.ended_at <= LATE_US;
 }
 
 gboolean pending_is_after_end(const Pending *pending, const Event *event)
 {
         ASSERT_MAIN();
-        return remembers_end(pending) && event->id == pending->ended_id;
+        return remembers_end(pending) && event->id == pending->late.ended_id;
 }
 
 void pending_add_waiter(Pending *pending, WaitFunc *func, void *data)
@@ -372,7 +373,7 @@ gboolean pending_has_changed(const Pending *pending)
 
 void pending_settle(PendingTable *table, Pending *pending, guint64 pass)
 {
-        gboolean late = pending->n_late > 0 && g_get_monotonic_time() <= pending->late_until;
+        gboolean late = pending->late.n > 0 && g_get_monotonic_time() <= pending->late.until;
 
         ASSERT_MAIN();
         if (pending->pass >= pass || pending->held.length > 0 || pending->is_parked || pending->awaited ||

@@ -16,32 +16,41 @@ typedef struct HeldEvent {
         char *path, *name, *uuid;
 } HeldEvent;
 
+/* What libvirt may still tell of an object, although that is no news any more. */
+typedef struct Late {
+        int events[RECONCILE_MAX]; /* were told in libvirt's place */
+        unsigned n;
+        guint32 id; /* of the life whose end is among them; 0: not known */
+        gint64 until;
+        guint32 ended_id; /* the life that libvirt told the end of; 0: none, or not known */
+        gint64 ended_at;
+} Late;
+
 /* One object. A record is made when libvirt tells of an object, and goes when the mirror shows an answer that
  * is newer than all that was told. */
 typedef struct Pending {
         const Kind *kind;
         char uuid[VIR_UUID_STRING_BUFLEN];
-        guint64 pass;       /* answers of rounds up to this one are older than what is known */
-        GQueue held;        /* of HeldEvent */
-        gboolean is_parked; /* @parked is what libvirt answered, and nobody was told how it came to that */
-        gboolean awaited;   /* a comparison is not over before this is told */
-        gboolean found;     /* that comparison came upon it, no event */
-        gboolean outdated;  /* an event came after the answer */
-        Answer parked;
-        gint64 deadline;         /* monotonic: what waits here waits no longer; 0 for nothing */
-        gboolean ask_again;      /* what was told may become true a moment later */
-        gboolean overdue;        /* it has waited: the next answer is shown at once */
-        unsigned moments;        /* how often it has waited since then */
-        int late[RECONCILE_MAX]; /* events that were told in libvirt's place, and may come yet */
-        unsigned n_late;
-        guint32 ended_id; /* the life that libvirt told the end of; 0: none, or not known */
-        gint64 ended_at;
-        guint32 late_id; /* of the life whose end is among them; 0: not known */
-        gint64 late_until;
-        GVariant *announced[N_DOMAIN1]; /* values as they were announced, where an event has changed them
-                                           since */
+        guint64 pass; /* answers of rounds up to this one are older than what is known */
+        GQueue held;  /* of HeldEvent */
+        Late late;
         GArray *doubts;  /* of guint64: the numbers of events that told a state with doubt; or NULL */
         GArray *waiters; /* of Waiter, until nothing is parked; or NULL */
+        GVariant *announced[N_DOMAIN1]; /* values as they were announced, where an event has changed them
+                                           since */
+
+        /* An answer, which no event has told how it came to. */
+        gboolean is_parked;
+        gboolean outdated; /* an event came after it */
+        gboolean awaited;  /* a comparison is not over before this is told */
+        gboolean found;    /* that comparison came upon it, no event */
+        Answer parked;
+
+        /* How long it waits for that. */
+        gint64 deadline;    /* monotonic; 0 for nothing */
+        gboolean overdue;   /* it has waited: the next answer is shown at once */
+        unsigned moments;   /* how often it has waited since then */
+        gboolean ask_again; /* what was told may become true a moment later */
 } Pending;
 
 typedef struct PendingTable PendingTable;

@@ -190,7 +190,7 @@ static void tell_synthetic(const Publisher *publisher, const Item *item, const S
         pending_expect_late(step->pending, step->events, step->n_events, before.id);
         /* That may take any time. */
         if (is_starting(item, step->answer))
-                step->pending->late_until = G_MAXINT64;
+                step->pending->late.until = G_MAXINT64;
 }
 
 /* The values are consumed. With @pending the old ones are remembered, as those that were announced. Returns
@@ -301,7 +301,7 @@ static void tell_missed(const Publisher *publisher, const Item *item, Pending *p
                 return;
 
         /* libvirt tells of a start when it is complete, which may be after this. */
-        pending->n_late = 0;
+        pending->late.n = 0;
         if (events[n - 1] == VIR_DOMAIN_EVENT_STARTED)
                 pending_expect_late(pending, &events[n - 1], 1, 0);
 }
@@ -330,7 +330,7 @@ void publish_started(const Publisher *publisher, const Item *item, Pending *pend
         if (strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") != 0)
                 return;
 
-        pending->n_late = 0;
+        pending->late.n = 0;
         emit_event(publisher->event_log, item, name, VIR_DOMAIN_EVENT_RESUMED);
         take_over(publisher, item, pending, event);
 }

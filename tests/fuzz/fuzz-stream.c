@@ -16,6 +16,7 @@
 #define EPOCH "epoch"
 #define PATH  "/org/libvirt/Test/domain/_1"
 
+static const Epoch plain_epoch = {.name = EPOCH};
 static FakeBus fake;
 static Limits limits;
 static guint64 sent;
@@ -154,7 +155,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
                 limits.reply_bytes = 1U << 22;
 
         sent = 0;
-        event_log = event_log_new(fake.bus, &limits, EPOCH);
+        event_log = event_log_new(fake.bus, &limits, &plain_epoch);
         while (input.left > 0)
                 step(event_log, &input);
 

@@ -176,14 +176,14 @@ static inline void on_shown(gboolean is_told, void *data)
 
 static inline void set_up(void)
 {
-        AnnouncerConfig config = {.compared = on_compared};
+        Publisher publisher = {};
 
         rounds = number = times_asked = times_compared = times_shown = times_disturbed = 0;
         asking = is_there = is_started = FALSE;
         asked = 0;
         told = g_string_new(NULL);
-        config.mirror = mirror = mirror_new("/org/libvirt/Test");
-        announcer = announcer_new(&config);
+        publisher.mirror = mirror = mirror_new("/org/libvirt/Test");
+        announcer = announcer_new(&publisher, on_compared, NULL);
 }
 
 static inline void tear_down(void)

@@ -16,6 +16,7 @@
 #define EPOCH "one"
 #define PATH  "/org/libvirt/Test/network/_1"
 
+static const Epoch plain_epoch = {.name = EPOCH};
 static GTestDBus *bus_daemon;
 static Bus *bus;
 static const Limits bus_limits = {.reply_bytes = 1 << 20};
@@ -136,7 +137,7 @@ static guint64 counter(const EventLog *event_log, const char *name)
 static void test_numbers(void)
 {
         const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 100, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
 
         g_assert_cmpuint(event_log_sequence(event_log), ==, 0);
         check_read(event_log, 0, 0, 1, 0, TRUE);
@@ -168,9 +169,9 @@ static void test_it_goes_on(void)
         g_autofree char *directory = g_dir_make_tmp("guestbus-stream-XXXXXX", NULL);
         g_autofree char *file = g_build_filename(directory, "last-number", NULL);
         EventNumbers *numbers = event_numbers_new(directory, clock_now, 20000);
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH), *next;
+        const Epoch numbered = {EPOCH, numbers}, second = {"two", numbers};
+        EventLog *event_log = event_log_new(bus, &limits, &numbered), *next;
 
-        event_log_number_from(event_log, numbers);
         g_assert_cmpuint(event_log_sequence(event_log), ==, 1000001);
         check_read(event_log, 0, 0, 1000002, 1000001, TRUE);
         check_read(event_log, 1000001, 0, 1000002, 1000001, TRUE);
@@ -196,8 +197,7 @@ static void test_it_goes_on(void)
         g_assert_cmpuint(counter(event_log, "events.forgotten"), ==, 1);
 
         /* As that of another view of a caller's. */
-        next = event_log_new(bus, &limits, "two");
-        event_log_number_from(next, numbers);
+        next = event_log_new(bus, &limits, &second);
         g_assert_cmpuint(event_log_sequence(next), ==, 1000011);
         add(next, 1);
         add(event_log, 1);
@@ -212,7 +212,7 @@ static void test_it_goes_on(void)
 static void test_too_late(void)
 {
         const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 8, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
 
         add(event_log, 8);
         check_read(event_log, 0, 0, 1, 8, TRUE);
@@ -232,7 +232,7 @@ static void test_too_late(void)
 static void test_none_kept(void)
 {
         const Limits limits = {.reply_bytes = 1 << 20, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
 
         add(event_log, 3);
         check_read(event_log, 3, 0, 4, 3, TRUE);
@@ -243,7 +243,7 @@ static void test_none_kept(void)
 static void test_bytes(void)
 {
         const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 1000, .events_bytes = 4096};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
         g_autofree char *long_text = g_strnfill(3000, 'x'), *too_long = g_strnfill(5000, 'x');
         guint64 kept;
 
@@ -271,7 +271,7 @@ static void test_bytes(void)
 static void test_a_reply_has_a_limit(void)
 {
         const Limits limits = {.reply_bytes = 2048, .events_kept = 1000, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
         g_autofree char *long_text = g_strnfill(1950, 'x');
         guint64 after = 0;
         unsigned parts = 0;
@@ -298,7 +298,7 @@ static void test_a_reply_has_a_limit(void)
 static void test_what_is_kept(void)
 {
         const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 10, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
         g_autoptr(GVariant) result = NULL, events = NULL;
         gint64 before = g_get_real_time(), at;
         const char *path, *word, *name;
@@ -318,7 +318,7 @@ static void test_what_is_kept(void)
 static void test_counters(void)
 {
         const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 1, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
 
         add(event_log, 3);
         event_log_add(event_log, &kind_network, PATH, "lifecycle", "n", details_new("x"), TRUE);
@@ -338,7 +338,7 @@ static void test_counters(void)
 static void test_not_sent(void)
 {
         const Limits limits = {.reply_bytes = 200, .events_kept = 10, .events_bytes = 1 << 20};
-        EventLog *event_log = event_log_new(bus, &limits, EPOCH);
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
         g_autofree char *text = g_strnfill(limits.reply_bytes, 'x');
 
         add(event_log, 1);
