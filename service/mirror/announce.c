@@ -278,8 +278,11 @@ static void drop_old(Announcer *announcer, const Step *step)
 {
         const Answer *answer = step->answer;
 
-        if (answer->kind == &kind_domain && (!answer->present || answer->values[DOMAIN1_PERSISTENT]))
-                sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+        if (answer->kind == &kind_domain && (!answer->present || answer->values[DOMAIN1_ACTIVE]))
+                sync_one(announcer->publisher.sync, answer->kind, answer->uuid,
+                         answer->present && !answer->values[DOMAIN1_PERSISTENT] ? ASPECT_LIFE
+                                                                                : ASPECT_DEFINITION,
+                         FALSE);
         if (announcer->comparing)
                 await(announcer, step->pending);
 }
@@ -402,6 +405,10 @@ static void expire(Announcer *announcer, Pending *pending)
         } else if (pending->held.length > 0) {
                 show_held(announcer, pending);
         } else if (pending->overdue && ++pending->moments >= (pending->awaited ? MOMENTS_MAX : 1)) {
+                /* The question that is under way may be a smaller one than what is forgotten here was of. */
+                if (pending->is_parked)
+                        sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_DEFINITION,
+                                 FALSE);
                 finish(announcer, pending, FALSE);
         } else {
                 /* It is asked about: the answer is shown as soon as it is there. */

@@ -266,6 +266,19 @@ static inline void answer_state(const char *state)
         give(&answer);
 }
 
+/* It says its state, and what its handle says. */
+static inline void answer_life(const char *state, guint32 id)
+{
+        Answer answer = {.kind = &kind_domain, .uuid = UUID, .present = TRUE};
+
+        set(&answer, DOMAIN1_NAME, g_variant_new_string("one"));
+        set(&answer, DOMAIN1_STATE, g_variant_new_string(state));
+        set(&answer, DOMAIN1_STATE_REASON, g_variant_new_string("unknown"));
+        set(&answer, DOMAIN1_ACTIVE, g_variant_new_boolean(id > 0));
+        set(&answer, DOMAIN1_ID, g_variant_new_uint32(id));
+        give(&answer);
+}
+
 static inline void round_all(const char *state, const char *reason, guint32 id)
 {
         begin_round();

@@ -37,6 +37,16 @@ static void test_old_answer(void)
         end_round();
         tear_down();
 
+        /* Nor does it make a question about a life one about a state. */
+        begin_with("running", 7);
+        begin_round();
+        happens(VIR_DOMAIN_EVENT_RESUMED, 0, 7);
+        asked = 0;
+        answer_life("running", 8);
+        g_assert_cmpuint(asked, ==, ASPECT_LIFE);
+        end_round();
+        tear_down();
+
         /* What was gone then may be another one by now. */
         begin_with("running", 7);
         begin_round();
@@ -45,6 +55,23 @@ static void test_old_answer(void)
         answer_gone();
         g_assert_true(asked & ASPECT_DEFINITION);
         end_round();
+        tear_down();
+}
+
+/* An answer that waits is outdated, and the smaller question that follows gets none: what it was about is
+ * asked anew. */
+static void test_outdated_answer(void)
+{
+        begin_with("shutoff", 0);
+        announcer_touch(announcer, &kind_domain, UUID);
+        round_all("running", "booted", 7);
+        g_assert_true(announcer_wait(announcer, &kind_domain, UUID, on_shown, NULL));
+        announcer_touch(announcer, &kind_domain, UUID);
+        let_time_pass();
+        asked = 0;
+        let_time_pass();
+        g_assert_cmpuint(times_shown, ==, 1);
+        g_assert_true(asked & ASPECT_DEFINITION);
         tear_down();
 }
 
@@ -195,6 +222,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/announce/smaller-answer", test_smaller_answer);
         g_test_add_func("/announce/old-answer", test_old_answer);
+        g_test_add_func("/announce/outdated-answer", test_outdated_answer);
         g_test_add_func("/announce/state-alone", test_state_alone);
         g_test_add_func("/announce/another-life", test_another_life);
         g_test_add_func("/announce/slow-start", test_slow_start);
