@@ -265,7 +265,11 @@ static gboolean complete(const Announcer *announcer, const Step *step)
                 was_active = g_variant_get_boolean(answer->values[DOMAIN1_ACTIVE]);
         if (active != was_active) {
                 set_value(answer, DOMAIN1_ACTIVE, g_variant_new_boolean(active));
-                set_value(answer, DOMAIN1_ID, g_variant_new_uint32(0));
+                /* Of one that is active an event may tell the number before libvirt is asked for it. */
+                if (active && step->item)
+                        g_clear_pointer(&answer->values[DOMAIN1_ID], g_variant_unref);
+                else
+                        set_value(answer, DOMAIN1_ID, g_variant_new_uint32(0));
                 sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
         }
 
@@ -273,7 +277,9 @@ static gboolean complete(const Announcer *announcer, const Step *step)
 }
 
 /* libvirt has told something since the question. The event has a question of its own follow, which may be a
- * smaller one; and a comparison has not seen the object before. */
+ * smaller one: what the answer has besides is asked for again. And a comparison has not seen the object
+ * before.
+ */
 static void drop_old(Announcer *announcer, const Step *step)
 {
         const Answer *answer = step->answer;
@@ -467,6 +473,9 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
         pending = pending_get(announcer->pending, kind, uuid);
         pending->pass = last_round(announcer);
         pending->outdated = pending->is_parked;
+        /* It was gone, and something happens to it: whatever has that UUID now is another one. */
+        if (pending->is_parked && !pending->parked.present)
+                sync_one(announcer->publisher.sync, kind, uuid, ASPECT_DEFINITION, FALSE);
         return pending;
 }
 

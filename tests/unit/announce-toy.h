@@ -329,6 +329,22 @@ static inline void happens(int event, int detail, guint32 id)
         announcer_event(announcer, &one);
 }
 
+/* Something happens that is no lifecycle's, with which anything may have changed. */
+static inline void happens_otherwise(void)
+{
+        g_autoptr(GVariant) details = g_variant_ref_sink(g_variant_new_parsed("@a{sv} {}"));
+        const Event one = {.kind = &kind_domain,
+                           .path = ONE,
+                           .uuid = UUID,
+                           .name = "one",
+                           .word = "reboot",
+                           .details = details,
+                           .lifecycle = -1,
+                           .may_change = TRUE};
+
+        announcer_event(announcer, &one);
+}
+
 /* Until what waits has waited long enough. */
 static inline void let_time_pass(void)
 {

@@ -59,7 +59,10 @@ static void hear(void)
         const Told one = g_array_index(coming, Told, 0);
 
         g_array_remove_index(coming, 0);
-        happens(one.event, one.detail, one.id);
+        if (one.event < 0)
+                happens_otherwise();
+        else
+                happens(one.event, one.detail, one.id);
 }
 
 static void complete_start(void)
@@ -123,6 +126,8 @@ static void act(void)
                         stop(TRUE);
                 else
                         complete_start();
+        } else if (is_one_of(6)) {
+                tell(-1, 0, 0);
         } else if (is_one_of(2)) {
                 stop(FALSE);
         } else if (guest_is("running", NULL)) {
@@ -245,7 +250,7 @@ static void lose(void)
 static void call(void)
 {
         announcer_touch(announcer, &kind_domain, UUID);
-        due_aspects |= ASPECT_DEFINITION;
+        due_aspects |= is_one_of(2) ? ASPECT_DEFINITION : ASPECT_STATE;
         ask(FALSE);
         see();
         take_answer(COMPARISON_AGAIN);
@@ -297,6 +302,10 @@ static void come_to_rest(void)
                 hear();
                 collect_due();
         }
+        answer_what_is_due();
+        /* Nothing tells of it when it began after the last question: a comparison finds it. */
+        if (strcmp(guest.reason, "failed") == 0 && !asking)
+                ask(TRUE);
         for (unsigned i = 0; i < 40; i++) {
                 answer_what_is_due();
                 let_pass(200 * G_TIME_SPAN_MILLISECOND);
@@ -342,25 +351,34 @@ static void check_compared(void)
         g_assert_true(announcer_is_settled(announcer, &kind_domain, UUID));
 }
 
+static void run(guint32 seed)
+{
+        guest = (Guest){.state = "shutoff", .reason = "unknown"};
+        is_due = is_seen = FALSE;
+        due_aspects = 0;
+        waiting = 0;
+        dice = g_rand_new_with_seed(seed);
+        coming = g_array_new(FALSE, FALSE, sizeof(Told));
+        begin_with(NULL, 0);
+        for (unsigned i = 0; i < 300; i++)
+                turn();
+        come_to_rest();
+        check_shown();
+        check_compared();
+        g_array_unref(coming);
+        g_rand_free(dice);
+        tear_down();
+}
+
+/* GUESTBUS_ORDERS says how many. Some faults came up once in two to four thousand. */
 static void test_any_order(void)
 {
-        for (guint32 seed = 0; seed < 300; seed++) {
+        const char *orders = g_getenv("GUESTBUS_ORDERS");
+        guint32 n = orders ? (guint32)g_ascii_strtoull(orders, NULL, 10) : 5000;
+
+        for (guint32 seed = 0; seed < n; seed++) {
                 g_test_message("seed %u", seed);
-                guest = (Guest){.state = "shutoff", .reason = "unknown"};
-                is_due = is_seen = FALSE;
-                due_aspects = 0;
-                waiting = 0;
-                dice = g_rand_new_with_seed(seed);
-                coming = g_array_new(FALSE, FALSE, sizeof(Told));
-                begin_with(NULL, 0);
-                for (unsigned i = 0; i < 300; i++)
-                        turn();
-                come_to_rest();
-                check_shown();
-                check_compared();
-                g_array_unref(coming);
-                g_rand_free(dice);
-                tear_down();
+                run(seed);
         }
 }
 
