@@ -5,8 +5,9 @@
  * libvirt's client library lets the threads of one connection take turns at its socket, each waking the next:
  * five threads on one connection take a third more time of the processors per call than one thread on each
  * of five connections. And libvirtd runs five requests of one client and then stops reading from it: five
- * calls that hang take their connection with them. So a link runs one call at a time, and there are more of
- * them when calls wait.
+ * calls that hang take their connection with them. And before 10.4 the library crashes where its keep-alive
+ * gives up a connection that several threads wait on (CVE-2024-4418). So a link runs one call at a time, and
+ * there are more of them when calls wait.
  *
  * At rest one link is open. More are opened when calls may run that no link is free for (queue.c says which
  * may), and closed when they are not needed any more. */
@@ -330,13 +331,10 @@ static void on_failed(Link *link, const GError *error, void *data)
         refuse(worker->links, worker->reader, error);
 }
 
-/* The first of a group is kept open. libvirt's own keep-alive must not be what ends these links first: that
- * of the events' says whether libvirtd is there, and ends all of them. This late, libvirt ends one after all:
- * where only its answers are missing. */
-static const LinkOwner first_owner = {
-        .patience = 2, .opened = on_opened, .lost = on_lost, .failed = on_failed};
+/* The first of a group is kept open. */
+static const LinkOwner first_owner = {.opened = on_opened, .lost = on_lost, .failed = on_failed};
 static const LinkOwner further_owner = {
-        .patience = 2, .once = TRUE, .opened = on_opened, .lost = on_lost, .failed = on_failed};
+        .once = TRUE, .opened = on_opened, .lost = on_lost, .failed = on_failed};
 
 static void append(Links *links, Group *group, Worker *worker)
 {
@@ -624,17 +622,6 @@ void links_failed(Links *links, const GError *error)
                 links->groups[reader].failed_at = g_get_monotonic_time();
                 refuse(links, reader, error);
         }
-}
-
-void links_break(Links *links)
-{
-        ASSERT_MAIN();
-        if (links->config.shared)
-                return;
-
-        for (unsigned reader = 0; reader < 2; reader++)
-                for (unsigned i = 0; i < links->groups[reader].workers->len; i++)
-                        link_break(worker_at(&links->groups[reader], i)->link);
 }
 
 void links_forget(Links *links, const char *uuid)

@@ -36,10 +36,6 @@ void links_follow(Links *links, gboolean eager);
 void links_lost(Links *links);
 void links_failed(Links *links, const GError *error);
 
-/* The events' link was lost because libvirtd does not answer: no call waits any longer for what will not
- * come. */
-void links_break(Links *links);
-
 /* Something happened to the domain: its handles may be out of date. Any thread. */
 void links_forget(Links *links, const char *uuid);
 

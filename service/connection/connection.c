@@ -446,8 +446,6 @@ static void events_lost(Link *link, void *data)
         expect_nothing(connection);
         inventory_lost(connection->inventory, link_close_reason(link), link_error(link));
         links_lost(connection->links);
-        if (link_close_reason(link) == VIR_CONNECT_CLOSE_REASON_KEEPALIVE)
-                links_break(connection->links);
         connection->changed(connection->data);
 }
 

@@ -72,9 +72,6 @@ static struct {
         GQueue dead; /* Entries to free */
 } loop = {.lock = PTHREAD_MUTEX_INITIALIZER, .epoll_fd = -1, .dead = G_QUEUE_INIT};
 
-/* Of event_loop_note_descriptor(). */
-static __thread int *noted_fd;
-
 /* See timeouts_hold(). */
 static __thread gboolean holding;
 
@@ -249,8 +246,6 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
         }
 
         g_hash_table_insert(loop.handles, GINT_TO_POINTER(id), handle);
-        if (noted_fd)
-                *noted_fd = fd;
         return id;
 }
 
@@ -557,11 +552,6 @@ void event_loop_catch_up(void)
         ASSERT_MAIN();
         timeouts_hold();
         timeouts_release();
-}
-
-void event_loop_note_descriptor(int *fd)
-{
-        noted_fd = fd;
 }
 
 void event_loop_register(void)

@@ -9,11 +9,6 @@
  * context, a free callback exactly once and never inside the remove call. */
 void event_loop_register(void);
 
-/* From now on the descriptor of each handle that the calling thread adds is written to @fd, until the next
- * call of this; NULL ends it. Of a connection that the thread opens, it is the socket, which libvirt tells
- * nobody. */
-void event_loop_note_descriptor(int *fd);
-
 /* Runs the timeouts that are due: libvirt's threads receive events, and leave them to a timeout of 0 to be
  * told. Whoever has an answer of libvirt's hears with this what came before it. Main thread. */
 void event_loop_catch_up(void);

@@ -14,13 +14,9 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "virt/event_loop.h"
 #include "virt/socket_watch.h"
 
-#include <fcntl.h>
 #include <libvirt/virterror.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* The first wait after a loss: long enough for a restarting libvirtd to leave, too short to be noticed. */
 #define BACKOFF_FIRST_MS 100
@@ -33,7 +29,6 @@ typedef struct Session {
         gatomicrefcount refs;
         Link *link;
         virConnectPtr conn;
-        int socket; /* a duplicate of the connection's: its number stays ours when libvirt closes its own */
         void *prepared;
         GError *error;
         int code;      /* libvirt's, of @error */
@@ -78,7 +73,6 @@ static Session *session_new(Link *link)
         session->link = link;
         link->sessions++;
         session->reason = -1;
-        session->socket = -1;
         return session;
 }
 
@@ -148,20 +142,6 @@ static gboolean session_identify(Session *session)
         return FALSE;
 }
 
-/* Should the connection be lost before its socket is duplicated, the number may be another
- * file's by then; but the caller finds the loss, and the session is not used. */
-static void session_connect(Session *session)
-{
-        Link *link = session->link;
-        int fd = -1;
-
-        event_loop_note_descriptor(&fd);
-        session->conn = link->read_only ? virConnectOpenReadOnly(link->uri) : virConnectOpen(link->uri);
-        event_loop_note_descriptor(NULL);
-        if (session->conn && fd >= 0)
-                session->socket = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
 static void set_lost_early(const Link *link, GError **error)
 {
         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
@@ -174,7 +154,7 @@ static void session_open(void *data)
         Link *link = session->link;
 
         ASSERT_WORKER();
-        session_connect(session);
+        session->conn = link->read_only ? virConnectOpenReadOnly(link->uri) : virConnectOpen(link->uri);
         if (!session->conn) {
                 session->code = virGetLastErrorCode();
                 error_take_libvirt(&session->error);
@@ -188,7 +168,7 @@ static void session_open(void *data)
         /* Drivers inside this process have neither; that is no error. */
         if (link->limits->keepalive_interval > 0)
                 virConnectSetKeepAlive(session->conn, (int)link->limits->keepalive_interval,
-                                       link->limits->keepalive_count + link->owner->patience);
+                                       link->limits->keepalive_count);
         /* Without a free function: a driver that has no such callback says so by forgetting it.
          * session_close() ends the registration, and waits for a callback that is under way. A loss that came
          * before it is told to nobody: hence the second question. */
@@ -212,8 +192,6 @@ static void session_close(void *data)
         Session *session = data;
 
         ASSERT_WORKER();
-        if (session->socket >= 0)
-                close(session->socket);
         if (!session->conn)
                 return;
 
@@ -430,13 +408,6 @@ void link_open(Link *link)
         link->state = LINK_OPENING;
         link->slow_timer = g_timeout_add_seconds(link->limits->open_timeout, link_slow, link);
         background_run(session_open, session_opened, session_new(link));
-}
-
-void link_break(Link *link)
-{
-        ASSERT_MAIN();
-        if (link->session && link->session->socket >= 0)
-                shutdown(link->session->socket, SHUT_RDWR);
 }
 
 void link_shut(Link *link)

@@ -20,8 +20,6 @@ typedef enum LinkState {
 
 /* What the owner of a link is told. */
 typedef struct LinkOwner {
-        /* Keep-alive messages that may be unanswered, beyond what the limit says. */
-        unsigned patience;
         /* It is opened by link_open() alone, and not again by itself when it is lost or was not reached. */
         gboolean once;
         /* Worker thread: @conn was just opened and nobody else uses it yet. What is returned in @prepared is
@@ -46,10 +44,6 @@ void link_forward(Link *link, const Identity *identity);
 
 /* Starts an attempt unless the link is open or being opened. */
 void link_open(Link *link);
-
-/* Ends what waits for an answer on the open connection, by ending its socket on this side: the link is lost
- * then. Without such, nothing happens. */
-void link_break(Link *link);
 
 /* Lets go of the open connection, without a word to the owner; link_open() opens another one. */
 void link_close(Link *link);
