@@ -17,7 +17,8 @@
 #include <string.h>
 
 /* How long libvirt's own word is waited for when an answer shows what no event has told. Events come a
- * millisecond after such an answer, or never; who waits for a change to be shown waits that long at most. */
+ * millisecond after such an answer, or never; a call that waits for a change to be shown waits that long at
+ * most. */
 #define MOMENT_MS 500
 
 /* As many of these a comparison waits for an object of which ever new events come: 10 s. */
@@ -43,12 +44,12 @@ struct Announcer {
 
 static void set_timer(Announcer *announcer);
 
-/* The number of the last round that began. */
-static guint64 last_round(const Announcer *announcer)
+/* The number of the last pass that began. */
+static guint64 last_pass(const Announcer *announcer)
 {
         const Sync *sync = announcer->publisher.sync;
 
-        return sync_rounds(sync) + (sync_is_busy(sync) ? 1 : 0);
+        return sync_passes(sync) + (sync_is_busy(sync) ? 1 : 0);
 }
 
 /* What a comparison came upon is told, or turned out to be an event's. */
@@ -202,7 +203,7 @@ static gboolean drop_if_over(Announcer *announcer, const Item *rival)
 static gboolean is_found(const Announcer *announcer, const Answer *answer)
 {
         const Pending *pending = pending_find(announcer->pending, answer->kind, answer->uuid);
-        gboolean told = pending && pending->pass >= sync_rounds(announcer->publisher.sync);
+        gboolean told = pending && pending->pass >= sync_passes(announcer->publisher.sync);
 
         if (pending && pending->found)
                 return TRUE;
@@ -214,10 +215,10 @@ static gboolean is_found(const Announcer *announcer, const Answer *answer)
 /* Whether libvirt has told something since the question. */
 static gboolean is_old(const Announcer *announcer, const Step *step)
 {
-        return step->pending && step->pending->pass >= last_round(announcer);
+        return step->pending && step->pending->pass >= last_pass(announcer);
 }
 
-/* libvirt says that it is not there, and nobody was told that it is. */
+/* libvirt says that it is not there, and no listener was told that it is. */
 static gboolean is_nothing(const Step *step)
 {
         return !step->answer->present && !step->item && (!step->pending || step->pending->held.length == 0);
@@ -471,7 +472,7 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
         }
 
         pending = pending_get(announcer->pending, kind, uuid);
-        pending->pass = last_round(announcer);
+        pending->pass = last_pass(announcer);
         pending->outdated = pending->is_parked;
         /* It was gone, and something happens to it: whatever has that UUID now is another one. */
         if (pending->is_parked && !pending->parked.present)
@@ -629,7 +630,7 @@ gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, cons
 
         ASSERT_MAIN();
         return !pending || (!pending->is_parked && pending->held.length == 0 &&
-                            pending->pass < sync_rounds(announcer->publisher.sync));
+                            pending->pass < sync_passes(announcer->publisher.sync));
 }
 
 gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, WaitFunc *done, void *data)

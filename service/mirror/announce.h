@@ -60,7 +60,7 @@ gboolean announcer_end_comparison(Announcer *announcer);
 /* By the comparison that is under way, or was the last. */
 const Differences *announcer_found(const Announcer *announcer);
 
-/* Answers of rounds up to number @pass are in the mirror. */
+/* Answers of passes up to number @pass are in the mirror. */
 void announcer_settle(Announcer *announcer, guint64 pass);
 
 /* Whether what is known of the object is told: no event and no answer of it waits. */

@@ -6,9 +6,9 @@
 
 #include "base/thread.h"
 
-/* A libvirtd that was started anew takes over its guests while it serves already, and tells nobody of one
- * that it gives up. So everything is compared again after an outage: this many seconds after the comparison
- * before. */
+/* A libvirtd that was started anew takes over its guests while it serves already, and sends no event for
+ * one that it gives up. So everything is compared again after an outage: this many seconds after the
+ * comparison before. */
 static const unsigned again_after[] = {1, 3, 12};
 
 struct ComparisonSchedule {

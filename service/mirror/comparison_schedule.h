@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-/* When everything is compared with libvirt without anybody asking for it. Main thread. */
+/* When everything is compared with libvirt although no client asks for it. Main thread. */
 
 typedef struct ComparisonSchedule ComparisonSchedule;
 

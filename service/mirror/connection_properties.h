@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-/* What a connection says of itself: the values of its native properties, and who is told of a new one. Main
+/* What a connection says of itself: the values of its native properties, and the signal of a new one. Main
  * thread. */
 
 typedef struct ConnectionProperties ConnectionProperties;

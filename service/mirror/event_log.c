@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One event, one number, whoever listens. The last ones are kept as they were sent, so a listener that was
- * away gets the very same; how many is limited by number and by bytes, and who comes too late is told so. */
+/* One event, one number, for all listeners. The last ones are kept as they were sent, so a listener that was
+ * away gets the very same; how many is limited by number and by bytes, and a listener that comes too late is
+ * told so. */
 
 #include "mirror/event_log.h"
 

@@ -36,7 +36,7 @@ struct Inventory {
         guint64 comparisons_made, differences, polls, reconnects, resync_us;
 };
 
-/* A comparison that somebody wants to hear of. */
+/* A comparison of which a call waits for the end. */
 typedef struct Comparing {
         Inventory *inventory;
         InventoryCompared *func;
@@ -90,7 +90,7 @@ static void finish_comparing(Comparing *comparing, gboolean told)
         g_free(comparing);
 }
 
-/* Tells those whose comparison has its answers. */
+/* Ends the comparisons that have their answers. */
 static void finish_comparisons(Inventory *inventory, gboolean told)
 {
         g_autoptr(GList) all = g_list_copy(inventory->comparisons.head);
@@ -190,7 +190,7 @@ static void on_applied(gboolean all, gboolean told, void *data)
         }
         /* What libvirt could not be asked about is news still, over an outage, too. */
         if (told)
-                announcer_settle(inventory->announcer, sync_rounds(inventory->sync));
+                announcer_settle(inventory->announcer, sync_passes(inventory->sync));
 }
 
 static void on_stale(const Item *item, void *data)
@@ -208,11 +208,11 @@ static void on_listed(const Kind *kind, gboolean told, void *data)
         mirror_set_stale(inventory->mirror, kind, !told, on_stale, inventory);
 }
 
-static const SyncOwner refresh_owner = {.applying = on_applying,
-                                        .absent = on_absent,
-                                        .answer = on_answer,
-                                        .applied = on_applied,
-                                        .listed = on_listed};
+static const SyncOwner sync_owner = {.applying = on_applying,
+                                     .absent = on_absent,
+                                     .answer = on_answer,
+                                     .applied = on_applied,
+                                     .listed = on_listed};
 
 static void on_compared(gboolean told, void *data)
 {
@@ -444,7 +444,7 @@ Inventory *inventory_new(const InventoryConfig *config)
         ASSERT_MAIN();
         inventory->config = *config;
         inventory->mirror = mirror_new(config->path);
-        inventory->sync = sync_new(config->link, inventory->mirror, &refresh_owner, inventory);
+        inventory->sync = sync_new(config->link, inventory->mirror, &sync_owner, inventory);
         inventory->event_log = event_log_new(config->bus, config->limits, config->epoch);
         inventory->waits = state_waits_new(inventory->mirror, config->finish, config->data);
         inventory->announcer = make_announcer(inventory);
@@ -585,7 +585,7 @@ void inventory_count(const Inventory *inventory, GVariantBuilder *counters)
                 const char *name;
                 guint64 value;
         } properties[] = {
-                {"refreshes", sync_rounds(inventory->sync)},
+                {"refreshes", sync_passes(inventory->sync)},
                 {"refreshes.coalesced", sync_coalesced(inventory->sync)},
                 {"comparisons", inventory->comparisons_made},
                 {"comparisons.differences", inventory->differences},

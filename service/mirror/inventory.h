@@ -15,7 +15,7 @@
 
 #include <glib.h>
 
-/* What one connection has, and what happens on it: the mirror, the stream, and those who are told. Main
+/* What one connection has, and what happens on it: the mirror, the stream, and what listeners are told. Main
  * thread. */
 
 typedef struct Inventory Inventory;

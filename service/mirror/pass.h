@@ -41,7 +41,7 @@ typedef enum Aspects {
                 1 << 1, /* that, whether it is persistent and started with the host, its kind of system */
 } Aspects;
 
-/* One round of asking: what to ask, and what libvirt said. Its maker says the first, a worker finds out the
+/* One pass: what to ask, and what libvirt said. Its maker says the first, a worker finds out the
  * second; each has it alone for that time. */
 typedef struct Pass {
         Link *link;
@@ -68,7 +68,7 @@ typedef struct Pass {
         guint applied;       /* of these */
 } Pass;
 
-/* Main thread. An empty round; @link and @domain_cache must outlive it. */
+/* Main thread. An empty pass; @link and @domain_cache must outlive it. */
 Pass *pass_new(Link *link, DomainCache *domain_cache, void *data);
 
 /* NULL is fine. */

@@ -31,7 +31,7 @@ typedef struct Late {
 typedef struct Pending {
         const Kind *kind;
         char uuid[VIR_UUID_STRING_BUFLEN];
-        guint64 pass; /* answers of rounds up to this one are older than what is known */
+        guint64 pass; /* answers of passes up to this one are older than what is known */
         GQueue held;  /* of HeldEvent */
         Late late;
         GArray *doubts;  /* of guint64: the numbers of events that told a state with doubt; or NULL */
@@ -57,14 +57,14 @@ typedef struct PendingTable PendingTable;
 
 PendingTable *pending_table_new(void);
 
-/* Nobody must wait any more. NULL is fine. */
+/* Nothing must wait any more. NULL is fine. */
 void pending_table_free(PendingTable *table);
 
 /* The record of an object, or NULL; and the same, made where there is none. */
 Pending *pending_find(const PendingTable *table, const Kind *kind, const char *uuid);
 Pending *pending_get(PendingTable *table, const Kind *kind, const char *uuid);
 
-/* How many there are; and forgets all of them, for which nobody may wait. */
+/* How many there are; and forgets all of them, for which nothing may wait. */
 unsigned pending_size(const PendingTable *table);
 void pending_clear(PendingTable *table);
 
@@ -112,7 +112,7 @@ gboolean pending_has_changed(const Pending *pending);
 /* All of the object is announced anew, or that it is gone. */
 void pending_forget_changed(Pending *pending);
 
-/* Forgets the record if nothing of it counts any more: answers of round number @pass are in the mirror. */
+/* Forgets the record if nothing of it counts any more: answers of pass number @pass are in the mirror. */
 void pending_settle(PendingTable *table, Pending *pending, guint64 pass);
 
 /* The earliest deadline, or 0. */

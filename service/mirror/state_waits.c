@@ -3,7 +3,7 @@
 /* Waiting for a state.
  *
  * A wait is checked when it begins and whenever the mirror changes; both happen on the main thread, so
- * nothing comes between. While the connection is lost nobody knows the state, and no wait ends by it. */
+ * nothing comes between. While the connection is lost the state is not known, and no wait ends by it. */
 
 #include "mirror/state_waits.h"
 
@@ -111,7 +111,7 @@ static gboolean on_timeout(gpointer user_data)
         return G_SOURCE_REMOVE;
 }
 
-/* The state of the domain; NULL while nobody knows it. */
+/* The state of the domain; NULL while it is not known. */
 static const char *current_state(const Wait *wait)
 {
         const Item *item = mirror_find(wait->waits->mirror, &kind_domain, wait->leaf);

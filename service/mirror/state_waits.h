@@ -20,7 +20,7 @@ void state_waits_free(StateWaits *waits);
  * before this returns. */
 void state_waits_add(StateWaits *waits, Call *call, const char *leaf);
 
-/* While it is blind, nobody knows what is there, and no wait ends by it. It is so at first. */
+/* While it is blind, it is not known what is there, and no wait ends by it. It is so at first. */
 void state_waits_set_blind(StateWaits *waits, gboolean blind);
 
 /* The mirror has something new of that domain, or has it no more. */

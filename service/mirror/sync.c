@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Rounds. */
+/* Passes. */
 
 #include "mirror/sync.h"
 
@@ -21,7 +21,7 @@
  * events or the end of the call that changed it, which does not wait. */
 #define SHARED_MS 10
 
-/* Rounds that nothing waits for begin at most this often: many events in a row cost a few rounds. Short
+/* Passes that nothing waits for begin at most this often: many events in a row cost a few passes. Short
  * enough for a person who watches properties on a screen. */
 #define REST_MS 50
 
@@ -35,7 +35,7 @@
 #define LIST_FROM      16
 #define LIST_FROM_PART 32
 
-/* Domains whose OSType is asked for in one round: few enough that an event's round, which waits for it, is
+/* Domains whose OSType is asked for in one pass: few enough that an event's pass, which waits for it, is
  * not late. */
 #define SYSTEMS_AT_ONCE 32
 
@@ -48,13 +48,13 @@ struct Sync {
         gboolean filled;
         gboolean wants_systems;
         gboolean stopped;
-        guint64 rounds, coalesced;
+        guint64 passes, coalesced;
         unsigned generation; /* of the connection: what was asked before it was lost tells nothing any more */
 
         unsigned retry_timer, retry_ms;
         unsigned rest_timer;
         unsigned late_timer; /* while something may wait with a deadline */
-        gint64 began;        /* the last round */
+        gint64 began;        /* the last pass */
 
         Pass *pass;    /* that is under way; or NULL */
         Pass *next;    /* what is dirty, and what waits for that; of domains there is more than all or none */
@@ -177,8 +177,8 @@ static void take_systems(Sync *sync, Pass *pass)
         while (pass->systems->len < SYSTEMS_AT_ONCE && g_hash_table_iter_next(&iter, &uuid, NULL))
                 g_ptr_array_add(pass->systems, uuid);
 
-        /* Not through the iterator, which leaves the table as large as it was: each round would go past all
-         * that the rounds before have taken. */
+        /* Not through the iterator, which leaves the table as large as it was: each pass would go past all
+         * that the passes before have taken. */
         for (guint i = 0; i < pass->systems->len; i++)
                 g_hash_table_steal(sync->systems, g_ptr_array_index(pass->systems, i));
 }
@@ -281,8 +281,8 @@ static void add_missing_systems(Sync *sync)
 
 /* Passes */
 
-static void refresh_start(Sync *sync);
-static void refresh_start_rested(Sync *sync);
+static void start_pass(Sync *sync);
+static void start_pass_soon(Sync *sync);
 
 static gboolean tells_all(const Pass *pass)
 {
@@ -324,7 +324,7 @@ static gboolean on_retry(gpointer user_data)
 
         sync->retry_timer = 0;
         sync->held = FALSE;
-        refresh_start(sync);
+        start_pass(sync);
         return G_SOURCE_REMOVE;
 }
 
@@ -348,12 +348,12 @@ static void retry_unanswered(Sync *sync, const Pass *pass)
         sync->retry_timer = g_timeout_add(sync->retry_ms, on_retry, sync);
 }
 
-static void round_end(Sync *sync, Pass *pass)
+static void end_pass(Sync *sync, Pass *pass)
 {
         gboolean again = !is_clean(sync->next) && !sync->held;
 
         sync->pass = NULL;
-        sync->rounds++;
+        sync->passes++;
         end_applying(sync, pass);
 
         /* What stayed without an answer is in the next list: that of a new connection, or with whatever is
@@ -366,9 +366,9 @@ static void round_end(Sync *sync, Pass *pass)
         retry_unanswered(sync, pass);
         waiters_tell(take_waiters(pass), !pass->error && g_hash_table_size(pass->failed) == 0);
         if (sync->next->waiters->len > 0 || (!pass->error && g_hash_table_size(sync->systems) > 0))
-                refresh_start(sync);
+                start_pass(sync);
         else if (again)
-                refresh_start_rested(sync);
+                start_pass_soon(sync);
 
         pass_free(pass);
 }
@@ -381,7 +381,7 @@ static gboolean is_void(const Sync *sync, const Pass *pass)
 }
 
 /* Applies some answers. The connection may get lost between two times; the rest is void then. */
-static gboolean round_apply(gpointer user_data)
+static gboolean apply_some(gpointer user_data)
 {
         Sync *sync = user_data;
         Pass *pass = sync->pass;
@@ -406,30 +406,30 @@ static gboolean round_apply(gpointer user_data)
         if (pass->applied < pass->answers->len)
                 return G_SOURCE_CONTINUE;
 
-        round_end(sync, pass);
+        end_pass(sync, pass);
         return G_SOURCE_REMOVE;
 }
 
 /* Worker thread. */
-static void round_work(void *data)
+static void ask_pass(void *data)
 {
         pass_ask(data);
 }
 
 /* Main thread. */
-static void round_done(void *data)
+static void take_pass(void *data)
 {
         Pass *pass = data;
         Sync *sync = pass->data;
 
-        /* What libvirt told before it answered. A comparison would tell it as if nobody had. */
+        /* What libvirt told before it answered. A comparison would announce it as if libvirt had not. */
         event_loop_catch_up();
 
         if (!is_void(sync, pass))
                 begin_applying(sync, pass);
         pass->order = pass_order(pass, sync->mirror);
-        if (round_apply(sync) == G_SOURCE_CONTINUE)
-                g_idle_add_full(G_PRIORITY_DEFAULT, round_apply, sync, NULL);
+        if (apply_some(sync) == G_SOURCE_CONTINUE)
+                g_idle_add_full(G_PRIORITY_DEFAULT, apply_some, sync, NULL);
 }
 
 /* Nothing is asked any more. What is told so may wait again: hence the loop. */
@@ -439,7 +439,7 @@ static void send_away(Sync *sync)
                 waiters_tell(take_waiters(sync->next), FALSE);
 }
 
-static void refresh_start(Sync *sync)
+static void start_pass(Sync *sync)
 {
         if (sync->stopped)
                 send_away(sync);
@@ -450,7 +450,7 @@ static void refresh_start(Sync *sync)
         sync->began = g_get_monotonic_time();
         sync->pass = take_next(sync);
         sync->pass->generation = sync->generation;
-        background_run(round_work, round_done, sync->pass);
+        background_run(ask_pass, take_pass, sync->pass);
 }
 
 static gboolean on_rested(gpointer user_data)
@@ -458,16 +458,16 @@ static gboolean on_rested(gpointer user_data)
         Sync *sync = user_data;
 
         sync->rest_timer = 0;
-        refresh_start(sync);
+        start_pass(sync);
         return G_SOURCE_REMOVE;
 }
 
-static void refresh_start_rested(Sync *sync)
+static void start_pass_soon(Sync *sync)
 {
         gint64 rested = (g_get_monotonic_time() - sync->began) / 1000;
 
         if (sync->stopped)
-                refresh_start(sync);
+                start_pass(sync);
         else if (!sync->pass && !sync->rest_timer)
                 sync->rest_timer = g_timeout_add((unsigned)MAX(REST_MS - rested, SHARED_MS), on_rested, sync);
 }
@@ -514,7 +514,7 @@ void sync_all(Sync *sync, WaitFunc *done, void *data)
         ASSERT_MAIN();
         add_all(sync);
         add_waiter(sync, 0, done, data);
-        refresh_start(sync);
+        start_pass(sync);
 }
 
 static void make_due(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects)
@@ -529,7 +529,7 @@ static void make_due(Sync *sync, const Kind *kind, const char *uuid, Aspects asp
 
 static gboolean on_late(gpointer user_data);
 
-/* One timer for all who wait. It comes in vain where they have been told, as is usual. */
+/* One timer for all that wait. It comes in vain where they have been told, as is usual. */
 static void watch_deadline(Sync *sync, gint64 deadline)
 {
         gint64 left = MAX(deadline - g_get_monotonic_time(), 0);
@@ -568,7 +568,7 @@ void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, 
         add_waiter(sync, deadline, done, data);
         if (deadline > 0)
                 watch_deadline(sync, deadline);
-        refresh_start(sync);
+        start_pass(sync);
 }
 
 void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent)
@@ -576,9 +576,9 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
         ASSERT_MAIN();
         make_due(sync, kind, uuid, aspects);
         if (urgent)
-                refresh_start(sync);
+                start_pass(sync);
         else
-                refresh_start_rested(sync);
+                start_pass_soon(sync);
 }
 
 void sync_want_systems(Sync *sync)
@@ -593,7 +593,7 @@ void sync_want_systems(Sync *sync)
                 return;
 
         add_missing_systems(sync);
-        refresh_start(sync);
+        start_pass(sync);
 }
 
 void sync_add_system(Sync *sync, const char *uuid)
@@ -605,8 +605,8 @@ void sync_add_system(Sync *sync, const char *uuid)
                 return;
 
         g_hash_table_add(sync->systems, g_strdup(uuid));
-        /* A round that is under way begins the next one for these. */
-        refresh_start(sync);
+        /* A pass that is under way begins the next one for these. */
+        start_pass(sync);
 }
 
 void sync_forget(Sync *sync)
@@ -655,13 +655,13 @@ void sync_settle(Sync *sync, WaitFunc *done, void *data)
 {
         ASSERT_MAIN();
         add_waiter(sync, 0, done, data);
-        refresh_start(sync);
+        start_pass(sync);
 }
 
-guint64 sync_rounds(const Sync *sync)
+guint64 sync_passes(const Sync *sync)
 {
         ASSERT_MAIN();
-        return sync->rounds;
+        return sync->passes;
 }
 
 guint64 sync_coalesced(const Sync *sync)

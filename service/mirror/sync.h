@@ -9,16 +9,16 @@
 
 /* Filling the mirror: what is due to be asked, and when. Main thread.
  *
- * There is one round of asking at a time. What becomes due meanwhile waits for the next one, so answers are
+ * There is one pass at a time. What becomes due meanwhile waits for the next one, so answers are
  * applied in the order in which libvirt gave them, none can overwrite a newer one, and a burst of events
- * costs one round and not one for each. Rounds for each kind would hold up each other less; but several
+ * costs one pass and not one for each. Passes for each kind would hold up each other less; but several
  * threads must not wait on the link that finds out that libvirtd is silent, see channel.c. */
 
 typedef struct Sync Sync;
 
 typedef struct SyncOwner {
-        /* The answers of a round are about to change the mirror, and have, which may take several turns of
-         * the main loop. With @all they are all there is; a round that failed on the way ends without, and
+        /* The answers of a pass are about to change the mirror, and have, which may take several turns of
+         * the main loop. With @all they are all there is; a pass that failed on the way ends without, and
          * without @told: the mirror does not show all that was asked. */
         void (*applying)(gboolean all, void *data);
         void (*applied)(gboolean all, gboolean told, void *data);
@@ -35,7 +35,7 @@ typedef struct SyncOwner {
 /* Asks over @link, which must outlive it, as @mirror must. */
 Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data);
 
-/* Asks for nothing any more; who waits is told so. */
+/* Asks for nothing any more; what waits is told so. */
 void sync_stop(Sync *sync);
 
 /* Frees it, once it is stopped and not busy. NULL is fine. */
@@ -63,7 +63,7 @@ void sync_add_system(Sync *sync, const char *uuid);
  * again. */
 void sync_forget(Sync *sync);
 
-/* Whether a round is under way. */
+/* Whether a pass is under way. */
 gboolean sync_is_busy(const Sync *sync);
 
 /* Whether everything was listed at least once. */
@@ -72,12 +72,12 @@ gboolean sync_is_filled(const Sync *sync);
 /* Whether nothing that libvirt told lately says that the mirror may be wrong about that object. */
 gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid);
 
-/* Whether an event told of the object that no round has asked about yet. */
+/* Whether an event told of the object that no pass has asked about yet. */
 gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid);
 
 /* Calls @done when what is due now was asked. */
 void sync_settle(Sync *sync, WaitFunc *done, void *data);
 
-/* How many rounds there were, and how many events needed none of their own. */
-guint64 sync_rounds(const Sync *sync);
+/* How many passes there were, and how many events needed none of their own. */
+guint64 sync_passes(const Sync *sync);
 guint64 sync_coalesced(const Sync *sync);

@@ -81,7 +81,7 @@ gboolean sync_is_busy(const Sync *sync)
         return asking;
 }
 
-guint64 sync_rounds(const Sync *sync)
+guint64 sync_passes(const Sync *sync)
 {
         return rounds;
 }

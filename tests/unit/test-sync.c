@@ -124,11 +124,11 @@ static void on_listed(const Kind *kind, gboolean told, void *data)
         g_assert_cmpint(told, ==, kind != &kind_network || !g_atomic_int_get(&networks_fail));
 }
 
-static const SyncOwner refresh_owner = {.applying = on_applying,
-                                        .absent = on_absent,
-                                        .answer = on_answer,
-                                        .applied = on_applied,
-                                        .listed = on_listed};
+static const SyncOwner sync_owner = {.applying = on_applying,
+                                     .absent = on_absent,
+                                     .answer = on_answer,
+                                     .applied = on_applied,
+                                     .listed = on_listed};
 
 static void on_link(Link *link, void *data)
 {
@@ -175,7 +175,7 @@ static void set_up(gboolean open)
                         g_main_context_iteration(NULL, TRUE);
         }
         mirror = mirror_new(ROOT);
-        tested = sync_new(test_link, mirror, &refresh_owner, NULL);
+        tested = sync_new(test_link, mirror, &sync_owner, NULL);
 }
 
 static void tear_down(void)
@@ -230,11 +230,11 @@ static void test_all(void)
         /* What no list says is not asked for before a client wants to know it; then in a round of its own. */
         g_assert_cmpuint(applied_all, ==, 1);
         g_assert_cmpuint(applied_told, ==, 1);
-        g_assert_cmpuint(sync_rounds(tested), ==, 1);
+        g_assert_cmpuint(sync_passes(tested), ==, 1);
         g_assert_false(find(TEST)->system_known);
         sync_want_systems(tested);
         finish_jobs();
-        g_assert_cmpuint(sync_rounds(tested), ==, 2);
+        g_assert_cmpuint(sync_passes(tested), ==, 2);
         g_assert_true(find(TEST)->system_known);
         g_assert_cmpstr(item_string(find(TEST), DOMAIN1_OS_TYPE), !=, "");
 
@@ -242,11 +242,11 @@ static void test_all(void)
         sync_want_systems(tested);
         sync_all(tested, NULL, NULL);
         finish_jobs();
-        g_assert_cmpuint(sync_rounds(tested), ==, 3);
+        g_assert_cmpuint(sync_passes(tested), ==, 3);
         sync_forget(tested);
         sync_all(tested, NULL, NULL);
         finish_jobs();
-        g_assert_cmpuint(sync_rounds(tested), ==, 5);
+        g_assert_cmpuint(sync_passes(tested), ==, 5);
         g_assert_true(find(TEST)->system_known);
         tear_down();
 }
@@ -283,7 +283,7 @@ static void test_coalesces(void)
         set_up(TRUE);
         sync_all(tested, NULL, NULL);
         finish_jobs();
-        before = sync_rounds(tested);
+        before = sync_passes(tested);
 
         for (unsigned i = 0; i < 1000; i++) {
                 sync_one(tested, &kind_domain, TEST, ASPECT_STATE, FALSE);
@@ -294,7 +294,7 @@ static void test_coalesces(void)
         g_assert_cmpuint(done, ==, 0);
         finish_jobs();
         g_assert_cmpuint(done_told, ==, 1);
-        g_assert_cmpuint(sync_rounds(tested), ==, before + 1);
+        g_assert_cmpuint(sync_passes(tested), ==, before + 1);
         g_assert_cmpuint(sync_coalesced(tested), >=, 1990);
         g_assert_cmpuint(changed, ==, 0);
         g_assert_true(sync_is_settled(tested, &kind_domain, TEST));
@@ -310,9 +310,9 @@ static void test_rests(void)
         set_up(TRUE);
         sync_all(tested, NULL, NULL);
         finish_jobs();
-        before = sync_rounds(tested);
+        before = sync_passes(tested);
         began = g_get_monotonic_time();
-        while (sync_rounds(tested) < before + 5) {
+        while (sync_passes(tested) < before + 5) {
                 sync_one(tested, &kind_domain, TEST, ASPECT_STATE, FALSE);
                 g_main_context_iteration(NULL, FALSE);
         }
@@ -442,12 +442,12 @@ static void test_what_is_not_answered_holds_up_nothing(void)
         g_source_remove(timer);
 
         /* The list, the system, and the next question about networks, which did not come at once. */
-        rounds = sync_rounds(tested);
+        rounds = sync_passes(tested);
         timer = g_timeout_add(250, on_late, &late);
         while (!late)
                 g_main_context_iteration(NULL, TRUE);
-        g_assert_cmpuint(sync_rounds(tested), >, rounds);
-        g_assert_cmpuint(sync_rounds(tested), <, 8);
+        g_assert_cmpuint(sync_passes(tested), >, rounds);
+        g_assert_cmpuint(sync_passes(tested), <, 8);
 
         g_atomic_int_set(&networks_fail, FALSE);
         while (mirror_size(mirror, &kind_network) == 0)
@@ -537,8 +537,8 @@ static void test_starting(void)
         sync_one(tested, &kind_domain, NEW, ASPECT_LIFE, TRUE);
         finish_jobs();
         g_assert_true(sync_is_due(tested, &kind_domain, NEW));
-        before = sync_rounds(tested);
-        while (sync_rounds(tested) == before)
+        before = sync_passes(tested);
+        while (sync_passes(tested) == before)
                 g_main_context_iteration(NULL, TRUE);
         g_assert_null(find(NEW));
         g_atomic_int_set(&starting, FALSE);
@@ -559,19 +559,19 @@ int main(int argc, char **argv)
         g_assert_cmpint(virInitialize(), ==, 0);
         main_queue_init();
         event_loop_register();
-        g_test_add_func("/refresh/all", test_all);
-        g_test_add_func("/refresh/one", test_one);
-        g_test_add_func("/refresh/coalesces", test_coalesces);
-        g_test_add_func("/refresh/rests", test_rests);
-        g_test_add_func("/refresh/many-are-a-list", test_many_are_a_list);
-        g_test_add_func("/refresh/nobody-to-ask", test_nobody_to_ask);
-        g_test_add_func("/refresh/what-is-there-stays", test_what_is_there_stays);
-        g_test_add_func("/refresh/what-cannot-last-is-asked-again", test_what_cannot_last_is_asked_again);
-        g_test_add_func("/refresh/what-is-not-answered-holds-up-nothing",
+        g_test_add_func("/sync/all", test_all);
+        g_test_add_func("/sync/one", test_one);
+        g_test_add_func("/sync/coalesces", test_coalesces);
+        g_test_add_func("/sync/rests", test_rests);
+        g_test_add_func("/sync/many-are-a-list", test_many_are_a_list);
+        g_test_add_func("/sync/nobody-to-ask", test_nobody_to_ask);
+        g_test_add_func("/sync/what-is-there-stays", test_what_is_there_stays);
+        g_test_add_func("/sync/what-cannot-last-is-asked-again", test_what_cannot_last_is_asked_again);
+        g_test_add_func("/sync/what-is-not-answered-holds-up-nothing",
                         test_what_is_not_answered_holds_up_nothing);
-        g_test_add_func("/refresh/deadlines", test_deadlines);
-        g_test_add_func("/refresh/events-come-before-answers", test_events_come_before_answers);
-        g_test_add_func("/refresh/starting", test_starting);
+        g_test_add_func("/sync/deadlines", test_deadlines);
+        g_test_add_func("/sync/events-come-before-answers", test_events_come_before_answers);
+        g_test_add_func("/sync/starting", test_starting);
         r = g_test_run();
         main_queue_shutdown();
         return r;
