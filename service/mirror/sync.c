@@ -633,9 +633,8 @@ gboolean sync_is_filled(const Sync *sync)
         return sync->filled;
 }
 
-gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid)
+static gboolean is_due(const Sync *sync, const Kind *kind, const char *uuid)
 {
-        ASSERT_MAIN();
         return sync->next->all || sync->next->list[mirrored_index(kind)] ||
                g_hash_table_contains(sync->next->asked, uuid);
 }
@@ -645,7 +644,7 @@ gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
         const Pass *pass = sync->pass;
 
         ASSERT_MAIN();
-        if (sync_is_due(sync, kind, uuid))
+        if (is_due(sync, kind, uuid))
                 return FALSE;
 
         return !pass || (!pass->list[mirrored_index(kind)] && !g_hash_table_contains(pass->asked, uuid));

@@ -72,9 +72,6 @@ gboolean sync_is_filled(const Sync *sync);
 /* Whether nothing that libvirt told lately says that the mirror may be wrong about that object. */
 gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid);
 
-/* Whether an event told of the object that no pass has asked about yet. */
-gboolean sync_is_due(const Sync *sync, const Kind *kind, const char *uuid);
-
 /* Calls @done when what is due now was asked. */
 void sync_settle(Sync *sync, WaitFunc *done, void *data);
 

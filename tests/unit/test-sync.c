@@ -536,7 +536,7 @@ static void test_starting(void)
         parks = TRUE;
         sync_one(tested, &kind_domain, NEW, ASPECT_LIFE, TRUE);
         finish_jobs();
-        g_assert_true(sync_is_due(tested, &kind_domain, NEW));
+        g_assert_false(sync_is_settled(tested, &kind_domain, NEW));
         before = sync_passes(tested);
         while (sync_passes(tested) == before)
                 g_main_context_iteration(NULL, TRUE);
