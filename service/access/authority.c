@@ -258,8 +258,7 @@ static void on_decided(PolkitAnswer said, void *data)
 static KeptDecision *ask_polkit(Peer *peer, const char *key, const Question *question, gboolean interactive)
 {
         const PolkitQuestion asked = {
-                .sender = peer->name,
-                .uid = user_number(peer->user),
+                .peer = peer,
                 .action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR,
                 .connection = question->connection,
                 .domain = question->domain,
@@ -507,5 +506,5 @@ gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *messag
 void authority_forget(Authority *authority, const Peer *peer)
 {
         ASSERT_MAIN();
-        polkit_forget(authority->polkit, peer->name);
+        polkit_forget(authority->polkit, peer);
 }

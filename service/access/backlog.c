@@ -152,7 +152,7 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
 static gboolean has_room(const Peer *peer, size_t arguments, size_t bytes, GError **error)
 {
         const Limits *limits = peer->peers->limits;
-        const User *user = peer->user;
+        User *user = peer->user;
         const guint64 *own = peer->quota.charged, *all = peer->peers->users.total.charged;
         /* Until the user is known, the peer is taken for all that its user has. */
         guint64 user_calls = user ? user_charged(user, QUOTA_KEPT) : own[QUOTA_KEPT];

@@ -165,7 +165,7 @@ const void *peer_turns_key(const Peer *peer)
 
         ASSERT_MAIN();
         if (peer->user)
-                return user_key(peer->user);
+                return user_shared(peer->user);
 
         return peer_has_credentials(peer) ? &trusted : &unknown;
 }
@@ -173,7 +173,7 @@ const void *peer_turns_key(const Peer *peer)
 static gboolean within_limits(const Peer *peer, size_t bytes, GError **error)
 {
         const Limits *limits = peer->peers->limits;
-        const User *user = peer->user;
+        User *user = peer->user;
         const guint64 *all = peer->peers->users.total.charged;
         unsigned bytes_of_user = user_bytes(limits);
         unsigned calls_of_user = user_part(limits->calls_total);

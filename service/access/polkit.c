@@ -45,17 +45,10 @@
 typedef struct Sort {
         const unsigned total, per_user;
         const gint64 timeout;
+        const gboolean interactive;
         unsigned open;
-        GHashTable *users; /* of PolkitUser by uid: those with questions */
-        GQueue turns;      /* of PolkitUser: those that have one waiting and may have one more open */
+        GQueue turns; /* of User: those that have one waiting and may have one more open */
 } Sort;
-
-typedef struct PolkitUser {
-        uid_t uid;
-        unsigned open;
-        GQueue waiting; /* of Check */
-        gboolean in_turns;
-} PolkitUser;
 
 struct Polkit {
         Bus *bus;
@@ -78,10 +71,10 @@ typedef struct Check {
         PolkitFunc *done;
         void *data;
         Sort *sort;
-        PolkitUser *user;
-        char *sender;
-        char *cancel; /* "" when there is nothing to cancel */
-        char *asked;  /* polkit's owner when it was sent, or NULL */
+        const Peer *peer; /* that it is about; there until @done is called */
+        User *user;       /* whose turn it takes */
+        char *cancel;     /* "" when there is nothing to cancel */
+        char *asked;      /* polkit's owner when it was sent, or NULL */
         gint64 asked_at;
         sd_bus_message *request; /* while it waits */
 } Check;
@@ -159,18 +152,13 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *err
         return 0;
 }
 
-static void user_free(void *data)
-{
-        g_queue_clear(&((PolkitUser *)data)->waiting);
-        g_free(data);
-}
-
 Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
 {
         const Sort quick = {.total = OPEN_TOTAL, .per_user = OPEN_PER_USER, .timeout = TIMEOUT_US};
         const Sort typing = {.total = TYPING_TOTAL,
                              .per_user = TYPING_PER_USER,
-                             .timeout = TIMEOUT_INTERACTIVE_US};
+                             .timeout = TIMEOUT_INTERACTIVE_US,
+                             .interactive = TRUE};
         Polkit *polkit = g_new0(Polkit, 1);
 
         ASSERT_MAIN();
@@ -179,8 +167,6 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
         polkit->data = data;
         memcpy(&polkit->sorts[FALSE], &quick, sizeof quick);
         memcpy(&polkit->sorts[TRUE], &typing, sizeof typing);
-        for (size_t i = 0; i < G_N_ELEMENTS(polkit->sorts); i++)
-                polkit->sorts[i].users = g_hash_table_new_full(NULL, NULL, NULL, user_free);
         polkit->checks = g_hash_table_new(NULL, NULL);
 
         sd_bus_match_signal_async(bus_handle(bus), &polkit->slots[0], NAME, PATH, INTERFACE, "Changed",
@@ -201,34 +187,48 @@ static void check_finish(Check *check, PolkitAnswer answer)
         g_hash_table_remove(check->polkit->checks, check);
         check->done(answer, check->data);
         sd_bus_message_unref(check->request);
-        g_free(check->sender);
+        user_unref(check->user);
         g_free(check->cancel);
         g_free(check->asked);
         g_free(check);
 }
 
-static void user_settle(Sort *sort, PolkitUser *user)
+/* What that user has asked of the sort. */
+static UserQuestions *questions_of(User *user, const Sort *sort)
 {
-        gboolean has_turn = user->waiting.length > 0 && user->open < sort->per_user;
+        return &user->questions[sort->interactive];
+}
 
-        if (has_turn && !user->in_turns)
+static void user_settle(User *user, Sort *sort)
+{
+        UserQuestions *questions = questions_of(user, sort);
+        gboolean has_turn = questions->waiting.length > 0 && questions->open < sort->per_user;
+
+        if (has_turn && !questions->in_turns)
                 g_queue_push_tail(&sort->turns, user);
-        else if (!has_turn && user->in_turns)
+        else if (!has_turn && questions->in_turns)
                 g_queue_remove(&sort->turns, user);
-        user->in_turns = has_turn;
+        questions->in_turns = has_turn;
+}
 
-        if (user->waiting.length == 0 && user->open == 0)
-                g_hash_table_remove(sort->users, GUINT_TO_POINTER(user->uid));
+/* It is not asked any more. */
+static void check_withdraw(Check *check)
+{
+        g_queue_remove(&questions_of(check->user, check->sort)->waiting, check);
+        user_settle(check->user, check->sort);
+        check_finish(check, POLKIT_FAILED);
 }
 
 /* The check holds its user, whose questions are counted until the last of them is closed. */
 static void check_uncount(Check *check)
 {
-        if (check->sort->open == 0 || check->user->open == 0)
+        UserQuestions *questions = questions_of(check->user, check->sort);
+
+        if (check->sort->open == 0 || questions->open == 0)
                 g_error("polkit has more to answer than it was asked");
 
         check->sort->open--;
-        check->user->open--;
+        questions->open--;
 }
 
 /* An answer is here, or none will come: the next one may be asked. */
@@ -238,7 +238,7 @@ static void check_close(Check *check, PolkitAnswer answer)
         Sort *sort = check->sort;
 
         check_uncount(check);
-        user_settle(sort, check->user);
+        user_settle(check->user, sort);
         check_finish(check, answer);
         start_turns(polkit, sort);
 }
@@ -301,12 +301,8 @@ static void fail_waiting(Polkit *polkit, Sort *sort)
         for (GList *each = checks; each; each = each->next) {
                 Check *check = each->data;
 
-                if (!g_hash_table_contains(polkit->checks, check) || check->sort != sort || !check->request)
-                        continue;
-
-                g_queue_remove(&check->user->waiting, check);
-                user_settle(sort, check->user);
-                check_finish(check, POLKIT_FAILED);
+                if (g_hash_table_contains(polkit->checks, check) && check->sort == sort && check->request)
+                        check_withdraw(check);
         }
 }
 
@@ -384,15 +380,11 @@ void polkit_free(Polkit *polkit)
 
         /* With the last of all these goes what is left of the bus, and the open questions with that. */
         for (guint i = 0; i < waiting->len; i++)
-                check_finish(g_ptr_array_index(waiting, i), POLKIT_FAILED);
+                check_withdraw(g_ptr_array_index(waiting, i));
         for (size_t i = 0; i < G_N_ELEMENTS(polkit->slots); i++)
                 sd_bus_slot_unref(polkit->slots[i]);
         sd_bus_slot_unref(polkit->owner_asked);
 
-        for (size_t i = 0; i < G_N_ELEMENTS(polkit->sorts); i++) {
-                g_queue_clear(&polkit->sorts[i].turns);
-                g_hash_table_unref(polkit->sorts[i].users);
-        }
         g_hash_table_unref(polkit->checks);
         g_free(polkit->owner);
         g_free(polkit);
@@ -408,7 +400,7 @@ static void check_start(Check *check)
         check->asked = g_strdup(check->polkit->owner);
         check->asked_at = g_get_monotonic_time();
         check->sort->open++;
-        check->user->open++;
+        questions_of(check->user, check->sort)->open++;
         if (r >= 0)
                 bus_give_slot(slot, on_destroy);
         else
@@ -417,30 +409,16 @@ static void check_start(Check *check)
 
 static void start_turns(Polkit *polkit, Sort *sort)
 {
-        PolkitUser *user;
+        User *each;
 
-        while (sort->open < sort->total && (user = g_queue_pop_head(&sort->turns))) {
-                Check *check = g_queue_pop_head(&user->waiting);
+        while (sort->open < sort->total && (each = g_queue_pop_head(&sort->turns))) {
+                g_autoptr(User) user = user_ref(each);
+                UserQuestions *questions = questions_of(user, sort);
 
-                user->in_turns = FALSE;
-                user->open++; /* it stays while it is looked at */
-                check_start(check);
-                user->open--;
-                user_settle(sort, user);
+                questions->in_turns = FALSE;
+                check_start(g_queue_pop_head(&questions->waiting));
+                user_settle(user, sort);
         }
-}
-
-static PolkitUser *user_get(Sort *sort, uid_t uid)
-{
-        PolkitUser *user = g_hash_table_lookup(sort->users, GUINT_TO_POINTER(uid));
-
-        if (!user) {
-                user = g_new0(PolkitUser, 1);
-                user->uid = uid;
-                g_hash_table_insert(sort->users, GUINT_TO_POINTER(uid), user);
-        }
-
-        return user;
 }
 
 static int make_request(Polkit *polkit, const PolkitQuestion *question, gboolean interactive,
@@ -453,7 +431,7 @@ static int make_request(Polkit *polkit, const PolkitQuestion *question, gboolean
                 return r;
 
         return sd_bus_message_append(*request, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
-                                     question->sender, question->action, 4, "connection",
+                                     question->peer->name, question->action, 4, "connection",
                                      question->connection, "domain", question->domain, "uuid", question->uuid,
                                      "member", question->member, interactive ? ALLOW_USER_INTERACTION : 0,
                                      cancel);
@@ -476,19 +454,19 @@ gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean i
         check->polkit = polkit;
         check->done = done;
         check->data = data;
-        check->sender = g_strdup(question->sender);
+        check->peer = question->peer;
         check->cancel = g_steal_pointer(&cancel);
         check->request = g_steal_pointer(&request);
         check->sort = &polkit->sorts[interactive];
-        check->user = user_get(check->sort, question->uid);
+        check->user = user_ref(user_shared(question->peer->user));
         g_hash_table_add(polkit->checks, check);
-        g_queue_push_tail(&check->user->waiting, check);
-        user_settle(check->sort, check->user);
+        g_queue_push_tail(&questions_of(check->user, check->sort)->waiting, check);
+        user_settle(check->user, check->sort);
         start_turns(polkit, check->sort);
         return TRUE;
 }
 
-void polkit_forget(Polkit *polkit, const char *sender)
+void polkit_forget(Polkit *polkit, const Peer *peer)
 {
         g_autoptr(GList) checks = g_hash_table_get_keys(polkit->checks);
 
@@ -496,16 +474,13 @@ void polkit_forget(Polkit *polkit, const char *sender)
         for (GList *each = checks; each; each = each->next) {
                 Check *check = each->data;
 
-                if (!g_hash_table_contains(polkit->checks, check) || strcmp(check->sender, sender) != 0)
+                if (!g_hash_table_contains(polkit->checks, check) || check->peer != peer)
                         continue;
 
-                if (check->request) {
-                        g_queue_remove(&check->user->waiting, check);
-                        user_settle(check->sort, check->user);
-                        check_finish(check, POLKIT_FAILED);
-                } else if (*check->cancel) {
+                if (check->request)
+                        check_withdraw(check);
+                else if (*check->cancel)
                         sd_bus_call_method_async(bus_handle(polkit->bus), NULL, NAME, PATH, INTERFACE,
                                                  "CancelCheckAuthorization", NULL, NULL, "s", check->cancel);
-                }
         }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "access/peer.h"
 #include "bus/bus.h"
 
 #include <glib.h>
@@ -28,8 +29,7 @@ typedef enum PolkitAnswer {
 /* The peer that is asked about, and for what. The last four are what rules may look at with action.lookup().
  */
 typedef struct PolkitQuestion {
-        const char *sender; /* a bus name */
-        uid_t uid;          /* of its owner, whose turns it takes; one for all users that are not known */
+        const Peer *peer; /* of a user, whose turns it takes; it is there until the answer is */
         const char *action;
         const char *connection, *domain, *uuid, *member;
 } PolkitQuestion;
@@ -48,6 +48,6 @@ void polkit_free(Polkit *polkit);
 gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean interactive, PolkitFunc *done,
                       void *data);
 
-/* The answers about @sender are of no use any more: nothing more is asked, and no person is to authenticate
+/* The answers about @peer are of no use any more: nothing more is asked, and no person is to authenticate
  * for it. */
-void polkit_forget(Polkit *polkit, const char *sender);
+void polkit_forget(Polkit *polkit, const Peer *peer);

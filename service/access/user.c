@@ -13,7 +13,8 @@ void users_init(Users *users, UserDatabase *user_database)
 {
         ASSERT_MAIN();
         *users = (Users){.by_uid = g_hash_table_new(NULL, NULL), .user_database = user_database};
-        users->strangers.parent = &users->total;
+        users->strangers =
+                (User){.quota.parent = &users->total, .users = users, .uid = (uid_t)-1, .references = 1};
 }
 
 void users_clear(Users *users)
@@ -32,7 +33,7 @@ void users_clear(Users *users)
                         g_free(user);
         }
 
-        quota_close(&users->strangers);
+        quota_close(&users->strangers.quota);
         g_clear_pointer(&users->by_uid, g_hash_table_unref);
 }
 
@@ -42,7 +43,7 @@ static void set_known(User *user, gboolean known)
 
         user->known = known;
         if (users)
-                quota_move(&user->quota, known ? &users->total : &users->strangers);
+                quota_move(&user->quota, known ? &users->total : &users->strangers.quota);
 }
 
 static void on_user(const UserEntry *entry, void *data)
@@ -108,32 +109,20 @@ void user_unref(User *user)
         g_free(user);
 }
 
-/* The one that it has a part with. */
-static const Quota *shared_quota(const User *user)
-{
-        return user->known || !user->users ? &user->quota : &user->users->strangers;
-}
-
-guint64 user_charged(const User *user, QuotaKind kind)
+User *user_shared(User *user)
 {
         ASSERT_MAIN();
-        return shared_quota(user)->charged[kind];
+        return user->known || !user->users ? user : &user->users->strangers;
 }
 
-const void *user_key(const User *user)
+guint64 user_charged(User *user, QuotaKind kind)
 {
         ASSERT_MAIN();
-        return shared_quota(user);
+        return user_shared(user)->quota.charged[kind];
 }
 
-uid_t user_number(const User *user)
+gboolean user_is_same(User *a, User *b)
 {
         ASSERT_MAIN();
-        return user->known ? user->uid : (uid_t)-1;
-}
-
-gboolean user_is_same(const User *a, const User *b)
-{
-        ASSERT_MAIN();
-        return a && b && user_number(a) == user_number(b);
+        return a && b && user_shared(a) == user_shared(b);
 }

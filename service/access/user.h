@@ -20,21 +20,31 @@
 /* A user's part of a limit that all share. */
 #define USER_PART 4
 
-typedef struct Users {
-        GHashTable *by_uid; /* of User: those that are held, and those that are known */
-        Quota total;        /* of all callers */
-        Quota strangers;
-        UserDatabase *user_database; /* NULL: all users are known */
-} Users;
+typedef struct Users Users;
+
+/* Questions to polkit about the peers of a user, of one sort; polkit.c's. */
+typedef struct UserQuestions {
+        unsigned open;     /* with polkit */
+        GQueue waiting;    /* for the user's turn */
+        gboolean in_turns; /* of users */
+} UserQuestions;
 
 typedef struct User {
         Quota quota;  /* its parent is that of the strangers, while it is one of them, else the total */
         Users *users; /* NULL when they are gone */
         uid_t uid;
         unsigned references;
-        gboolean known, asked; /* to the user database, and whether that is looking */
-        gint64 ask_again;      /* us, on the monotonic clock */
+        gboolean known, asked;      /* to the user database, and whether that is looking */
+        gint64 ask_again;           /* us, on the monotonic clock */
+        UserQuestions questions[2]; /* by whether a person may have to type */
 } User;
+
+struct Users {
+        GHashTable *by_uid;          /* of User: those that are held, and those that are known */
+        Quota total;                 /* of all callers */
+        User strangers;              /* all of them */
+        UserDatabase *user_database; /* NULL: all users are known */
+};
 
 /* @user_database, which may be NULL, must outlive its answers. */
 void users_init(Users *users, UserDatabase *user_database);
@@ -51,19 +61,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(User, user_unref)
 
 User *user_ref(User *user);
 
-/* What the user has in use; a stranger has what all of them have. */
-guint64 user_charged(const User *user, QuotaKind kind);
+/* The user that it has one part with, and one turn: itself, or the one that all strangers are. It is
+ * borrowed; those that had it are not told when it changes. */
+User *user_shared(User *user);
 
-/* Whether those are to have one part between them: the same user, or two strangers. NULL is none of either.
- */
-gboolean user_is_same(const User *a, const User *b);
+/* What that has in use. */
+guint64 user_charged(User *user, QuotaKind kind);
 
-/* The same as a key to compare, of a user that is held; while the user database is asked, that of all
- * strangers. Those that had one are not told when it changes. */
-const void *user_key(const User *user);
-
-/* A number for that: the user's, or (uid_t)-1 for all strangers. */
-uid_t user_number(const User *user);
+/* Whether those two are to have one part between them. NULL is none of either. */
+gboolean user_is_same(User *a, User *b);
 
 /* One user's part of @limit, of which there is always something to have. */
 static inline unsigned user_part(unsigned limit)

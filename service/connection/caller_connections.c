@@ -177,14 +177,14 @@ CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventN
 }
 
 /* Whether it counts for the user of that identity. */
-static gboolean is_of(const CallerConnection *view, const Identity *identity, const User *user)
+static gboolean is_of(const CallerConnection *view, const Identity *identity, User *user)
 {
         return view->identity->uid == identity->uid || user_is_same(view->user, user);
 }
 
 /* How many views there are, of that user or, for NULL, of all; @idle is the one that was idle for longest, or
  * NULL. */
-static unsigned count(const CallerConnections *views, const Identity *identity, const User *user,
+static unsigned count(const CallerConnections *views, const Identity *identity, User *user,
                       CallerConnection **idle)
 {
         GHashTableIter iter;
@@ -207,8 +207,8 @@ static unsigned count(const CallerConnections *views, const Identity *identity, 
         return n;
 }
 
-static gboolean make_room_within(CallerConnections *views, const Identity *identity, const User *user,
-                                 unsigned max, GError **error)
+static gboolean make_room_within(CallerConnections *views, const Identity *identity, User *user, unsigned max,
+                                 GError **error)
 {
         CallerConnection *idle;
 
@@ -226,8 +226,7 @@ static gboolean make_room_within(CallerConnections *views, const Identity *ident
         return TRUE;
 }
 
-static gboolean make_room(CallerConnections *views, const Identity *identity, const User *user,
-                          GError **error)
+static gboolean make_room(CallerConnections *views, const Identity *identity, User *user, GError **error)
 {
         unsigned max = views->config->limits.views, closing = 0;
 

@@ -206,7 +206,7 @@ static gboolean check_states(char **states, GError **error)
 static gboolean has_room(const StateWaits *waits, const Call *call, GError **error)
 {
         unsigned all = MAX(call->limits->calls_total / WAITS_PART, 1);
-        const User *user = call->peer->user;
+        User *user = call->peer->user;
 
         if (state_waits_size(waits) < all && (!user || user_charged(user, QUOTA_WAITS) < user_part(all)))
                 return TRUE;

@@ -30,6 +30,7 @@ typedef struct Asked {
 
 typedef struct Stage {
         FakeBus fake;
+        Peers *peers;
         Polkit *polkit;
         gboolean gone;
         unsigned changes; /* that the service was told of */
@@ -92,13 +93,21 @@ static Asked *asked_of(const Stage *stage, sd_bus_message *message)
         return g_ptr_array_index(stage->asked, (guint)strtoul(number, NULL, 10));
 }
 
+static Peer *peer_of(Stage *stage, guint8 number, uid_t uid)
+{
+        static const char *const names[] = {":1.7", ":1.8", ":1.9", ":1.10"};
+        Peer *peer = peers_get(stage->peers, names[number]);
+
+        /* A bus may say another user each time. */
+        peer_identify(peer, &(Credentials){.uid = uid});
+        return peer;
+}
+
 static void ask(Stage *stage, guint8 what)
 {
-        static const char *const senders[] = {":1.7", ":1.8", ":1.9", ":1.10"};
         g_autofree char *number = g_strdup_printf("%u", stage->asked->len);
         const PolkitQuestion question = {
-                .sender = senders[what & 3],
-                .uid = 1000U + (what >> 2 & 3),
+                .peer = peer_of(stage, what & 3, 1000U + (what >> 2 & 3)),
                 .action = what & 16 ? POLKIT_MANAGE : POLKIT_MONITOR,
                 .connection = "Test",
                 .domain = "a guest",
@@ -231,7 +240,7 @@ static void step(Stage *stage, Input *input)
                         ask(stage, more);
                 break;
         case 3:
-                polkit_forget(stage->polkit, more & 1 ? ":1.7" : ":1.8");
+                polkit_forget(stage->polkit, peers_get(stage->peers, more & 1 ? ":1.7" : ":1.8"));
                 break;
         case 4:
                 emit_changed(stage, more);
@@ -279,6 +288,9 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         stage.asked = g_ptr_array_new_with_free_func(g_free);
         stage.open = g_ptr_array_new_with_free_func(unref_message);
         fake_bus_open(&stage.fake, &limits, &owner, &stage);
+        stage.peers = peers_new(&limits);
+        /* All users are known. */
+        stage.peers->users.user_database = NULL;
         stage.polkit = polkit_new(stage.fake.bus, on_changed, &stage);
         fake_bus_settle(&stage.fake, on_message, &stage);
         while (input.left > 0 && !stage.gone)
@@ -286,6 +298,7 @@ int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 
         fake_bus_close_bus(&stage.fake, on_message, &stage);
         polkit_free(stage.polkit);
+        peers_free(stage.peers);
         check(&stage);
         g_ptr_array_unref(stage.open);
         g_ptr_array_unref(stage.asked);

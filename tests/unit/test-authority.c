@@ -102,10 +102,10 @@ Polkit *polkit_new(Bus *bus, void (*changed)(void *data), void *data)
 gboolean polkit_check(Polkit *polkit, const PolkitQuestion *question, gboolean interactive, PolkitFunc *done,
                       void *data)
 {
-        Open *one = open_new(&polkits, question->sender, data);
+        Open *one = open_new(&polkits, question->peer->name, data);
 
         one->decided = done;
-        one->uid = question->uid;
+        one->uid = user_shared(question->peer->user)->uid;
         return TRUE;
 }
 
@@ -134,13 +134,13 @@ static void answer_polkit(PolkitAnswer answer)
 }
 
 /* Half of the questions end at once, as those that polkit was not asked yet. */
-void polkit_forget(Polkit *polkit, const char *sender)
+void polkit_forget(Polkit *polkit, const Peer *peer)
 {
         for (GList *each = polkits.head, *next; each; each = next) {
                 Open *one = each->data;
 
                 next = each->next ? each->next->next : NULL;
-                if (strcmp(one->sender, sender) != 0)
+                if (strcmp(one->sender, peer->name) != 0)
                         continue;
 
                 g_queue_delete_link(&polkits, each);
