@@ -14,7 +14,7 @@
 
 #define CONFIG_FILE "guestbusd.conf"
 
-/* Of the 64 KiB that sd-bus takes of a path, hardly anything. */
+/* Little of the 64 KiB that sd-bus accepts of a path. */
 #define CONNECTION_NAME_MAX 255
 
 typedef struct LimitRow {
@@ -57,8 +57,8 @@ static const LimitRow limit_rows[] = {
         LIMIT("events-kept", events_kept, 4096, 0, 1 << 20),
         /* Four times what that many events of the usual size take. */
         LIMIT("events-bytes", events_bytes, 1 << 23, 1 << 10, 1 << 30),
-        /* How long a right goes on that ended without polkit's word, as that of one who has left a group. For
-         * a caller that does a lot it is one question in thousands. */
+        /* How long a right remains after it ended without a word from polkit, as when a user leaves a group.
+         * For a busy caller it costs one question in thousands of calls. */
         LIMIT("decision-age", decision_age, 60, 0, 86400),
         /* Each takes two or three of the 5,000 clients that libvirtd serves, and a picture of all guests. */
         LIMIT("views", views, 32, 1, 1024),
@@ -67,7 +67,7 @@ static const LimitRow limit_rows[] = {
         /* What libvirt has no event for is seen this late. A comparison is eleven calls, however many objects
          * there are: three for domains, four for networks, four for pools. With a thousand domains, 30 ms. */
         LIMIT("check-interval", check_interval, 600, 0, 1 << 20),
-        /* What people who look at a guest wait for without a thought, and long beside what a list costs. */
+        /* People do not mind waiting so long for what they see, and a list costs little compared to it. */
         LIMIT("poll-interval", poll_interval, 5, 0, 1 << 20),
         /* libvirt's own defaults. Together they find a silent libvirtd within 30 s. */
         LIMIT("keepalive-interval", keepalive_interval, 5, 0, 3600),
@@ -415,7 +415,7 @@ gboolean config_load_directory(Config *config, const char *directory, GError **e
         if (!paths)
                 return FALSE;
 
-        /* Any other reason for which it cannot be reached is config_load()'s to say. */
+        /* config_load() reports any other reason for which it cannot be reached. */
         if (access(main_file, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
                 g_ptr_array_insert(paths, 0, g_steal_pointer(&main_file));
 
@@ -452,7 +452,7 @@ static gboolean forward_to(Config *config, const char *name, GError **error)
                 g_set_error(
                         error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                         "callers cannot be forwarded to %s: libvirt runs the driver of %s in this process, "
-                        "and only a daemon of libvirt's asks who the caller is",
+                        "and only a daemon of libvirt's checks the identity of the caller",
                         name, connection->uri);
                 return FALSE;
         }

@@ -3,8 +3,8 @@
 
 #include <glib.h>
 
-/* What the service is told at its start: connections and limits. Read once, then constant: any thread may
- * read it. */
+/* The configuration: connections and limits. It is read once and constant from then on: any thread may read
+ * it. */
 
 /* Everything that a client can make grow has one of these. The reasons for the defaults stand in config.c. */
 typedef struct Limits {
@@ -19,13 +19,13 @@ typedef struct Limits {
         unsigned output_bytes;          /* messages that the bus has not read; 0: any */
         unsigned bus_timeout;           /* s that it may read nothing while some wait; 0: for ever */
         unsigned open_timeout;          /* s that calls wait for a connection that is being opened */
-        unsigned events_kept;           /* events that GetEvents can still tell, per connection */
+        unsigned events_kept;           /* events that GetEvents can return, per connection */
         unsigned events_bytes;          /* the same, in bytes */
         unsigned decision_age;       /* s that a decision to manage is good for; 0: until something changes */
         unsigned views;              /* callers at once that are forwarded to libvirt */
         unsigned view_idle;          /* s that what was opened for a caller outlives its last bus name */
         unsigned check_interval;     /* s between comparisons of everything with libvirt; 0: none are made */
-        unsigned poll_interval;      /* s between those where libvirt tells of no changes; 0: no more */
+        unsigned poll_interval;      /* the same where libvirt has no events of changes; 0: no more */
         unsigned keepalive_interval; /* s between libvirt's keep-alive messages; 0: none are sent */
         unsigned keepalive_count;    /* unanswered ones before a connection counts as lost */
 } Limits;
@@ -57,8 +57,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
 /* Reads @path: group [connections] of NAME=URI, [identity] and [limits]. Keys win over those of files that
  * were read before. The first file with [connections] replaces the list that is there, also with none; in
- * later ones NAME= takes a connection away. What it does not know is an error that says where that stands and
- * what would be right. */
+ * later ones NAME= takes a connection away. What it does not know is an error that says where it
+ * is and what would be right. */
 gboolean config_load(Config *config, const char *path, GError **error);
 
 /* Reads guestbusd.conf in @directory, and then what ends in .conf in guestbusd.conf.d there, by name, as far
@@ -83,7 +83,8 @@ gboolean config_add_connection_option(Config *config, const char *option, GError
 gboolean config_set_limit(Config *config, const char *name, guint64 value, GError **error);
 
 /* When all connections are there: marks those that callers are forwarded to. An error where one of them is
- * not there, or where libvirt runs its driver in this process, which asks nobody who the caller is. */
+ * not there, or where libvirt runs its driver in this process, which does not check the identity of callers.
+ */
 gboolean config_complete(Config *config, GError **error);
 
 /* Adds the drivers that libvirt knows for that kind of bus, under the names that clients expect. */

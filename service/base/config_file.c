@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* GKeyFile takes a key that comes twice for one, and a group that comes twice as well: the last wins, and a
- * setting is lost without a word. It does not tell in which line anything was either. So each line is given
- * to it alone, under its group: what a line means stays GLib's to say, and what is there already is seen
- * here. */
+/* GKeyFile merges keys and groups that occur twice: the last one wins, and a setting is lost silently. It
+ * does not say either in which line something was. So this gives it each line alone, under its group: GLib
+ * still says what a line means, and duplicates are found here. */
 
 #include "base/config_file.h"
 
@@ -12,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Many times what all keys there are take. A device that never ends is no configuration. */
+/* Many times the size of all keys. A device that never ends is no configuration. */
 #define FILE_MAX (1 << 20)
 
 typedef struct Reader {
@@ -105,7 +104,7 @@ static gboolean read_line(Reader *reader, const char *text, GError **error)
         g_autofree char *alone = opens || !reader->group ? g_strconcat(text, "\n", NULL)
                                                          : g_strdup_printf("[%s]\n%s\n", reader->group, text);
 
-        /* GLib says nothing of a key of another language, QEMU[de], unless it is asked for. */
+        /* GLib ignores a key of another language, QEMU[de], unless it is asked for that. */
         if (!g_key_file_load_from_data(file, alone, (gsize)-1, G_KEY_FILE_KEEP_TRANSLATIONS, error))
                 return FALSE;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What errors are called on the bus.
+/* Names of errors on the bus.
  *
- * On org.libvirt.* everything that libvirt refuses has one name, with libvirt's message untouched: clients
- * match that text. Bad requests keep the names that D-Bus itself gives them. */
+ * Everything that libvirt refuses has one name, with libvirt's message unchanged, because clients match that
+ * text. Bad requests get the names that D-Bus itself has for them. */
 
 #include "base/error.h"
 

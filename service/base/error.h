@@ -4,21 +4,21 @@
 #include <glib.h>
 #include <systemd/sd-bus.h>
 
-/* Everything that can go wrong with a request, as a GError; and the one place that gives it a D-Bus name. */
+/* Every error of a request, as a GError, and the one place that gives it a D-Bus name. */
 
 #define GUESTBUS_ERROR (guestbus_error_quark())
 
 typedef enum GuestbusError {
-        GUESTBUS_ERROR_LIBVIRT,   /* libvirt said no; the message is libvirt's own */
-        GUESTBUS_ERROR_NO_OBJECT, /* the same: what was asked for is not there */
+        GUESTBUS_ERROR_LIBVIRT,   /* libvirt refused; the message is libvirt's own */
+        GUESTBUS_ERROR_NO_OBJECT, /* the same: the object does not exist */
         GUESTBUS_ERROR_INVALID_ARGS,
         GUESTBUS_ERROR_UNKNOWN_OBJECT,
         GUESTBUS_ERROR_UNKNOWN_METHOD,
         GUESTBUS_ERROR_LIMITS_EXCEEDED,
-        GUESTBUS_ERROR_GONE,    /* events that are no longer kept */
-        GUESTBUS_ERROR_TIMEOUT, /* what was waited for did not come */
+        GUESTBUS_ERROR_GONE,    /* the events are no longer kept */
+        GUESTBUS_ERROR_TIMEOUT, /* the state did not come in time */
         GUESTBUS_ERROR_ACCESS_DENIED,
-        GUESTBUS_ERROR_INTERACTIVE, /* denied, but somebody could authenticate */
+        GUESTBUS_ERROR_INTERACTIVE, /* denied, but authentication could help */
         GUESTBUS_ERROR_FAILED,      /* a fault of the service itself */
 } GuestbusError;
 

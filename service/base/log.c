@@ -40,8 +40,8 @@ static const char *level_word(GLogLevelFlags level, int priority)
         return "";
 }
 
-/* The journal knows whose a line of standard error is. What is sent to its own socket has to say so, or would
- * not be found under the program's name. */
+/* The journal knows which program wrote a line to standard error. A message to its own socket has to say so,
+ * or would not be found under the program's name. */
 static GLogWriterOutput write_journal(GLogLevelFlags level, const GLogField *fields, gsize n)
 {
         g_autofree GLogField *named = g_new(GLogField, n + 1);
@@ -59,11 +59,10 @@ static int level_of(const GLogField *fields, gsize n)
         return priority ? g_ascii_digit_value(priority[0]) : LOG_NOTICE;
 }
 
-/* A line has room in a pipe that takes anything at all, which is 4,096 bytes. */
+/* A pipe that accepts anything has room for a line: it accepts up to 4,096 bytes at once. */
 #define LINE_MAX_BYTES 4000
 
-/* A pipe that nobody reads, a terminal that was stopped: a line is worth less than the time of those who
- * would wait for the service meanwhile. */
+/* A pipe that is not read, a terminal that was stopped: losing a line is better than making callers wait. */
 static void write_line(const char *line)
 {
         struct pollfd record = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -2,9 +2,10 @@
 
 /* The mailbox of the main thread.
  *
- * One source for everything that workers and libvirt's threads have to tell, so that its order is the order
- * in which it happened: a call's result before the loss of its connection. It wakes the loop only when it was
- * empty, which under load saves most of the wake-ups that a source per message would cost. */
+ * Workers and libvirt's threads report everything through one source, so the main thread learns of it in the
+ * order in which it happened: of a call's result before the loss of its connection. A post wakes the loop
+ * only when the mailbox was empty, which under load saves most of the wake-ups that a source per message
+ * would cost. */
 
 #include "base/main_queue.h"
 

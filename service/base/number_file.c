@@ -41,7 +41,7 @@ static gboolean parse(const char *text, guint64 *number)
         return strcmp(end, "\n") == 0 && *number <= LAST_NUMBER_MAX;
 }
 
-/* What is remembered, or 0; *@doubt where something is there that says nothing. */
+/* The number in the file, or 0; sets *@doubt if there is a file without a number. */
 static guint64 last_number_read(int directory, gboolean *doubt)
 {
         char text[TEXT_SIZE] = "";

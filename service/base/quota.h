@@ -29,7 +29,7 @@ typedef struct Quota {
 void quota_charge(Quota *quota, QuotaKind kind, guint64 amount);
 
 /* Gives @amount back, which was charged before. That it was not is a fault of the service, which ends: a
- * quota below zero would refuse everybody for good. */
+ * quota below zero would refuse all callers for good. */
 void quota_discharge(Quota *quota, QuotaKind kind, guint64 amount);
 
 /* Makes @parent, which may be NULL, the parent; what is charged to the quota goes along. */

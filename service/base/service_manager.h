@@ -3,13 +3,14 @@
 
 #include <glib.h>
 
-/* What the service manager is told. Without one, nothing happens. Main thread. */
+/* Messages to the service manager. Without one, these functions do nothing. Main thread. */
 
 /* Whether there is a service manager that started us, and would start us again. */
 gboolean service_manager_is_wanted(void);
 
-/* READY=1 with that line for people: there is nothing to serve yet, and what comes after us at boot need not
- * wait for it. Then service_manager_alive(), WATCHDOG=1, from time to time, until service_manager_ready(). */
+/* READY=1 with a status line: there is nothing to serve yet, and units that are ordered after this one need
+ * not wait for it. Then service_manager_alive(), WATCHDOG=1, from time to time, until
+ * service_manager_ready(). */
 void service_manager_waiting(const char *status);
 void service_manager_alive(void);
 

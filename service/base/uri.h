@@ -5,8 +5,8 @@
 
 /* libvirt's URIs: DRIVER[+TRANSPORT]://[HOST]/PATH[?PARAMETERS]. All functions work on any thread. */
 
-/* The parts of @uri, decoded but for the query; NULL when it is none. What is right is for libvirt to say, so
- * that hosts which no name service knows, spaces around it and stray percent signs are fine. Free with
+/* The parts of @uri, decoded but for the query; NULL when it is no URI. libvirt decides whether it is right,
+ * so unknown host names, spaces around it and stray percent signs are accepted. Free with
  * g_uri_unref(). */
 GUri *uri_parse(const char *uri);
 

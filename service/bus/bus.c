@@ -18,31 +18,31 @@
 #include <gio/gio.h>
 #include <poll.h>
 
-/* Messages handled in a row before events and results get their turn, and the time that they may take. There
- * are as many as that is for, or callers would wait in the bus's queue behind those who send more (turns.c).
- */
+/* Messages handled in a row before events and results get their turn, and the time that they may take. The
+ * number is as great as that time allows, or callers would wait in the bus's queue behind others that send
+ * more (turns.c). */
 #define BATCH    512
 #define BATCH_US (5 * G_TIME_SPAN_MILLISECOND)
 
-/* The name of the driver, which the bus lets no client own, and no client's message come from. */
+/* The name of the bus driver: the bus lets no client own it or send from it. */
 #define DRIVER "org.freedesktop.DBus"
 
-/* So many full batches in a row mean that the bus is ahead: it may have had no room for something. */
+/* So many full batches in a row mean that the bus is ahead: it may have dropped a message for us. */
 #define FULL_BATCHES 8
 
-/* A bus reads this much in some 0.5 ms. What is sent while more waits would be there no sooner. */
+/* A bus reads this much in some 0.5 ms. A message that is sent while more waits would not arrive sooner. */
 #define BUSY_BYTES (64U << 10)
 
 /* What the owner of a name gets to show that it is there. */
 #define OWNER_ANSWERS_US (1 * G_TIME_SPAN_SECOND)
 
-/* After a failure without a message the next attempt waits for so long, and so many in a row are the end:
- * what comes cannot be read, such as after bytes that were lost, and will not be. */
+/* After a failure without a message the next attempt waits for so long. So many in a row are the end: the
+ * stream cannot be read any more, for instance because bytes were lost. */
 #define FAILURE_PAUSE_US (10 * G_TIME_SPAN_MILLISECOND)
 #define FAILURES_MAX     100
 
-/* A path has up to 64 KiB, and all other fields of a header together less than this adds. A bus may pass on
- * any field that it does not know, of any length, and a call that waits keeps them. */
+/* A path has up to 64 KiB, and this leaves more than enough for all other fields of a header. A bus may pass
+ * on unknown fields of any length, and a call that waits keeps them. */
 #define FIELDS_MAX (68 << 10)
 
 /* Failures are logged once in so long. */
@@ -61,7 +61,7 @@ struct Bus {
         const BusOwner *owner;
         void *data;
         SendQueue *output;
-        gboolean gone;           /* and its owner was told */
+        gboolean gone;           /* and its owner knows */
         sd_bus_message *current; /* the call that is being handled, or NULL */
         unsigned full_batches;   /* in a row */
         gboolean lent;           /* it may have taken spare descriptors */
@@ -285,8 +285,8 @@ static GSourceFuncs bus_source_funcs = {
         .dispatch = bus_source_dispatch,
 };
 
-/* The bus delivers a signal that names us as its destination whatever we asked for, and sd-bus finds a match
- * for it; only the driver has something to tell us alone. */
+/* The bus delivers a signal that names us as its destination whether or not we subscribed, and sd-bus finds a
+ * match for it. Only the driver has a reason to send us such a signal. */
 static gboolean is_forged(sd_bus_message *message)
 {
         return sd_bus_message_is_signal(message, NULL, NULL) > 0 && sd_bus_message_get_destination(message) &&
@@ -350,7 +350,7 @@ static int on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *e
         return 0;
 }
 
-/* One rule for all callers that leave: a rule for each would meet the bus's limit of rules. */
+/* One rule for all peers that leave: one rule for each would exceed the bus's limit of rules. */
 #define MATCH_GONE                                                                                           \
         "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                          \
         "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
@@ -417,8 +417,8 @@ Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusO
         bus->source->bus = bus;
         bus->source->poll.fd = sd_bus_get_fd(bus->bus);
         g_source_set_static_name(&bus->source->base, "bus");
-        /* No loop runs inside a dispatch. That said, GLib need not take the descriptor out of the poll set
-         * for each of them and put it back, which wakes the loop twice. */
+        /* No loop runs inside a dispatch. With this set, GLib need not take the descriptor out of the poll
+         * set for each of them and put it back, which wakes the loop twice. */
         g_source_set_can_recurse(&bus->source->base, TRUE);
         g_source_add_poll(&bus->source->base, &bus->source->poll);
         g_source_attach(&bus->source->base, NULL);
@@ -481,8 +481,8 @@ void bus_unnarrow(Bus *bus)
         g_free(bus);
 }
 
-/* Has the bus say something to the owner of @name and waits for its answer, so long that one who is there has
- * given it. */
+/* Makes the bus send something to the owner of @name, and waits long enough for an owner that is there to
+ * answer. */
 static void try_owner(Bus *bus, const char *name)
 {
         g_autoptr(sd_bus_message) ping = NULL;
@@ -493,8 +493,8 @@ static void try_owner(Bus *bus, const char *name)
                 sd_bus_call(bus->bus, ping, OWNER_ANSWERS_US, NULL, NULL);
 }
 
-/* A dbus-daemon that did not read from the owner any more does not see either that it has left. It does when
- * it writes to it. */
+/* A dbus-daemon that has stopped reading from the owner does not notice either that it has left, until it
+ * writes to it. */
 static int request_name(Bus *bus, const char *name, uint64_t flags)
 {
         int r = sd_bus_request_name(bus->bus, name, flags);
@@ -566,8 +566,8 @@ sd_bus_message *bus_new_signal(Bus *bus, const char *path, const char *interface
         return message;
 }
 
-/* A signal that is left out would be missed: who listens cannot know. So that what does not fit is the end,
- * and the beginning of a new epoch. */
+/* If a signal were left out, listeners could not know that. So a signal that does not fit ends the service,
+ * and the next start begins a new epoch. */
 static int send_signal(Bus *bus, sd_bus_message *message, size_t size)
 {
         int r;
@@ -614,7 +614,7 @@ static int send_to_names(const Bus *bus, sd_bus_message *message, size_t size)
         if (g_hash_table_size(bus->names) == 0)
                 return 0;
 
-        /* The number is not sent: each copy gets one of its own. */
+        /* This serial is not sent: each copy gets its own. */
         r = sd_bus_message_seal(message, 1, 0);
         g_hash_table_iter_init(&iter, bus->names);
         while (r >= 0 && g_hash_table_iter_next(&iter, &name, NULL))

@@ -12,18 +12,18 @@
 
 typedef struct Bus Bus;
 
-/* What the owner of a bus is told. */
+/* What a bus calls its owner for. */
 typedef struct BusOwner {
         /* A method call at or below the root path; as sd_bus_message_handler_t. */
         sd_bus_message_handler_t call;
         /* A peer has left the bus. */
         void (*peer_gone)(const char *name, void *data);
-        /* Somebody took a name over. */
+        /* Another program took the name over. */
         void (*name_lost)(const char *name, void *data);
         /* The bus itself is gone. */
         void (*closed)(void *data);
-        /* The departure of a caller may not have been heard: the bus was far ahead of us, or a limit keeps
-         * a caller out that one that has left may be in the way of. Called often. May be NULL. */
+        /* The service may have missed that a peer left: the bus was far ahead of us, or a limit refuses a
+         * caller, perhaps because of a peer that has left. Called often. May be NULL. */
         void (*suspicious)(void *data);
 } BusOwner;
 
@@ -31,13 +31,12 @@ typedef struct BusOwner {
  * none. */
 int bus_open(sd_bus **bus, BusKind kind, const char *address);
 
-/* Connects as bus_open() does, and registers for everything that the owner
- * wants to hear, but no name. */
+/* Connects as bus_open() does, and subscribes to everything that the owner needs, but requests no name. */
 Bus *bus_new(BusKind kind, const char *address, const Limits *limits, const BusOwner *owner, void *data,
              GError **error);
 
 /* A bus like @bus whose signals go to the owners of those names alone (a set of strings, which may change and
- * must outlive it, as @bus must). For whom no name is there, nothing is sent. Free it with bus_unnarrow(). */
+ * must outlive it, as @bus must). While the set is empty, nothing is sent. Free it with bus_unnarrow(). */
 Bus *bus_narrow(Bus *bus, GHashTable *names);
 void bus_unnarrow(Bus *bus);
 
@@ -46,7 +45,7 @@ void bus_free(Bus *bus, unsigned timeout_ms);
 
 typedef enum BusName {
         BUS_NAME_OWNED,
-        BUS_NAME_TAKEN, /* by somebody else; we are next in the queue */
+        BUS_NAME_TAKEN, /* by another program; we are next in the queue */
         BUS_NAME_FAILED,
 } BusName;
 
@@ -56,35 +55,35 @@ BusName bus_request_name(Bus *bus, const char *name, gboolean replace, GError **
 /* A new signal, to be filled and given to bus_send(), or NULL. */
 sd_bus_message *bus_new_signal(Bus *bus, const char *path, const char *interface, const char *name);
 
-/* Sends @message with about @size bytes, which is consumed and may be NULL, unless @r, which says how filling
- * it went, is negative. Returns a negative errno where it was not sent, which is logged. When the bus has not
- * read so much that there is no room for it, the bus counts as gone, and nobody is left to miss it. */
+/* Sends @message of about @size bytes, which is consumed and may be NULL, unless @r, the result of filling
+ * it, is negative. Returns a negative errno if it was not sent, and logs that. When the bus has left so much
+ * unread that there is no room for the message, the bus counts as gone, and the service ends. */
 int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r);
 
 /* Whether a reply of @size bytes is within the limit of what waits for a bus that does not read. */
 gboolean bus_has_room(const Bus *bus, size_t size);
 
-/* Whether it has so much to read that more would only wait, before what comes after it. */
+/* Whether it has so much to read that another message would only wait. */
 gboolean bus_is_busy(const Bus *bus);
 
 /* A reply of @size bytes was sent, with sd-bus's own functions. */
 void bus_sent(Bus *bus, size_t size);
 
-/* A limit has refused a caller: tells the owner of the bus, see BusOwner.suspicious. */
+/* A limit has refused a caller: calls BusOwner.suspicious. */
 void bus_refused(Bus *bus);
 
-/* The name of who sent @message; "" where the bus says none. Borrowed. */
+/* The unique name of the sender of @message; "" if the bus gives none. Borrowed. */
 const char *bus_sender(sd_bus_message *message);
 
-/* Whether the bus driver itself sent @message, which alone knows of names and their owners; or sd-bus in its
- * place, as the reply to a call that got none. */
+/* Whether the bus driver itself sent @message: only it knows names and their owners. Also true for the reply
+ * that sd-bus makes for a call that got none. */
 gboolean bus_is_driver(sd_bus_message *message);
 
-/* sd-bus's own, for calls to others on the bus. Borrowed. */
+/* sd-bus's own bus, for calls to other services. Borrowed. */
 sd_bus *bus_handle(const Bus *bus);
 
-/* Leaves @slot, of a call to somebody else, to the bus; @destroy frees its userdata when it is over, or the
- * bus is. */
+/* Leaves @slot, of a call to another service, to the bus; @destroy frees its userdata when the call or the
+ * bus is over. */
 void bus_give_slot(sd_bus_slot *slot, sd_bus_destroy_t destroy);
 
 /* Emits a signal of that name with the tuple @arguments, which is consumed when it is floating; what is

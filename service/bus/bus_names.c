@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Who serves is who owns org.guestbus1. The name org.libvirt may be another's, such as libvirt-dbus's, which
- * does not hinder; and a bus may refuse one of the two, such as one that has the policy of libvirt-dbus. */
+/* The instance that owns org.guestbus1 is the one that serves. Another program, such as libvirt-dbus, may own
+ * org.libvirt, which is no obstacle; and a bus may refuse one of the two names, such as one that has the
+ * policy of libvirt-dbus. */
 
 #include "bus/bus_names.h"
 
@@ -19,13 +20,13 @@
         "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                          \
         "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME_OWN "'"
 
-/* How often the owner of the name is looked at while it is waited for, in case its end is not told; and what
- * it gets to show that it is there. */
+/* How often to check the owner of the name while waiting for its end, in case the bus does not report that;
+ * and how long the owner has to answer. */
 #define LOOK_US    (5 * G_TIME_SPAN_SECOND)
 #define ANSWERS_US (1 * G_TIME_SPAN_SECOND)
 
-/* A bus that refuses both names does so until someone changes its policy. The service manager starts us again
- * a moment after we have ended, so that it is we that wait. */
+/* A bus that refuses both names does so until its policy changes. The service manager starts us again a
+ * moment after we have ended, so we have to wait here. */
 #define REFUSED_US (5 * G_TIME_SPAN_SECOND)
 
 static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -33,7 +34,7 @@ static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *erro
         return 0;
 }
 
-/* FALSE also where nobody can be asked. */
+/* FALSE also when the bus cannot be asked. */
 static gboolean has_owner(sd_bus *bus)
 {
         g_autoptr(sd_bus_message) reply = NULL;
@@ -85,7 +86,7 @@ void bus_names_wait(BusKind kind, const char *address)
         sd_bus_unref(bus);
 }
 
-/* The first is refused: is there the other? */
+/* The first is refused: can it serve under the other? */
 static gboolean take_compatible_alone(BusName taken, const GError *own, const GError *compatible,
                                       GError **error)
 {

@@ -12,9 +12,9 @@ typedef struct BusNames {
         gboolean own; /* it has its own name */
 } BusNames;
 
-/* Waits for as long as another instance serves, where a service manager started this one: that would start it
- * again and again. Until there is anything to serve, over a connection to the bus that is given up. Elsewhere
- * it returns at once, as it does where there is no bus: that shows in a moment. */
+/* If a service manager started this instance, waits while another instance serves: the manager would start
+ * this one again and again. It waits over a connection to the bus that it closes again. Without a service
+ * manager, or without a bus, it returns at once: the next step will fail then. */
 void bus_names_wait(BusKind kind, const char *address);
 
 /* Takes both names, with @replace from programs that own them and allow it. FALSE and an error when there is

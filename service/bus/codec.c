@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Recursive descent over the signature, once for each direction. GVariant has types and depths
- * that D-Bus forbids; a bus disconnects whoever sends them, so they are refused here. */
+ * that D-Bus forbids; a bus disconnects a program that sends them, so they are refused here. */
 
 #include "bus/codec.h"
 

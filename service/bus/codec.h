@@ -10,9 +10,9 @@
  * Two types differ between the two worlds: a file descriptor (`h`) is an index into a GUnixFDList in a
  * GVariant and a descriptor in sd-bus; a boolean is one byte in a GVariant and four on the wire. */
 
-/* A value of its own takes some 100 bytes of memory, and an empty string in a struct is one: without this
- * limit a message of 20 MiB would take 500. An array of numbers counts as one value, as do
- * sixteen strings of an array. */
+/* Each separate value takes some 100 bytes of memory, even an empty string in a struct: without this limit a
+ * message of 20 MiB would take 500 MiB. An array of numbers counts as one value, as do sixteen strings of an
+ * array. */
 #define CODEC_VALUES_MAX (1 << 18)
 
 /* Reads what is left of the body of @message, whose signature must be @signature (the caller has compared

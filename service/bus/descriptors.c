@@ -22,14 +22,14 @@
 /* What a message begins with, up to the length of its fields. */
 #define HEADER 16
 
-/* So many of the numbers that the process may have are the last, or this part of them: what came with refused
- * messages, and is closed in a moment, is waited for then, so that the next message finds room. */
+/* When only so many numbers, or this part of them, are left, reading waits until the descriptors of refused
+ * messages are closed, which takes a moment, so that the next message finds room. */
 #define SCARCE      512
 #define SCARCE_PART 2
 #define SCARCE_MS   10
 
-/* What sd-bus takes for a path, which is one of the fields. What has more of them and descriptors is no call
- * that anybody means. */
+/* sd-bus accepts so much for a path, which is one of the fields. No sensible call has more fields than this
+ * and descriptors as well. */
 #define FIELDS_MAX (1 << 16)
 
 /* Those of one message. */
@@ -53,8 +53,8 @@ static struct {
         sd_bus *bus;
         int fd; /* of its socket, -1 for none; atomic: the threads of libvirt read from others */
         Frame frame;
-        Arrival *newest; /* of the message that is read, or was last, while nobody knows what became of it */
-        uint64_t queued; /* sd-bus's messages when that one came */
+        Arrival *newest;       /* of the message that is read, or was last, while its fate is not known */
+        uint64_t queued;       /* sd-bus's messages when that one came */
         GHashTable *stand_ins; /* number to Arrival */
         GHashTable *arrivals;  /* the set of them */
         int highest;  /* number of what came with the message that is read, and of its stand-ins; or 0 */
@@ -295,7 +295,7 @@ static void settle_newest(void)
                 return;
 
         watched.newest = NULL;
-        /* A reply may have been taken by the one that it is for, who may still have it. */
+        /* The receiver of a reply may have taken it, and may still have it. */
         if ((type == SD_BUS_MESSAGE_METHOD_CALL || type == SD_BUS_MESSAGE_SIGNAL) &&
             queued() <= watched.queued)
                 drop(arrival);
@@ -323,8 +323,8 @@ void descriptors_settle(void)
                 watched.highest = watched.brought = 0;
 }
 
-/* sd-bus hands out a message, so that it was not dropped. Where nobody will look for descriptors in it, they
- * need not wait for its end. */
+/* sd-bus hands out a message, so it did not drop it. If no code will look for descriptors in it, they need
+ * not wait for its end. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const char *signature = sd_bus_message_get_signature(message, TRUE);

@@ -36,8 +36,8 @@ int descriptors_sent(int fd);
  * stand-ins, and of what reading its arguments duplicates. 0 for one that takes none. */
 int descriptors_highest(void);
 
-/* How many bytes the fields in the header of the message have that sd-bus hands out now, which it does not
- * tell; 0 where that is not known. */
+/* How many bytes the header fields of the message have that sd-bus hands out now, which it does not reveal; 0
+ * if that is not known. */
 guint64 descriptors_fields(void);
 
 /* Messages that were dropped with descriptors. */

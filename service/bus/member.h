@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* What the interface files say, as tables: one row per member. The rows are made at build time. */
+/* The interface files as tables: one row per member. The rows are made at build time. */
 
 typedef struct Call Call;
 typedef struct Object Object;
@@ -73,7 +73,7 @@ typedef struct Interface {
         bool wraps_twice; /* GetAll wraps each value in two variants */
 } Interface;
 
-/* Standard ones, which every object has and no table says anything of. */
+/* Standard interfaces, which every object has and no table contains. */
 #define INTERFACE_PROPERTIES     "org.freedesktop.DBus.Properties"
 #define INTERFACE_INTROSPECTABLE "org.freedesktop.DBus.Introspectable"
 

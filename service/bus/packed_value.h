@@ -4,8 +4,8 @@
 #include <glib.h>
 #include <systemd/sd-bus.h>
 
-/* A value in the form in which it goes into a message fastest: what sd-bus is to be told, in one piece of
- * memory. For what is sent many times. */
+/* A value in the form that is fastest to append to a message: the calls of sd-bus to make, in one piece of
+ * memory. For values that are sent many times. */
 
 typedef struct PackedValue {
         size_t size; /* in bytes, of all this */

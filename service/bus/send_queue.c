@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* sd-bus queues what the bus does not read, up to 393,216 messages of any size, and tells how many there are
- * but not how large. They are written in the order in which they were sent: so the sizes of those that wait
- * are the last ones that were noted here.
+/* sd-bus queues what the bus does not read, up to 393,216 messages of any size. It says how many wait, but
+ * not how large they are. They are written in the order in which they were sent, so the sizes of those that
+ * wait are the last ones that were noted here.
  *
- * A bus stops reading when it hangs. A dbus-daemon also stops reading from one of its clients, while others
- * it sent to have not read some 127 MiB of that (max_incoming_bytes): then it stays so until these read, or
- * leave. */
+ * A bus stops reading when it hangs. A dbus-daemon also stops reading from a client while the receivers of
+ * its messages have left some 127 MiB unread (max_incoming_bytes), until these read or leave. */
 
 #include "bus/send_queue.h"
 

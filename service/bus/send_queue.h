@@ -14,8 +14,8 @@ SendQueue *send_queue_new(const Limits *limits);
 /* NULL is fine. */
 void send_queue_free(SendQueue *output);
 
-/* A message with about @size bytes was sent, after which @queued messages wait, that one among them if it
- * does. What nobody tells of counts all the same, as soon as it is among those that wait. */
+/* A message of about @size bytes was sent; now @queued messages wait, including that one if it does. A
+ * message that is not reported here counts as well, as soon as it is among those that wait. */
 void send_queue_sent(SendQueue *output, size_t size, guint64 queued);
 
 /* Of all messages, @queued wait at the time @now, monotonic, in microseconds. With @moved the bus has read

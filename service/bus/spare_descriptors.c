@@ -26,8 +26,8 @@
 /* Where there are few, most are for the service itself. */
 #define SPARE_PART 4
 
-/* To look at each message costs a system call. Where few are open it is saved for as many messages as there
- * is room for whatever they bring; to count more than this takes longer than it saves. */
+/* Looking at each message costs a system call. While few descriptors are open, it is saved for as many
+ * messages as there is room for, whatever they bring. Counting more than this takes longer than it saves. */
 #define COUNT_MAX 1024
 
 /* What counts while nothing is lent. */
@@ -47,7 +47,7 @@ void spare_descriptors_init(void)
         setrlimit(RLIMIT_NOFILE, &usual);
 }
 
-/* Looked at without room for any, they are told of and not taken. */
+/* A look without room for any reports them and does not take them. */
 static gboolean has_descriptors(int fd)
 {
         char byte;
@@ -57,7 +57,7 @@ static gboolean has_descriptors(int fd)
         return recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) > 0 && (message.msg_flags & MSG_CTRUNC);
 }
 
-/* How many are open; more than COUNT_MAX where that cannot be told, or takes long. */
+/* How many are open; more than COUNT_MAX if that is not known, or counting takes long. */
 static unsigned count_open(void)
 {
         DIR *directory = opendir("/proc/self/fd");

@@ -5,10 +5,10 @@
 
 /* Descriptors that are kept for messages of the bus. Main thread.
  *
- * A message whose descriptors find no room is lost with its first bytes, which sd-bus leaves out: what
- * follows would be read as if it were a message, as whoever wrote it would like it to be. The bus would have
- * to be given up. So the last descriptors that the process may have are for messages alone, and a call that
- * takes some of these is refused, which gives them back. */
+ * If there is no room for the descriptors of a message, sd-bus loses its first bytes and would read the rest
+ * as if it were a message, with contents that its sender chose. The bus would have to be given up. So the
+ * last descriptors that the process may have are for messages alone. A call that takes some of these is
+ * refused, which gives them back. */
 
 /* Raises the limit of descriptors to all that may be had, less the spare ones. Once, at the start. */
 void spare_descriptors_init(void);

@@ -8,7 +8,7 @@
 #include "virt/autoptr.h"
 #include "virt/typed_params.h"
 
-/* What virDomainGetID() says of a domain that does not run. */
+/* What virDomainGetID() returns for a domain that does not run. */
 #define NO_ID ((unsigned)-1)
 
 /* The four properties that come with a look-up: libvirt reads them from the handle. */

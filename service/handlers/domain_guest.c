@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* org.libvirt.Domain: what the guest says of itself, and what is typed and shown to it. */
+/* org.libvirt.Domain: information from the guest, its keyboard and its screen. */
 
 #include "base/utf8.h"
 #include "call/handler.h"

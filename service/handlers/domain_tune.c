@@ -23,7 +23,7 @@ GVariant *domain_get_scheduler_parameters(Call *call, GError **error)
         guint32 flags;
 
         g_variant_get(call_args(call), "(u)", &flags);
-        /* Unlike its kin, this function does not tell how many there are. */
+        /* Unlike similar functions, this one does not return how many there are. */
         if (!type || !params_allocate(&result) ||
             virDomainGetSchedulerParametersFlags(domain, result.params, &result.n, flags) < 0)
                 return call_failed(error);

@@ -52,7 +52,7 @@ GVariant *connect_node_get_free_memory(Call *call, GError **error)
 {
         unsigned long long bytes = virNodeGetFreeMemory(call_connect(call));
 
-        /* No host runs with nothing at all: 0 is how this function says that it failed. */
+        /* No host has no free memory at all: 0 is how this function reports a failure. */
         return bytes > 0 ? g_variant_new_uint64(bytes) : call_failed(error);
 }
 

@@ -5,9 +5,9 @@
  * Each function of libvirt's takes a handle, and getting one is a round trip: half of the cost of most calls.
  * Handles are safe to share: libvirt counts references atomically, and what it sends to libvirtd is the UUID.
  *
- * Each handle keeps its connection, and whoever drops the last reference to a connection waits for libvirtd
- * to say good-bye. So handles are only ever freed where waiting is allowed: on a worker that is about to ask
- * libvirt anyway, or in a job. */
+ * Each handle keeps its connection, and the thread that drops the last reference to a connection waits for
+ * libvirtd to say good-bye. So handles are only ever freed where waiting is allowed: on a worker that is
+ * about to ask libvirt anyway, or in a job. */
 
 #include "virt/domain_cache.h"
 
@@ -63,7 +63,7 @@ static void retire_all(DomainCache *domain_cache)
         g_hash_table_remove_all(domain_cache->domains);
 }
 
-/* Under lock. Whichever comes first: which one will not be asked for again, nobody knows. */
+/* Under lock. Any will do: it is not known which one will not be needed again. */
 static void retire_any(DomainCache *domain_cache)
 {
         GHashTableIter iter;

@@ -6,9 +6,8 @@
 
 /* The domains that were looked up on one link to libvirt, by UUID, so that the next call need not ask again.
  *
- * A handle says which domain is meant, and that stays true. What it knows besides, the name and the number,
- * is from the time of the look-up, and nothing in it says that the domain is still there: for these, ask
- * anew. */
+ * A handle identifies a domain, and that remains true. The name and the number in it are from the time of the
+ * look-up, and it does not say whether the domain still exists: look it up again for these. */
 
 typedef struct DomainCache DomainCache;
 

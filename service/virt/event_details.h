@@ -6,16 +6,16 @@
 
 #include <glib.h>
 
-/* What an event of libvirt's says, in the words of org.guestbus.*1.Event: dictionaries a{sv}, floating. Any
+/* The contents of libvirt's events, in the words of org.guestbus.*1.Event: dictionaries a{sv}, floating. Any
  * thread. */
 
 /* Of any event but a lifecycle's: @arguments (borrowed) are those of the org.libvirt signal. */
 GVariant *event_details_of_arguments(const Member *signal, GVariant *arguments);
 
-/* Of a lifecycle of an object of @kind; @with_detail where libvirt tells one. */
+/* Of a lifecycle of an object of @kind; @with_detail if libvirt gives one. */
 GVariant *event_details_of_lifecycle(const Kind *kind, int event, int detail, gboolean with_detail);
 
-/* Of a domain's lifecycle that libvirt did not tell, but that was found by asking it. */
+/* Of a synthetic event of a domain's lifecycle, which was found by asking libvirt. */
 GVariant *event_details_of_found(const Kind *kind, int event);
 
 /* The power state that an event of a domain's life implies, static; or NULL. */
@@ -24,7 +24,7 @@ const char *event_details_implied_state(int event);
 /* The reason of that state, static: what libvirt would answer, as far as its event says so; or NULL. */
 const char *event_details_implied_reason(int event, int detail);
 
-/* Whether the state that the event implies is not to be trusted before libvirt was asked. */
+/* Whether the state that the event implies is not certain before libvirt was asked. */
 gboolean event_details_are_doubtful(int event, int detail);
 
 /* Adds an entry to a dictionary a{sv}; @value is consumed where it is floating. The same as

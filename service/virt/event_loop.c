@@ -11,7 +11,7 @@
  * libvirt calls in with locks of its own held, and its callbacks take those locks. Therefore the lock here is
  * never held over a callback, and free callbacks wait in a queue for the main loop.
  *
- * A timeout is a GSource. There are few (keep-alive and the telling of events, for each connection), and
+ * A timeout is a GSource. There are few (keep-alive and the delivery of events, for each connection), and
  * their ready times can be set from any thread. */
 
 #include "virt/event_loop.h"
@@ -194,7 +194,7 @@ static int handle_substitute(Handle *handle, int error)
         return handle_control(handle, EPOLL_CTL_ADD);
 }
 
-/* Tells epoll what handle->events says. Returns 0 or a negative errno, the handle then is not polled. */
+/* Gives handle->events to epoll. Returns 0 or a negative errno; then the handle is not polled. */
 static int handle_poll(Handle *handle)
 {
         gboolean polled = handle_polled(handle);
@@ -267,7 +267,7 @@ static void handle_update(int id, int events)
         r = handle_poll(handle);
 
         /* A descriptor that its owner closed too early is harmless. Anything else silences a connection, and
-         * libvirt cannot be told. */
+         * there is no way to report it to libvirt. */
         if (r < 0 && r != -EBADF && r != -ENOENT)
                 g_warning("failed to change the events of libvirt's handle %d: %s", id, g_strerror(-r));
 }
@@ -332,9 +332,9 @@ static int handles_wait(struct epoll_event *events)
         return n;
 }
 
-/* The handle of @event, referenced, and in @event what it is to be told: NULL when a callback before it, or
- * another thread, has since removed the handle or taken its interest away. As with poll(), errors and
- * hang-ups come unasked. */
+/* The handle of @event, referenced; leaves in @event what to report to it. NULL if a callback before it, or
+ * another thread, has removed the handle meanwhile or it is no longer interested. As with poll(), errors and
+ * hang-ups are always reported. */
 static Handle *handle_claim(struct epoll_event *event)
 {
         HOLD(&loop.lock);
@@ -456,9 +456,9 @@ static void rearm_all(void)
                 timeout_rearm(timeout);
 }
 
-/* Main thread: from the first to the second, the sources of timeouts that this thread changes stay as they
- * are. The second runs what is due, and sees to the sources. To change a source's time wakes the main loop,
- * even where it is the main loop that changes it; and libvirt has an event told by a timeout of 0. */
+/* Main thread. From the first to the second, timeouts that this thread changes leave their sources unchanged;
+ * the second runs those that are due and updates the sources. Changing a source's time wakes the main loop,
+ * even when the main loop itself changes it; and libvirt delivers each event with a timeout of 0. */
 static void timeouts_hold(void)
 {
         holding = TRUE;
@@ -572,8 +572,8 @@ void event_loop_register(void)
         loop.source = g_source_new(&funcs, sizeof(GSource));
         g_source_set_static_name(loop.source, "libvirt handles");
         g_source_add_unix_fd(loop.source, loop.epoll_fd, G_IO_IN);
-        /* No loop runs inside a dispatch. That said, GLib need not take the descriptor out of the poll set
-         * for each of them and put it back, which wakes the loop twice. */
+        /* No loop runs inside a dispatch. With this set, GLib need not take the descriptor out of the poll
+         * set for each of them and put it back, which wakes the loop twice. */
         g_source_set_can_recurse(loop.source, TRUE);
         g_source_attach(loop.source, NULL);
 

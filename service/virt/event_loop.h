@@ -9,6 +9,6 @@
  * context, a free callback exactly once and never inside the remove call. */
 void event_loop_register(void);
 
-/* Runs the timeouts that are due: libvirt's threads receive events, and leave them to a timeout of 0 to be
- * told. Whoever has an answer of libvirt's hears with this what came before it. Main thread. */
+/* Runs the timeouts that are due. libvirt's threads receive events and deliver them with a timeout of 0. A
+ * caller that has an answer of libvirt's receives with this the events that came before it. Main thread. */
 void event_loop_catch_up(void);

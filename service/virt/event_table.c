@@ -36,9 +36,9 @@ static char *identify(const EventBinding *binding, void *object, char *uuid)
         return path_uuid(connection_path, kind->collection, uuid);
 }
 
-/* Tells of an event both ways: as libvirt-dbus does, then as the service does. */
-static void tell(const EventBinding *binding, void *object, const char *signal_path, GVariant *arguments,
-                 Event *event)
+/* Announces an event both ways: as libvirt-dbus does, then as the service does. */
+static void announce(const EventBinding *binding, void *object, const char *signal_path, GVariant *arguments,
+                     Event *event)
 {
         g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
         g_autoptr(GVariant) details = event->details;
@@ -71,7 +71,7 @@ static void emit(const EventBinding *binding, void *object, GVariant *arguments)
                 .may_change = binding->row->may_change,
         };
 
-        tell(binding, object, path, owned, &event);
+        announce(binding, object, path, owned, &event);
 }
 
 /* An event comes with the number that its domain has at that time. */
@@ -100,7 +100,7 @@ static void emit_lifecycle(const EventBinding *binding, void *object, int number
                 .may_change = TRUE,
         };
 
-        tell(binding, object, binding->connection_path, arguments, &event);
+        announce(binding, object, binding->connection_path, arguments, &event);
 }
 
 static void on_plain(virConnectPtr conn, virDomainPtr domain, void *opaque)
@@ -301,8 +301,8 @@ DEFINE_FAMILY(secret, Secret, VIR_SECRET_EVENT_CALLBACK)
 #define DOMAIN(id, kind, signal, callback)                                                                   \
         EVENT(domain, VIR_DOMAIN_EVENT_ID_##id, 0, kind, interface_domain, signal, callback)
 
-/* An event with which the state may become another one although no event of the lifecycle says so: a guest
- * that crashed is paused or runs after a reset, which libvirt tells as a reboot. */
+/* An event after which the state may have changed although no lifecycle event says so: a guest that crashed
+ * is paused or runs after a reset, which libvirt reports as a reboot. */
 #define DOMAIN_STATE(id, kind, signal, callback)                                                             \
         {                                                                                                    \
                 &domain_family, VIR_DOMAIN_EVENT_ID_##id, 0, kind, &interface_domain, signal, TRUE,          \
@@ -312,8 +312,8 @@ DEFINE_FAMILY(secret, Secret, VIR_SECRET_EVENT_CALLBACK)
 /* The lifecycle of domains stands first: a connection that has everything but that is of no use.
  *
  * Two of libvirt's events have no row: IO_ERROR (4) and BLOCK_JOB (8). Beside each of them libvirt sends a
- * newer one that tells the same with more: IO_ERROR_REASON (6) has the reason, BLOCK_JOB_2 (16) the disk's
- * target, which stays when its file is another one. With both, everything would be told twice. */
+ * newer one that says the same and more: IO_ERROR_REASON (6) has the reason, BLOCK_JOB_2 (16) the disk's
+ * target, which remains the same when its file changes. With both, everything would be announced twice. */
 const EventRow event_rows[] = {
         LIFECYCLE(domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE, "DomainEvent", on_domain_lifecycle),
         LIFECYCLE(network, VIR_NETWORK_EVENT_ID_LIFECYCLE, "NetworkEvent", on_network_lifecycle),

@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* libvirt's events, and what they say. */
+/* libvirt's events and their contents. */
 
 /* One event. */
 typedef struct Event {
@@ -20,10 +20,10 @@ typedef struct Event {
         int lifecycle;       /* libvirt's number where word is lifecycle, else -1 */
         int detail;          /* of a lifecycle that has it */
         guint32 id;          /* of an active domain, with its lifecycle; else 0 */
-        gboolean may_change; /* what the mirror shows of the object may be another */
+        gboolean may_change; /* what the mirror shows of the object may be outdated */
 } Event;
 
-/* What is told of an event, on the main thread, in libvirt's order. */
+/* What is called for each event, on the main thread, in libvirt's order. */
 typedef struct EventsOwner {
         /* A signal of org.libvirt, on the object or on the connection's. @arguments stays the caller's. */
         void (*signal)(const char *path, const Interface *interface, const Member *signal,
@@ -47,8 +47,7 @@ typedef struct EventRow {
         const char *kind;    /* the event in virsh's words, one of its own in the family */
         const Interface *interface;
         const char *signal;
-        gboolean
-                may_change; /* a change of what the mirror shows may come with it that no other event tells */
+        gboolean may_change; /* the mirror may be outdated after it although no other event says so */
         virConnectDomainEventGenericCallback callback;
 } EventRow;
 

@@ -14,13 +14,13 @@ typedef struct Events Events;
 Events *events_new(const char *connection_path, const EventsOwner *owner, void *data);
 void events_free(Events *events);
 
-/* Whether the driver that @registered is about tells by events when objects of @kind, one that is mirrored,
+/* Whether the driver that @registered belongs to has events for objects of @kind, which is mirrored, that
  * come, go or change their state. Any thread. */
 gboolean events_tell_of(const void *registered, const Kind *kind);
 
 /* Registers every callback that the library and the driver of @conn have; what they lack is left out. Returns
- * what events_deregister() needs, or NULL when libvirt refuses what it has. Worker thread: each takes a round
- * trip. */
+ * what events_deregister() needs, or NULL and an error when libvirt refuses one that it has. Worker thread:
+ * each takes a round trip. */
 void *events_register(Events *events, virConnectPtr conn, GError **error);
 
 /* Ends the registration and frees @registered. Worker thread. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* libvirtd's access control asks polkit about a process: its number, when it was started, and its user.
- * polkit says no when that process is gone or was replaced, so that nobody can be served in the name of
- * another process of the same user: it is the process, and not the user, that makes an identity. */
+ * polkit refuses when that process is gone or was replaced, so no caller can be served in the name of another
+ * process of the same user: the process, not the user, makes an identity. */
 
 #include "virt/identity.h"
 

@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* Who a caller is to libvirt. */
+/* The identity of a caller, as libvirt sees it. */
 
 /* One process of one user: what polkit, which libvirtd asks, decides about. Constant: any thread may read it.
  */
@@ -18,5 +18,5 @@ typedef struct Identity {
 guint identity_hash(gconstpointer identity);
 gboolean identity_equal(gconstpointer a, gconstpointer b);
 
-/* Has libvirt take @conn, from now on, for that caller's. Worker thread. */
+/* Makes libvirt treat @conn, from now on, as a connection of that caller. Worker thread. */
 gboolean identity_forward(const Identity *identity, virConnectPtr conn, GError **error);

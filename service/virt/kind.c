@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* libvirt gives each kind of object functions of the same shape and of its own type; the macros here make one
- * table of them. Paths say UUIDs where libvirt has them, names elsewhere. */
+ * table of them. Paths have UUIDs where libvirt has them, names elsewhere. */
 
 #include "virt/kind.h"
 

@@ -6,8 +6,8 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* The kinds of libvirt objects that have a place on the bus. Nothing here remembers anything; what asks
- * libvirt says so and belongs on a worker thread. */
+/* The kinds of libvirt objects that have a place on the bus. Nothing here has state. Functions that ask
+ * libvirt say so and are for worker threads. */
 
 typedef struct Kind Kind;
 

@@ -45,7 +45,7 @@ struct Link {
         LinkState state;
         Session *session;  /* while open */
         unsigned sessions; /* that are not freed */
-        gboolean forwards; /* it is taken for @identity, or for nobody */
+        gboolean forwards; /* it acts for the caller @identity, or for none */
         const Identity *identity;
         GError *error;
         char *logged; /* the last failure that was */
@@ -108,8 +108,8 @@ static void session_end(void *data)
         session_unref(session);
 }
 
-/* Events that came before the end are told by a timer of libvirt's, in the next turn of the
- * loop: the end is told after them. */
+/* libvirt delivers events that came before the end with a timer, in the next turn of the loop. The end must
+ * be reported after them. */
 static void session_lost(void *data)
 {
         ASSERT_MAIN();
@@ -126,7 +126,7 @@ static void session_close_callback(virConnectPtr conn, int reason, void *opaque)
         main_queue_post(session_lost, session_ref(session));
 }
 
-/* Whether libvirt takes the connection for whom it is to be taken. Worker thread. */
+/* Whether libvirt accepts the identity of the caller that the link acts for. Worker thread. */
 static gboolean session_identify(Session *session)
 {
         const Link *link = session->link;
@@ -171,7 +171,7 @@ static void session_open(void *data)
                                        link->limits->keepalive_count);
         /* Without a free function: a driver that has no such callback says so by forgetting it.
          * session_close() ends the registration, and waits for a callback that is under way. A loss that came
-         * before it is told to nobody: hence the second question. */
+         * before it is not reported: hence the second question. */
         if (virConnectRegisterCloseCallback(session->conn, session_close_callback, session, NULL) < 0) {
                 error_take_libvirt(&session->error);
                 return;
@@ -226,12 +226,13 @@ static void link_socket_appeared(void *data)
         if (link->state == LINK_OPENING)
                 return;
 
-        /* Whatever comes beside it is told as well: that must not put the attempt off again and again. */
+        /* Every file that appears beside the socket calls this: that must not put off the attempt each time.
+         */
         if (link->retry_timer && link->retry_soon)
                 return;
 
-        /* Not at once: the socket is there a moment before anybody listens. Wakes a link that has no timer,
-         * or a long one. */
+        /* Not at once: the socket exists a moment before libvirtd listens. Also for a link without a timer,
+         * or with a long one. */
         g_clear_handle_id(&link->retry_timer, g_source_remove);
         link->retry_timer = g_timeout_add(link->backoff_ms, link_retry, link);
         link->retry_soon = TRUE;
@@ -298,7 +299,7 @@ static void link_closed(Link *link)
         link_wait(link);
 }
 
-/* Calls may start an attempt every now and then; what they all find is said once. */
+/* Calls may start many attempts; a failure that they all meet is logged once. */
 static void link_log_failure(Link *link)
 {
         if (g_strcmp0(link->logged, link->error->message) == 0)
@@ -402,7 +403,7 @@ void link_open(Link *link)
         if (link->state != LINK_CLOSED || link->shut)
                 return;
 
-        /* The watch stays: who comes while the attempt is under way may have come too late for it. */
+        /* The watch stays: a libvirtd that starts during the attempt may be too late for it. */
         g_clear_handle_id(&link->retry_timer, g_source_remove);
         g_clear_error(&link->error);
         link->state = LINK_OPENING;

@@ -14,15 +14,15 @@ typedef struct Link Link;
 
 typedef enum LinkState {
         LINK_CLOSED,  /* lost or not reached; the next attempt waits for its time or for the socket */
-        LINK_OPENING, /* a job is at it */
+        LINK_OPENING, /* a job works on it */
         LINK_OPEN,
 } LinkState;
 
-/* What the owner of a link is told. */
+/* What a link calls its owner for. */
 typedef struct LinkOwner {
         /* It is opened by link_open() alone, and not again by itself when it is lost or was not reached. */
         gboolean once;
-        /* Worker thread: @conn was just opened and nobody else uses it yet. What is returned in @prepared is
+        /* Worker thread: @conn was just opened and has no other user yet. What is returned in @prepared is
          * handed to @release, also on a worker thread, before that connection is closed. May be NULL. */
         gboolean (*prepare)(virConnectPtr conn, void *data, void **prepared, GError **error);
         void (*release)(virConnectPtr conn, void *prepared);
@@ -38,21 +38,22 @@ typedef struct LinkOwner {
 Link *link_new(const char *name, const char *uri, gboolean read_only, const Limits *limits,
                const LinkOwner *owner, void *data);
 
-/* Before the first attempt: each one has libvirt take it for the caller @identity, which must outlive the
- * link, before anything else is asked. With NULL there is nobody to be taken for, and every attempt fails. */
+/* Before the first attempt: makes the link act for the caller @identity, which must outlive the link; each
+ * attempt tells libvirt so before anything else. With NULL there is no such caller, and every attempt fails.
+ */
 void link_forward(Link *link, const Identity *identity);
 
 /* Starts an attempt unless the link is open or being opened. */
 void link_open(Link *link);
 
-/* Lets go of the open connection, without a word to the owner; link_open() opens another one. */
+/* Lets go of the open connection, without calling the owner; link_open() opens another one. */
 void link_close(Link *link);
 
-/* Closes the link and ends all attempts, for good. What libvirt has to say takes place in a job. */
+/* Closes the link and ends all attempts, for good. A job says good-bye to libvirt. */
 void link_shut(Link *link);
 
-/* Whether a job is at it, or was and has not told yet; of a link that was shut: whether it is too early to
- * free it. */
+/* Whether a job works on it, or has ended and not reported yet. A link that was shut must not be freed while
+ * it is busy. */
 gboolean link_is_busy(const Link *link);
 
 /* Frees a link that was shut, once it is not busy. */

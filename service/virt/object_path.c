@@ -12,26 +12,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many objects are told of in the log by name: far more than a host has that are no mistake. */
-#define TOLD_MAX 256
+/* So many objects are named in the log: far more than a host has except by mistake. */
+#define LOGGED_MAX 256
 
-/* Of a path, so much stands in the log. */
-#define TOLD_BYTES 200
+/* So much of a path is logged. */
+#define LOGGED_BYTES 200
 
 /* Not the paths themselves, which are long. */
 static gboolean is_new(const char *path, guint *n)
 {
         static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-        static GHashTable *told;
+        static GHashTable *logged;
         g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, path, -1);
         gboolean new = FALSE;
         HOLD(&lock);
 
-        if (!told)
-                told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        if (g_hash_table_size(told) <= TOLD_MAX)
-                new = g_hash_table_add(told, g_steal_pointer(&digest));
-        *n = g_hash_table_size(told);
+        if (!logged)
+                logged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        if (g_hash_table_size(logged) <= LOGGED_MAX)
+                new = g_hash_table_add(logged, g_steal_pointer(&digest));
+        *n = g_hash_table_size(logged);
         return new;
 }
 
@@ -45,12 +45,12 @@ gboolean object_path_check(const char *path)
         if (!is_new(path, &n))
                 return FALSE;
 
-        if (n > TOLD_MAX)
+        if (n > LOGGED_MAX)
                 g_warning("further objects whose paths are too long are left out without a word");
         else
                 g_warning("an object is left out of lists and signals, as its path would have %zu bytes: "
                           "%.*s...",
-                          strlen(path), TOLD_BYTES, path);
+                          strlen(path), LOGGED_BYTES, path);
         return FALSE;
 }
 

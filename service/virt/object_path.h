@@ -6,10 +6,10 @@
 #include <glib.h>
 
 /* The paths of libvirt's objects as they go out, in replies and signals. sd-bus refuses the whole message for
- * one path that it does not take: such an object is left out, and the log says so. Any thread; what may ask
- * libvirt says so and belongs on a worker. */
+ * one path that it does not take: such an object is left out, and the log says so. Any thread, except
+ * for the functions that may ask libvirt: these are for workers. */
 
-/* Whether @path can be sent; see object_path_fits(). The log tells of each that cannot once. */
+/* Whether @path can be sent; see object_path_fits(). The log names each path that cannot, once. */
 gboolean object_path_check(const char *path);
 
 /* The path of @object, newly allocated, or NULL and an error when it cannot be sent. May ask libvirt. */

@@ -29,7 +29,7 @@ struct SocketWatch {
 
 #define WATCHED (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
-/* How often the way may grow while it is looked at, before the next event is waited for. */
+/* How many directories may appear on the way while it is checked, before the next event is waited for. */
 #define ARM_TRIES 8
 
 /* Watches the nearest directory that exists, from the socket's own upwards. Returns the first step that is
@@ -65,7 +65,7 @@ static void watch_arm(SocketWatch *watch)
         for (unsigned i = 0; i < ARM_TRIES; i++) {
                 g_autofree char *missing = watch_nearest(watch);
 
-                /* What was made between the two looks at it makes no event. */
+                /* A directory that was made between the two checks causes no event. */
                 if (!missing || access(missing, X_OK) != 0)
                         return;
         }
@@ -76,12 +76,13 @@ static gboolean watch_readable(int fd, GIOCondition condition, gpointer user_dat
         SocketWatch *watch = user_data;
         char buffer[4096];
 
-        /* What was made does not matter: the way to the socket may be one step shorter now, or complete. */
+        /* Which file was made does not matter: the way to the socket may be one step shorter now, or
+         * complete. */
         while (read(fd, buffer, sizeof buffer) > 0)
                 ;
 
         watch_arm(watch);
-        /* An owner that cannot see it is told, too: to try from time to time. */
+        /* Also when nothing can be watched any more: the owner then tries from time to time. */
         if (watch->descriptor < 0 || socket_watch_sees_socket(watch))
                 watch->appeared(watch->data);
 

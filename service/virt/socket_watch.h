@@ -3,14 +3,14 @@
 
 #include <glib.h>
 
-/* Sees the socket of a local libvirtd appear. Main thread. */
+/* Notices when the socket of a local libvirtd appears. Main thread. */
 
 typedef struct SocketWatch SocketWatch;
 
 typedef void SocketWatchFunc(void *data);
 
-/* Watches for what @uri connects to, and calls @appeared with @data when a socket is created there. Returns
- * NULL where there is nothing to see: the URI is remote, its driver has no socket or starts its own daemon,
+/* Watches the socket that @uri connects to, and calls @appeared with @data when it is created. Returns NULL
+ * where there is nothing to watch: the URI is remote, its driver has no socket or starts its own daemon,
  * or the kernel refuses. */
 SocketWatch *socket_watch_new(const char *uri, SocketWatchFunc *appeared, void *data);
 
