@@ -36,8 +36,8 @@ def documented(heading):
     return set(re.findall(r"^\| `([\w.]+)` \|", part, re.MULTILINE))
 
 
-OURS, LIBRARYS = documented("What the service says"), documented("What the library says")
-BUSES = documented("What the bus says in its place")
+OURS, LIBRARYS = documented("Errors of the service"), documented("Errors of the library")
+BUSES = documented("Errors of the bus")
 # A fault of the service's own: it has a name, and no walk may meet it.
 FAILED = "org.freedesktop.DBus.Error.Failed"
 
