@@ -14,7 +14,7 @@ from support.hosts.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
 from support.hosts.native import GUEST, TEST, resync, state
 from support.hosts.rpc_proxy import Proxy
 from support.hosts.workload import truth
-from support.models.listener import picture
+from support.models.listener import INTERFACES, picture
 from support.process import PATIENCE, wait_until
 from support.service import wait_connected
 
@@ -169,6 +169,8 @@ def test_answers_that_are_garbled(one_bus, libvirtd, run_service, connect, home,
             pair.hang_up()
         wait_connected(client, within=WITHIN)
         wait_until(lambda: compared(client), WITHIN, "everything is compared")
+        # Which is asked for when somebody wants it.
+        wait_until(lambda: picture(client)[GUEST][INTERFACES["domain"]]["OSType"], WITHIN, "its type is read")
         expected = truth(libvirtd.test_uri, TEST)
         found = picture(client)
         assert {path: {name: list(found[path].values())[0][name] for name in values}

@@ -70,7 +70,7 @@ class World:
 
     def fill(self):
         """With as many events as are kept, and some more."""
-        wait_until(lambda: counters(self.root).get("events.changed", 0) >= GUESTS, WITHIN, "all guests are known")
+        wait_until(lambda: counters(self.root)["events"] >= GUESTS, WITHIN, "all guests are known")
         while counters(self.root)["events"] < KEPT + 100:
             serials = [self.root.send(GUEST, DOMAIN, member) for _ in range(25) for member in ("Suspend", "Resume")]
             self.root.collect(serials, WITHIN)
