@@ -12,7 +12,7 @@
  * There is one pass at a time. What becomes due meanwhile waits for the next one, so answers are
  * applied in the order in which libvirt gave them, none can overwrite a newer one, and a burst of events
  * costs one pass and not one for each. Passes for each kind would hold up each other less; but several
- * threads must not wait on the link that finds out that libvirtd is silent, see channel.c. */
+ * threads must not wait on the link that finds out that libvirtd is silent, see links.c. */
 
 typedef struct Sync Sync;
 
