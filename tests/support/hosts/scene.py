@@ -6,6 +6,7 @@ is quiet every listener's model must be libvirt's own answer."""
 import collections
 import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -238,7 +239,7 @@ class Scene:
         for listener in self.listeners():
             if not listener.here:
                 listener.come()
-        wait_until(lambda: not self.unheard(), WITHIN, lambda: f"all is told: {self.unheard()}", every=0.05)
+        wait_until(lambda: not self.unheard(), WITHIN, self.missed, every=0.05)
         wait_until(self.compared, WITHIN, "libvirt comes to rest")
         for listener in self.newcomers:
             listener.leave()
@@ -246,6 +247,14 @@ class Scene:
         self.take_stock()
         self.check_removals()
         self.rounds += 1
+
+    def missed(self):
+        """What a reader of a failure wants to know: what is not told, and what the service says of itself."""
+        values = {root: self.asker.call(root, "org.freedesktop.DBus.Properties", "GetAll", "s", (CONNECTION,))
+                  for root in ROOTS}
+        tasks = [task / "wchan" for task in pathlib.Path(f"/proc/{self.service.pid}/task").iterdir()]
+        return (f"all is told: {self.unheard()}\n{values}\nits threads wait in "
+                f"{sorted(task.read_text() for task in tasks)}\n{self.service.stderr()[-3000:]}")
 
     def unheard(self):
         """What somebody has not heard of yet, {listener: {path: (known, true)}}, but for what libvirt has no
