@@ -96,21 +96,29 @@ static Call *make_call(const Dispatcher *dispatcher, Request *request, CallType 
         return call;
 }
 
-/* Hands the call to what answers it: memory for the service's own interfaces, libvirt for all others. */
-static gboolean submit(Call *call)
+/* What becomes of a request. */
+typedef enum Outcome {
+        OUTCOME_TAKEN,   /* it goes on; in the end it is a call */
+        OUTCOME_REFUSED, /* with an error */
+        OUTCOME_LATER,   /* its peer's right is not known yet: it is dispatched again when it is */
+} Outcome;
+
+/* Hands the call to what answers it: memory for the service's own interfaces, libvirt for all others. NULL
+ * is one that could not be made. */
+static Outcome submit(Call *call)
 {
         if (!call)
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         if (call->interface->native)
                 native_submit(call);
         else
                 connection_submit(call->object.connection, call);
 
-        return TRUE;
+        return OUTCOME_TAKEN;
 }
 
-static gboolean ask(const Dispatcher *dispatcher, Request *request, Access access, GError **error)
+static Outcome ask(const Dispatcher *dispatcher, Request *request, Access access, GError **error)
 {
         char uuid[VIR_UUID_STRING_BUFLEN];
         Question question;
@@ -119,59 +127,56 @@ static gboolean ask(const Dispatcher *dispatcher, Request *request, Access acces
         switch (authority_ask(dispatcher->authority, request->peer, request->message, &question, error)) {
         case AUTHORITY_YES:
                 request->reader = FALSE;
-                return TRUE;
+                return OUTCOME_TAKEN;
         case AUTHORITY_MONITOR:
                 request->reader = TRUE;
-                return TRUE;
+                return OUTCOME_TAKEN;
         case AUTHORITY_LATER:
-                request->later = TRUE;
-                return FALSE;
+                return OUTCOME_LATER;
         case AUTHORITY_NO:
                 break;
         }
 
-        return FALSE;
+        return OUTCOME_REFUSED;
 }
 
 /* Flags can ask for what only a manager may see, as a description with its passwords. A caller that is none
- * is served over a read-only connection, where libvirt itself refuses that, in its own words. FALSE only when
- * that is not decided yet. */
-static gboolean may_read_secrets(const Dispatcher *dispatcher, Request *request, GVariant *arguments)
+ * is served over a read-only connection, where libvirt itself refuses that, in its own words: so this refuses
+ * nothing. */
+static Outcome check_secrets(const Dispatcher *dispatcher, Request *request, GVariant *arguments)
 {
         const Member *member = request->member;
         g_autoptr(GVariant) flags = NULL;
 
         if (!request->reader || member->secure_flags == 0)
-                return TRUE;
+                return OUTCOME_TAKEN;
 
         flags = g_variant_get_child_value(arguments, member->secure_argument);
-        if ((g_variant_get_uint32(flags) & member->secure_flags) != 0)
-                ask(dispatcher, request, ACCESS_MANAGE, NULL);
+        if ((g_variant_get_uint32(flags) & member->secure_flags) != 0 &&
+            ask(dispatcher, request, ACCESS_MANAGE, NULL) == OUTCOME_LATER)
+                return OUTCOME_LATER;
 
-        return !request->later;
+        return OUTCOME_TAKEN;
 }
 
-/* Large requests are for managers: libvirt takes as much from them. FALSE without an error when it is not
- * decided yet whether the caller is one. */
-static gboolean may_be_large(const Dispatcher *dispatcher, Request *request, GVariant *arguments,
-                             GError **error)
+/* Large requests are for managers: libvirt takes as much from them. */
+static Outcome check_size(const Dispatcher *dispatcher, Request *request, GVariant *arguments, GError **error)
 {
         const Limits *limits = dispatcher->limits;
         unsigned most = MIN(limits->monitor_request_bytes, limits->request_bytes);
+        Outcome outcome;
 
         if (!request->reader || g_variant_get_size(arguments) <= most)
-                return TRUE;
+                return OUTCOME_TAKEN;
 
-        if (ask(dispatcher, request, ACCESS_MANAGE, NULL))
-                return TRUE;
-
-        if (!request->later)
+        outcome = ask(dispatcher, request, ACCESS_MANAGE, NULL);
+        if (outcome == OUTCOME_REFUSED)
                 g_set_error(
                         error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
                         "at most %u bytes of arguments in one call are accepted from a caller that may only "
                         "monitor",
                         most);
-        return FALSE;
+        return outcome;
 }
 
 static unsigned values_of(const Member *member)
@@ -179,22 +184,28 @@ static unsigned values_of(const Member *member)
         return member->access == ACCESS_MONITOR ? FEW_VALUES : CODEC_VALUES_MAX;
 }
 
-static gboolean dispatch_method(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_method(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         const Member *member = request->member;
         CLOSED_ELSEWHERE GUnixFDList *fds = NULL;
         g_autoptr(GVariant) arguments = NULL;
+        Outcome outcome;
         Call *call;
 
         if (!member) {
                 g_propagate_error(error, g_steal_pointer(&request->problem));
-                return FALSE;
+                return OUTCOME_REFUSED;
         }
 
         arguments = read_arguments(request->message, member->in_signature, values_of(member), &fds, error);
-        if (!arguments || !may_read_secrets(dispatcher, request, arguments) ||
-            !may_be_large(dispatcher, request, arguments, error))
-                return FALSE;
+        if (!arguments)
+                return OUTCOME_REFUSED;
+
+        outcome = check_secrets(dispatcher, request, arguments);
+        if (outcome == OUTCOME_TAKEN)
+                outcome = check_size(dispatcher, request, arguments, error);
+        if (outcome != OUTCOME_TAKEN)
+                return outcome;
 
         call = make_call(dispatcher, request, CALL_METHOD, request->interface, member, arguments, error);
         if (call)
@@ -203,7 +214,7 @@ static gboolean dispatch_method(const Dispatcher *dispatcher, Request *request, 
         return submit(call);
 }
 
-static gboolean dispatch_get(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_get(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", FEW_VALUES, NULL, error);
         const char *wanted, *name;
@@ -211,12 +222,13 @@ static gboolean dispatch_get(const Dispatcher *dispatcher, Request *request, GEr
         const Member *member;
 
         if (!arguments)
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         g_variant_get(arguments, "(&s&s)", &wanted, &name);
         member = object_find_member(&request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
 
-        return member && submit(make_call(dispatcher, request, CALL_GET, interface, member, NULL, error));
+        return member ? submit(make_call(dispatcher, request, CALL_GET, interface, member, NULL, error))
+                      : OUTCOME_REFUSED;
 }
 
 /* The new value in a tuple, as a setter gets it; NULL when it may not be written or has another type. */
@@ -238,7 +250,7 @@ static GVariant *new_value(const Member *member, GVariant *value, GError **error
         return g_variant_ref_sink(g_variant_new_tuple(&value, 1));
 }
 
-static gboolean dispatch_set(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_set(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments =
                 read_arguments(request->message, "ssv", CODEC_VALUES_MAX, NULL, error);
@@ -248,14 +260,15 @@ static gboolean dispatch_set(const Dispatcher *dispatcher, Request *request, GEr
         const Member *member;
 
         if (!arguments)
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         g_variant_get(arguments, "(&s&sv)", &wanted, &name, &value);
         member = object_find_member(&request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
         if (member)
                 tuple = new_value(member, value, error);
 
-        return tuple && submit(make_call(dispatcher, request, CALL_SET, interface, member, tuple, error));
+        return tuple ? submit(make_call(dispatcher, request, CALL_SET, interface, member, tuple, error))
+                     : OUTCOME_REFUSED;
 }
 
 /* A call that needs nothing but memory. */
@@ -267,7 +280,7 @@ static void answer(Call *call)
                 call_answer(call);
 }
 
-static gboolean dispatch_get_all(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_get_all(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "s", FEW_VALUES, NULL, error);
         const Interface *interface;
@@ -275,18 +288,18 @@ static gboolean dispatch_get_all(const Dispatcher *dispatcher, Request *request,
         Call *call;
 
         if (!arguments)
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         g_variant_get(arguments, "(&s)", &name);
         interface = object_find_interface(&request->object, name, MEMBER_PROPERTY, error);
         if (!interface)
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         call = make_call(dispatcher, request, CALL_GET_ALL, interface, NULL, NULL, error);
         if (call && interface->n_members == 0) {
                 call->result = g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
                 answer(call);
-                return TRUE;
+                return OUTCOME_TAKEN;
         }
 
         return submit(call);
@@ -313,17 +326,17 @@ static gboolean conclude_introspect(Call *call)
         return TRUE;
 }
 
-static gboolean dispatch_introspect(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_introspect(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         const Object *object = &request->object;
         Call *call;
 
         if (!check_signature(request->message, "", error))
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         call = make_call(dispatcher, request, CALL_INTROSPECT, NULL, NULL, NULL, error);
         if (!call)
-                return FALSE;
+                return OUTCOME_REFUSED;
 
         object = &call->object;
         call->conclude = conclude_introspect;
@@ -334,10 +347,10 @@ static gboolean dispatch_introspect(const Dispatcher *dispatcher, Request *reque
         else
                 connection_submit(object->connection, call);
 
-        return TRUE;
+        return OUTCOME_TAKEN;
 }
 
-static gboolean dispatch_allowed(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_allowed(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         switch (request->type) {
         case REQUEST_METHOD:
@@ -357,7 +370,7 @@ static gboolean dispatch_allowed(const Dispatcher *dispatcher, Request *request,
         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_METHOD, "there is no method %s in %s",
                     sd_bus_message_get_member(request->message),
                     sd_bus_message_get_interface(request->message));
-        return FALSE;
+        return OUTCOME_REFUSED;
 }
 
 /* Has the peer see what libvirt shows that caller, where it is asked to; a peer that is served like all
@@ -381,38 +394,42 @@ static gboolean take_view(const Dispatcher *dispatcher, Request *request, GError
         return TRUE;
 }
 
-static gboolean dispatch_checked(const Dispatcher *dispatcher, Request *request, GError **error)
+static Outcome dispatch_checked(const Dispatcher *dispatcher, Request *request, GError **error)
 {
+        Outcome outcome;
         Access access;
 
         if (dispatcher->stopping) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
-                return FALSE;
+                return OUTCOME_REFUSED;
         }
 
         if (!request->possible) {
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_UNKNOWN_OBJECT, "there is no object at %s",
                             sd_bus_message_get_path(request->message));
-                return FALSE;
+                return OUTCOME_REFUSED;
         }
 
         /* Before the arguments are read: they may be large. */
-        if (request_access(request, &access) &&
-            (!ask(dispatcher, request, access, error) || !take_view(dispatcher, request, error)))
-                return FALSE;
+        if (request_access(request, &access)) {
+                outcome = ask(dispatcher, request, access, error);
+                if (outcome != OUTCOME_TAKEN)
+                        return outcome;
+                if (!take_view(dispatcher, request, error))
+                        return OUTCOME_REFUSED;
+        }
 
         return dispatch_allowed(dispatcher, request, error);
 }
 
-/* FALSE with an error, which is counted, or without one when it is to be dispatched again later. */
-static gboolean dispatch_request(const Dispatcher *dispatcher, Request *request, GError **error)
+/* The same, and counts what is refused. */
+static Outcome dispatch_request(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        if (dispatch_checked(dispatcher, request, error))
-                return TRUE;
+        Outcome outcome = dispatch_checked(dispatcher, request, error);
 
-        if (*error)
+        if (outcome == OUTCOME_REFUSED)
                 count_refused(&request->object);
-        return FALSE;
+        return outcome;
 }
 
 /* Keeps it until its peer's rights are known. */
@@ -445,7 +462,7 @@ static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_erro
 static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
 {
         const Dispatcher *dispatcher = data;
-        sd_bus_error reply = SD_BUS_ERROR_NULL;
+        g_auto(sd_bus_error) reply = SD_BUS_ERROR_NULL;
         g_autoptr(GError) error = NULL;
         g_auto(Request) request = {};
 
@@ -453,14 +470,17 @@ static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
         sd_bus_message_rewind(message, TRUE);
         request_init(&request, message, dispatcher->connections);
         request.peer = peer;
-        if (dispatch_request(dispatcher, &request, &error))
+        switch (dispatch_request(dispatcher, &request, &error)) {
+        case OUTCOME_TAKEN:
                 return TRUE;
-        if (!error)
+        case OUTCOME_LATER:
                 return FALSE;
+        case OUTCOME_REFUSED:
+                break;
+        }
 
         refuse(dispatcher, error, &reply);
         sd_bus_reply_method_error(message, &reply);
-        sd_bus_error_free(&reply);
         return TRUE;
 }
 
@@ -492,6 +512,7 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         const Dispatcher *dispatcher = userdata;
         g_autoptr(GError) error = NULL;
         g_auto(Request) request = {};
+        Outcome outcome = OUTCOME_LATER;
 
         ASSERT_MAIN();
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
@@ -503,14 +524,12 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 
         request.peer = peers_get(dispatcher->peers, bus_sender(message));
         /* While an earlier request for the same object is kept, this one has to wait, too. */
-        if (!backlog_has(request.peer, sd_bus_message_get_path(message)) &&
-            dispatch_request(dispatcher, &request, &error))
-                return 1;
+        if (!backlog_has(request.peer, sd_bus_message_get_path(message)))
+                outcome = dispatch_request(dispatcher, &request, &error);
+        if (outcome == OUTCOME_LATER && keep_request(dispatcher, &request, &error))
+                outcome = OUTCOME_TAKEN;
 
-        if (!error && keep_request(dispatcher, &request, &error))
-                return 1;
-
-        return refuse(dispatcher, error, reply);
+        return outcome == OUTCOME_TAKEN ? 1 : refuse(dispatcher, error, reply);
 }
 
 static void drop(void *data)

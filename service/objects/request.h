@@ -31,7 +31,6 @@ typedef struct Request {
         GError *problem;            /* why there is none */
         Peer *peer;
         gboolean reader; /* the peer has the right to monitor, and no more was asked for */
-        gboolean later;  /* the authority does not know yet */
 } Request;
 
 /* Finds what @message, a method call, asks for. Clear @request with request_clear(). */
