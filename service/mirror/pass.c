@@ -263,14 +263,42 @@ static void set_definition(Answer *answer, virDomainPtr domain)
                 set_boolean(answer, DOMAIN1_AUTOSTART, autostart != 0);
 }
 
+/* Whether a handle and a state, which two questions gave, are of one moment: it may have been started or
+ * ended between them. */
+static gboolean agree(virDomainPtr domain, int state)
+{
+        gboolean active = virDomainGetID(domain) != (unsigned)-1;
+
+        return state == VIR_DOMAIN_NOSTATE || state == VIR_DOMAIN_CRASHED ||
+               active == (state != VIR_DOMAIN_SHUTOFF);
+}
+
+/* Looks a domain up, and asks for its state: twice where the two do not agree. NULL and libvirt's error where
+ * it cannot be found; @r is what libvirt said to the question for the state. */
+static virDomainPtr look_up_with_state(virConnectPtr conn, DomainCache *domain_cache, const char *uuid,
+                                       int *state, int *reason, int *r)
+{
+        virDomainPtr domain = domain_cache_look_up(domain_cache, conn, uuid);
+
+        *r = domain ? virDomainGetState(domain, state, reason, 0) : -1;
+        if (*r < 0 || agree(domain, *state))
+                return domain;
+
+        virDomainFree(domain);
+        domain = domain_cache_look_up(domain_cache, conn, uuid);
+        *r = domain ? virDomainGetState(domain, state, reason, 0) : -1;
+        return domain;
+}
+
 /* One domain. Where only its state is asked for, a handle of an earlier question serves. A domain that is
  * gone is an answer, too. */
 static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, const char *uuid, Aspects aspects,
                              GArray *answers, GError **error)
 {
         virDomainPtr known = aspects == ASPECT_STATE ? domain_cache_find(domain_cache, conn, uuid) : NULL;
-        g_autoptr(virDomain) domain = known ? known : domain_cache_look_up(domain_cache, conn, uuid);
-        int state = 0, reason = 0;
+        int state = 0, reason = 0, r = known ? virDomainGetState(known, &state, &reason, 0) : 0;
+        g_autoptr(virDomain) domain =
+                known ? known : look_up_with_state(conn, domain_cache, uuid, &state, &reason, &r);
         gboolean asked = TRUE;
         Answer *answer;
 
@@ -282,7 +310,7 @@ static gboolean query_domain(virConnectPtr conn, DomainCache *domain_cache, cons
         if (!domain)
                 return TRUE;
 
-        if (virDomainGetState(domain, &state, &reason, 0) == 0) {
+        if (r == 0) {
                 answer->present = TRUE;
                 set_state(answer, state, reason);
                 if (!known)
