@@ -21,7 +21,8 @@
  * most. */
 #define MOMENT_MS 500
 
-/* As many of these a comparison waits for an object of which ever new events come: 10 s. */
+/* As many of these a comparison waits for an object of which ever new events come, and what libvirt tells of
+ * a start for its end: 10 s. */
 #define MOMENTS_MAX 20
 
 /* Where libvirt tells of ever new objects and answers no question, this many are waited for. */
@@ -224,12 +225,23 @@ static gboolean is_nothing(const Step *step)
         return !step->answer->present && !step->item && (!step->pending || step->pending->held.length == 0);
 }
 
+/* A start takes as long as the host takes, and libvirt tells of it when it is complete. A caller that waits
+ * for something else is not to wait for that. */
+static gboolean waits_for_start(const Pending *pending, const Answer *answer)
+{
+        GVariant *reason = answer->values[DOMAIN1_STATE_REASON];
+
+        return pending->kind == &kind_domain && answer->present && reason && !pending->waiters &&
+               pending->moments < MOMENTS_MAX &&
+               strcmp(g_variant_get_string(reason, NULL), "starting-up") == 0;
+}
+
 /* Whether the answer need not wait: for events that lead to it, or for the object that has its name. */
 static gboolean may_show(const Announcer *announcer, const Step *step)
 {
         gboolean after_outage = announcer->comparing && announcer->comparison == COMPARISON_AFTER_OUTAGE;
 
-        if (step->pending && step->pending->overdue)
+        if (step->pending && step->pending->overdue && !waits_for_start(step->pending, step->answer))
                 return TRUE;
         if (step->rival)
                 return FALSE;
@@ -408,7 +420,12 @@ static void expire(Announcer *announcer, Pending *pending)
                 sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
         pending->ask_again = FALSE;
         if (pending->is_parked && !pending->outdated) {
-                show_parked(announcer, pending, TRUE);
+                if (!waits_for_start(pending, &pending->parked)) {
+                        show_parked(announcer, pending, TRUE);
+                } else {
+                        pending->moments++;
+                        set_deadline(announcer, pending);
+                }
         } else if (pending->held.length > 0) {
                 show_held(announcer, pending);
         } else if (pending->overdue && ++pending->moments >= (pending->awaited ? MOMENTS_MAX : 1)) {

@@ -124,12 +124,49 @@ static void test_another_life(void)
         tear_down();
 }
 
+/* Until the end of a start has been waited for long enough. */
+static void let_start_pass(void)
+{
+        let_pass(11 * G_TIME_SPAN_SECOND);
+}
+
+/* libvirt tells of a start when it is complete: what an answer shows of it before is not told, nor is a
+ * pause. */
+static void test_start(void)
+{
+        begin_with("shutoff", 0);
+        round_all("paused", "starting-up", 7);
+        let_pass(9 * G_TIME_SPAN_SECOND);
+        check_told("");
+        happens(VIR_DOMAIN_EVENT_RESUMED, 0, 7);
+        happens(VIR_DOMAIN_EVENT_STARTED, 0, 7);
+        check_told("resumed started");
+        round_all("running", "booted", 7);
+        let_start_pass();
+        check_told("changed");
+        tear_down();
+
+        /* Also when what was seen of it was overtaken by the end of the life before, and that took its time.
+         */
+        begin_with("running", 6);
+        round_all("paused", "starting-up", 7);
+        happens(VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED, 6);
+        let_time_pass();
+        round_all("paused", "starting-up", 7);
+        let_time_pass();
+        check_told("stopped changed");
+        happens(VIR_DOMAIN_EVENT_RESUMED, 0, 7);
+        happens(VIR_DOMAIN_EVENT_STARTED, 0, 7);
+        check_told("resumed started");
+        tear_down();
+}
+
 /* A guest may take long to start: of a start that was told, its completion is told, not another one. */
 static void test_slow_start(void)
 {
         begin_with("shutoff", 0);
         round_all("paused", "starting-up", 7);
-        let_time_pass();
+        let_start_pass();
         check_told("started* suspended* changed");
         let_pass(60 * G_TIME_SPAN_SECOND);
         round_all("paused", "starting-up", 7);
@@ -140,7 +177,7 @@ static void test_slow_start(void)
 
         begin_with(NULL, 0);
         round_all("paused", "starting-up", 7);
-        let_time_pass();
+        let_start_pass();
         check_told("added defined* started* suspended*");
         let_pass(60 * G_TIME_SPAN_SECOND);
         happens(VIR_DOMAIN_EVENT_RESUMED, 0, 7);
@@ -154,7 +191,7 @@ static void test_failed_start(void)
 {
         begin_with("shutoff", 0);
         round_all("paused", "starting-up", 7);
-        let_time_pass();
+        let_start_pass();
         check_told("started* suspended* changed");
         happens(VIR_DOMAIN_EVENT_RESUMED, 0, 8);
         happens(VIR_DOMAIN_EVENT_STARTED, 0, 8);
@@ -167,7 +204,7 @@ static void test_resumed_start(void)
 {
         begin_with("shutoff", 0);
         round_all("paused", "starting-up", 7);
-        let_time_pass();
+        let_start_pass();
         check_told("started* suspended* changed");
         round_all("running", "booted", 7);
         let_time_pass();
@@ -225,6 +262,7 @@ int main(int argc, char **argv)
         g_test_add_func("/announce/outdated-answer", test_outdated_answer);
         g_test_add_func("/announce/state-alone", test_state_alone);
         g_test_add_func("/announce/another-life", test_another_life);
+        g_test_add_func("/announce/start", test_start);
         g_test_add_func("/announce/slow-start", test_slow_start);
         g_test_add_func("/announce/failed-start", test_failed_start);
         g_test_add_func("/announce/resumed-start", test_resumed_start);
