@@ -10,7 +10,7 @@
 typedef struct DaemonOptions {
         BusKind bus;
         const char *address; /* of another bus, or NULL */
-        gboolean replace;    /* take the names from who has them */
+        gboolean replace;    /* take the names from their owner */
 } DaemonOptions;
 
 /* Serves until SIGTERM, SIGINT, the loss of the names or of the bus. @config must not change meanwhile.

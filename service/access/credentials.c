@@ -180,8 +180,9 @@ static gboolean check_process(const Credentials *credentials, guint64 started, G
                 problem = "the caller's process is not visible";
         else if (credentials->started != 0 && credentials->started != started)
                 problem = "the caller's process has ended, and another one has its number";
-        /* Here the bus has told no more than a number. Who waits for one to be used again finds processes of
-         * the same user alone, and of these none that was not there when the service heard of the connection.
+        /* Here the bus has told no more than a number. A caller that waits for one to be used again finds
+         * processes of the same user alone, and of these none that was not there when the service heard of
+         * the connection.
          */
         else if (credentials->started == 0 && !process_is_of(credentials->pid, credentials->uid))
                 problem = "the caller's process is another user's";

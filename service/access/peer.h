@@ -82,7 +82,7 @@ gboolean peer_is_trusted(const Peer *peer);
 /* Whether the bus told whose it is. */
 gboolean peer_has_credentials(const Peer *peer);
 
-/* What stands for its user among those who take turns (turns.h). */
+/* What stands for its user among those that take turns (turns.h). */
 const void *peer_turns_key(const Peer *peer);
 
 /* Charges one call of @bytes, which holds @peer until peer_end_call(). FALSE and LIMITS_EXCEEDED when that is

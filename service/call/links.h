@@ -6,9 +6,9 @@
 
 #include <glib.h>
 
-/* The calls of one connection to a hypervisor, and the links that serve them: those for callers who may
- * manage, and read-only ones for those who may monitor. They follow the events' link, which says whether
- * libvirt is there. Main thread. */
+/* The calls of one connection to a hypervisor, and the links that serve them: those for callers that may
+ * manage, and read-only ones for those that may only monitor. They follow the events' link, which says
+ * whether libvirt is there. Main thread. */
 
 typedef struct Links Links;
 

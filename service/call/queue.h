@@ -12,7 +12,7 @@ typedef struct Queue Queue;
 typedef struct Lane Lane;
 
 /* Calls that run at once, of all sorts. libvirtd runs 20 requests at once (max_workers), the same for all its
- * clients: when all are held up it serves nobody any more, and the service shall not be what does that. */
+ * clients: when all are held up it serves no client any more, and the service must not cause that. */
 #define QUEUE_RUNNING_MOST 16
 
 /* After so long a short call is held up: another may run beside it. */

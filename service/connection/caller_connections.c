@@ -2,8 +2,8 @@
 
 /* Views of callers.
  *
- * There is no way from here to the service's own identity: whoever cannot be forwarded gets an error, and
- * root has a view like everybody else. A view whose last name has left the bus is idle: it is kept for a
+ * There is no way from here to the service's own identity: a caller that cannot be forwarded gets an error,
+ * and root has a view like everybody else. A view whose last name has left the bus is idle: it is kept for a
  * while, for a process that connects anew, and makes room when another one is wanted. */
 
 #include "connection/caller_connections.h"
@@ -124,7 +124,7 @@ static gboolean free_closed(gpointer user_data)
         return G_SOURCE_REMOVE;
 }
 
-/* Nobody finds it any more; it is freed when libvirt has let go. */
+/* No caller finds it any more; it is freed when libvirt has let go. */
 static void view_close(CallerConnection *view)
 {
         CallerConnections *views = view->views;
@@ -243,7 +243,7 @@ static gboolean make_room(CallerConnections *views, const Identity *identity, Us
                make_room_within(views, NULL, NULL, max, error);
 }
 
-/* The view of that caller, who has none under this name. */
+/* The view of that caller, which has none under this name. */
 static CallerConnection *find_or_open(CallerConnections *views, const Peer *peer, GError **error)
 {
         g_autofree Identity *identity = credentials_identity(&peer->credentials, error);

@@ -67,7 +67,7 @@ static void conclude_owned(void *data)
         call_conclude(call);
 }
 
-/* Main thread: nobody else has the call. It counts as open until its reply is made, which may take time. */
+/* Main thread: no worker has the call. It counts as open until its reply is made, which may take time. */
 static void call_finish(void *data)
 {
         call_take_turn(data, conclude_owned);
@@ -204,7 +204,7 @@ const GError *connection_missing(const Connection *connection)
         return connection->list_error ? connection->list_error : link_error(connection->events_link);
 }
 
-/* Libvirt may take any time for its answer; those who wait for it know after this one that there is none. */
+/* Libvirt may take any time for its answer; calls that wait for it end after this one. */
 static gboolean on_list_slow(gpointer user_data)
 {
         Connection *connection = user_data;
@@ -268,7 +268,7 @@ void connection_submit_listed(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
         own_call(connection, call);
-        /* A list that failed is asked for again, for those who come later. */
+        /* A list that failed is asked for again, for later calls. */
         if (connection->list_error && connection->listings == 0 &&
             link_state(connection->events_link) == LINK_OPEN) {
                 connection->listings++;

@@ -2,7 +2,7 @@
 
 /* How much is logged, as systemd's own services let it be asked and changed.
  *
- * This is the one object that is an sd-bus vtable: nobody else is asked for what it has. Its one property
+ * This is the one object that is an sd-bus vtable: libvirt is not asked for what it has. Its one property
  * that may be written, by root and the service's own account alone, is taken out of sd-bus's hands: that
  * would ask the bus for the writer and wait for the answer, which comes behind all that is on its way to the
  * service, or never. Here the writer is asked for as any caller is. What it sends meanwhile to have the level

@@ -4,7 +4,7 @@
 #include "bus/bus.h"
 
 /* Puts org.freedesktop.LogControl1 on the bus, which "systemctl service-log-level guestbusd" speaks: how much
- * is logged, read by everybody who reaches the service, changed by root and the service's own user. FALSE
+ * is logged, which every caller may read, changed by root and the service's own user. FALSE
  * and an error when the bus does not take it. Main thread. */
 gboolean log_control_add(Bus *bus, GError **error);
 
