@@ -633,7 +633,8 @@ int bus_send(Bus *bus, sd_bus_message *message, size_t size, int r)
         if (r >= 0)
                 r = bus->names ? send_to_names(bus, message, size) : send_signal(bus, message, size);
 
-        if (r < 0 && message)
+        /* That the bus has ended is told once, and not for each signal that it no longer takes. */
+        if (r < 0 && message && sd_bus_is_open(bus->bus) > 0)
                 g_warning("failed to emit %s.%s on %s: %s", sd_bus_message_get_interface(message),
                           sd_bus_message_get_member(message), sd_bus_message_get_path(message),
                           g_strerror(-r));
