@@ -41,7 +41,8 @@ typedef struct Comparing {
         Inventory *inventory;
         InventoryCompared *func;
         void *data;
-        gboolean asked; /* libvirt has answered */
+        gboolean asked;     /* libvirt has answered */
+        gboolean passed_on; /* to the comparison after it, which finds again what this one waited for */
 } Comparing;
 
 /* A call that has changed something, or a request that wants to see it. */
@@ -132,7 +133,30 @@ static void end_comparison(Inventory *inventory)
         if (after_outage || (sum > 0 && !inventory->polling))
                 tell_resynced(inventory);
         inventory->polling = FALSE;
+}
+
+/* What it found is told. */
+static void complete_comparison(Inventory *inventory)
+{
+        end_comparison(inventory);
         finish_comparisons(inventory, TRUE);
+}
+
+/* The next comparison is here before all that this one found is told, and finds it again: a caller that waits
+ * for this one is told when that is over. Once, for another may always come. */
+static void pass_comparison_on(Inventory *inventory)
+{
+        g_autoptr(GList) all = g_list_copy(inventory->comparisons.head);
+
+        end_comparison(inventory);
+        for (GList *each = all; each; each = each->next) {
+                Comparing *comparing = each->data;
+
+                if (comparing->asked && comparing->passed_on)
+                        finish_comparing(comparing, TRUE);
+                else
+                        comparing->passed_on = comparing->asked;
+        }
 }
 
 /* The last difference that a comparison found is told. */
@@ -141,7 +165,7 @@ static void on_announced(void *data)
         Inventory *inventory = data;
 
         if (inventory->ending)
-                end_comparison(inventory);
+                complete_comparison(inventory);
 }
 
 static Comparison comparison_of(const Inventory *inventory)
@@ -159,9 +183,8 @@ static void on_applying(gboolean all, void *data)
         if (!all)
                 return;
 
-        /* What the one before it waits for, this one finds again. */
         if (inventory->ending)
-                end_comparison(inventory);
+                pass_comparison_on(inventory);
         announcer_begin_comparison(inventory->announcer, comparison_of(inventory));
 }
 
@@ -186,7 +209,7 @@ static void on_applied(gboolean all, gboolean told, void *data)
         if (all) {
                 inventory->ending = TRUE;
                 if (announcer_end_comparison(inventory->announcer))
-                        end_comparison(inventory);
+                        complete_comparison(inventory);
         }
         /* What libvirt could not be asked about is news still, over an outage, too. */
         if (told)
