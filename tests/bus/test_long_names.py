@@ -121,7 +121,7 @@ def test_events(bus, libvirtd, run_service, connect, preload):
     plain.nodeDeviceCreateXML(DEVICE, 0).destroy()
     wait_until(lambda: omitted(service), 10 * PATIENCE, service.stderr)
     plain.lookupByName("test").suspend()
-    client.wait_signal("DomainEvent", within=10 * PATIENCE)
+    wait_until(lambda: "suspended" in str(get_events(client, before)), 10 * PATIENCE, "the suspension is told")
     plain.close()
     events = get_events(client, before)
     assert "suspended" in str(events) and "nodedev" not in str(events)
