@@ -225,15 +225,13 @@ static gboolean is_nothing(const Step *step)
         return !step->answer->present && !step->item && (!step->pending || step->pending->held.length == 0);
 }
 
-/* A start takes as long as the host takes, and libvirt tells of it when it is complete. A caller that waits
- * for something else is not to wait for that. */
+/* A start takes as long as the host takes. A caller that waits for something else is not to wait for that. */
 static gboolean waits_for_start(const Pending *pending, const Answer *answer)
 {
         GVariant *reason = answer->values[DOMAIN1_STATE_REASON];
 
         return pending->kind == &kind_domain && answer->present && reason && !pending->waiters &&
-               pending->moments < MOMENTS_MAX &&
-               strcmp(g_variant_get_string(reason, NULL), "starting-up") == 0;
+               pending->moments < MOMENTS_MAX && reconcile_is_starting(g_variant_get_string(reason, NULL));
 }
 
 /* Whether the answer need not wait: for events that lead to it, or for the object that has its name. */

@@ -278,15 +278,16 @@ static gboolean agree(virDomainPtr domain, int state)
 static virDomainPtr look_up_with_state(virConnectPtr conn, DomainCache *domain_cache, const char *uuid,
                                        int *state, int *reason, int *r)
 {
-        virDomainPtr domain = domain_cache_look_up(domain_cache, conn, uuid);
+        virDomainPtr domain = NULL;
 
-        *r = domain ? virDomainGetState(domain, state, reason, 0) : -1;
-        if (*r < 0 || agree(domain, *state))
-                return domain;
+        for (unsigned tries = 0; tries < 2; tries++) {
+                g_clear_pointer(&domain, virDomainFree);
+                domain = domain_cache_look_up(domain_cache, conn, uuid);
+                *r = domain ? virDomainGetState(domain, state, reason, 0) : -1;
+                if (*r < 0 || agree(domain, *state))
+                        break;
+        }
 
-        virDomainFree(domain);
-        domain = domain_cache_look_up(domain_cache, conn, uuid);
-        *r = domain ? virDomainGetState(domain, state, reason, 0) : -1;
         return domain;
 }
 

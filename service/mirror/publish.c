@@ -168,8 +168,8 @@ static gboolean is_starting(const Item *item, const Answer *answer)
                 return FALSE;
 
         reason = answer->values[DOMAIN1_STATE_REASON];
-        return strcmp(g_variant_get_string(reason ? reason : item->values[DOMAIN1_STATE_REASON], NULL),
-                      "starting-up") == 0;
+        return reconcile_is_starting(
+                g_variant_get_string(reason ? reason : item->values[DOMAIN1_STATE_REASON], NULL));
 }
 
 /* In libvirt's place; what libvirt may tell of it yet is known. */
@@ -327,7 +327,7 @@ void publish_started(const Publisher *publisher, const Item *item, Pending *pend
         const char *name = item_string(item, DOMAIN1_NAME);
 
         ASSERT_MAIN();
-        if (strcmp(item_string(item, DOMAIN1_STATE_REASON), "starting-up") != 0)
+        if (!reconcile_is_starting(item_string(item, DOMAIN1_STATE_REASON)))
                 return;
 
         pending->late.n = 0;

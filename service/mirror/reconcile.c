@@ -77,6 +77,11 @@ gboolean reconcile_is_active(const char *state)
         return strcmp(state, "inactive") != 0 && strcmp(state, "shutoff") != 0;
 }
 
+gboolean reconcile_is_starting(const char *reason)
+{
+        return strcmp(reason, "starting-up") == 0;
+}
+
 /* The state that the event tells, static; or NULL. */
 static const char *told_by_event(const Event *event)
 {

@@ -43,3 +43,6 @@ void reconcile_apply(const Kind *kind, Status *status, const Event *event);
 
 /* Whether an object in that state, as in Status, is active. */
 gboolean reconcile_is_active(const char *state);
+
+/* Whether a state of that reason is one of a start under way: libvirt tells of it when it is complete. */
+gboolean reconcile_is_starting(const char *reason);

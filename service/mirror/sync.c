@@ -9,9 +9,8 @@
 #include "base/thread.h"
 #include "bus/path.h"
 #include "mirror/pass.h"
+#include "mirror/reconcile.h"
 #include "virt/event_loop.h"
-
-#include <string.h>
 
 /* Answers applied in one go: each that changes something is told to the bus, and the main thread has other
  * work than telling thousands in a row. */
@@ -263,7 +262,7 @@ static gboolean is_passing(const Mirror *mirror, const Answer *answer)
         persistent = value_of(answer, item, DOMAIN1_PERSISTENT);
         reason = value_of(answer, item, DOMAIN1_STATE_REASON);
         return active && g_variant_get_boolean(active)
-                       ? reason && strcmp(g_variant_get_string(reason, NULL), "starting-up") == 0
+                       ? reason && reconcile_is_starting(g_variant_get_string(reason, NULL))
                        : persistent && !g_variant_get_boolean(persistent);
 }
 
