@@ -81,6 +81,7 @@ def test_silence(service, client):
     ("LogLevel", "s", "loud", "org.freedesktop.DBus.Error.InvalidArgs"),
     ("LogLevel", "s", "", "org.freedesktop.DBus.Error.InvalidArgs"),
     ("LogLevel", "u", 3, "org.freedesktop.DBus.Error.InvalidArgs"),
+    ("LogLevel", "s", "info\U0010ffff", "org.freedesktop.DBus.Error.InconsistentMessage"),
     ("LogTarget", "s", "console", "org.freedesktop.DBus.Error.PropertyReadOnly"),
     ("SyslogIdentifier", "s", "other", "org.freedesktop.DBus.Error.PropertyReadOnly"),
 ])

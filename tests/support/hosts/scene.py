@@ -282,10 +282,9 @@ class Scene:
             return False
         for listener in self.listeners():
             wrong = different(listener.objects, before)
-            assert not wrong, f"{listener.name}: (known, true) is {wrong}"
+            assert not wrong, f"{listener.name}: (known, true) is {wrong}\n" + self.histories(wrong)
         wrong = self.power.different(before)
-        assert not wrong, f"{self.power.name}: (known, true) is {wrong}\n" + \
-            "\n".join(self.history(path) for path in wrong)
+        assert not wrong, f"{self.power.name}: (known, true) is {wrong}\n" + self.histories(wrong)
         now = picture(self.asker, ROOTS)
         self.standard.read()
         assert lasting(now) == self.standard.everything
@@ -362,6 +361,11 @@ class Scene:
         """What the witness heard of an object and of its connection, as text."""
         return "\n".join(str(event) for event in self.witness.heard[connection_of(path)].values()
                          if event.path in (path, connection_of(path)))
+
+    def histories(self, paths):
+        """The last that the witness heard of each."""
+        self.witness.read()
+        return "\n\n".join("\n".join(self.history(path).splitlines()[-30:]) for path in paths)
 
     def report(self):
         last = {root.rpartition("/")[2]: self.witness.count[root] for root in ROOTS}
