@@ -30,17 +30,12 @@
 
 struct Announcer {
         Publisher publisher;
-        void (*compared)(void *data);
-        void *data;
         PendingTable *pending;
         unsigned timer;
         gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
         gboolean fresh[N_MIRRORED];  /* or are for the first time, in the answers that are taken now */
         gboolean silent[N_MIRRORED]; /* libvirt tells nothing of the kind */
-        gboolean comparing;          /* the answers that are taken now are a comparison's */
-        Comparison comparison;
-        Differences found;
-        unsigned awaited; /* objects that the comparison came upon and that are not told yet */
+        Comparisons *comparisons;
 };
 
 static void set_timer(Announcer *announcer);
@@ -56,12 +51,10 @@ static guint64 last_pass(const Announcer *announcer)
 /* What a comparison came upon is told, or turned out to be an event's. */
 static void release(Announcer *announcer, Pending *pending)
 {
-        if (!pending->awaited)
-                return;
+        Comparison *comparison = g_steal_pointer(&pending->awaited_by);
 
-        pending->awaited = FALSE;
-        if (--announcer->awaited == 0 && !announcer->comparing)
-                announcer->compared(announcer->data);
+        if (comparison)
+                comparisons_release(announcer->comparisons, comparison);
 }
 
 /* Nothing of it waits any more. */
@@ -71,9 +64,9 @@ static void finish(Announcer *announcer, Pending *pending, gboolean told)
         pending->overdue = FALSE;
         pending->moments = 0;
         pending->found = FALSE;
-        release(announcer, pending);
         pending_unpark(pending);
         publish_untold(&announcer->publisher, pending);
+        release(announcer, pending);
         waiters_tell(g_steal_pointer(&pending->waiters), told);
 }
 
@@ -101,12 +94,16 @@ static void set_deadline(Announcer *announcer, Pending *pending)
         set_timer(announcer);
 }
 
-/* The comparison is over when this object is told. */
-static void await(Announcer *announcer, Pending *pending)
+/* The comparison, which may be NULL, is not over before this object is told. */
+static void await(Announcer *announcer, Comparison *comparison, Pending *pending)
 {
-        if (!pending->awaited)
-                announcer->awaited++;
-        pending->awaited = TRUE;
+        if (!comparison)
+                return;
+
+        if (!pending->awaited_by) {
+                pending->awaited_by = comparison;
+                comparison_await(comparison);
+        }
         set_deadline(announcer, pending);
 }
 
@@ -114,22 +111,34 @@ static void await(Announcer *announcer, Pending *pending)
 static void park(Announcer *announcer, Step *step)
 {
         Pending *pending = pending_get(announcer->pending, step->kind, step->uuid);
-        if (announcer->comparing)
-                await(announcer, pending);
+
+        await(announcer, comparisons_current(announcer->comparisons), pending);
         pending->found = step->found;
         pending_park(pending, step->answer);
         set_deadline(announcer, pending);
 }
 
-/* The object that has the name of the answer, where that is new to the answer's own. */
+/* The name under which the object is about to be announced, also where it is gone already; NULL for none. */
+static const char *name_to_announce(const Step *step, const Status *after)
+{
+        const HeldEvent *last = step->pending ? g_queue_peek_tail(&step->pending->held) : NULL;
+
+        if (after->present)
+                return after->name;
+
+        return !step->item && last ? last->name : NULL;
+}
+
+/* The object that has that name, where it is new to the answer's own. */
 static const Item *find_rival(const Announcer *announcer, const Step *step, const Status *after)
 {
         const char *now = step->item ? item_string(step->item, kind_slots(step->kind)->name) : "";
+        const char *name = name_to_announce(step, after);
 
-        if (!after->present || strcmp(now, after->name) == 0)
+        if (!name || strcmp(now, name) == 0)
                 return NULL;
 
-        return publish_find_namesake(&announcer->publisher, step->kind, step->uuid, after->name);
+        return publish_find_namesake(&announcer->publisher, step->kind, step->uuid, name);
 }
 
 /* Fills in what is to be told before the answer can be shown. */
@@ -167,18 +176,20 @@ void announcer_system(Announcer *announcer, const Item *item, GVariant *type)
         publish_system(&announcer->publisher, item, values);
 }
 
-static Step make_step(Announcer *announcer, Answer *answer, gboolean found)
+static Step make_step(const Announcer *announcer, Answer *answer, gboolean found)
 {
-        gboolean first = announcer->comparing && announcer->comparison == COMPARISON_FIRST;
+        Pending *pending = pending_find(announcer->pending, answer->kind, answer->uuid);
+        Comparison *current = comparisons_current(announcer->comparisons);
+        Comparison *by = pending && pending->awaited_by ? pending->awaited_by : current;
 
         return (Step){
                 .found = found,
-                .listed = announcer->comparing,
-                .counted = found || first ? &announcer->found : NULL,
+                .listed = current && by == current,
+                .counted = by && (found || by->cause == COMPARISON_FIRST) ? &by->found : NULL,
                 .kind = answer->kind,
                 .uuid = answer->uuid,
                 .item = mirror_find_uuid(announcer->publisher.mirror, answer->kind, answer->uuid),
-                .pending = pending_find(announcer->pending, answer->kind, answer->uuid),
+                .pending = pending,
                 .answer = answer,
         };
 }
@@ -209,8 +220,9 @@ static gboolean is_found(const Announcer *announcer, const Answer *answer)
         if (pending && pending->found)
                 return TRUE;
 
-        return announcer->comparing && (announcer->comparison == COMPARISON_AFTER_OUTAGE ||
-                                        (announcer->comparison == COMPARISON_AGAIN && !told));
+        return comparisons_are_at(announcer->comparisons, COMPARISON_AFTER_OUTAGE) ||
+               (comparisons_current(announcer->comparisons) &&
+                !comparisons_are_at(announcer->comparisons, COMPARISON_FIRST) && !told);
 }
 
 /* Whether libvirt has told something since the question. */
@@ -237,15 +249,14 @@ static gboolean waits_for_start(const Pending *pending, const Answer *answer)
 /* Whether the answer need not wait: for events that lead to it, or for the object that has its name. */
 static gboolean may_show(const Announcer *announcer, const Step *step)
 {
-        gboolean after_outage = announcer->comparing && announcer->comparison == COMPARISON_AFTER_OUTAGE;
-
+        if (step->rival)
+                return step->pending && step->pending->moments >= MOMENTS_MAX;
         if (step->pending && step->pending->overdue && !waits_for_start(step->pending, step->answer))
                 return TRUE;
-        if (step->rival)
-                return FALSE;
 
         /* Events of an outage, or of a driver that has none, do not come. */
-        return step->n_events == 0 || after_outage || announcer->silent[mirrored_index(step->kind)];
+        return step->n_events == 0 || comparisons_are_at(announcer->comparisons, COMPARISON_AFTER_OUTAGE) ||
+               announcer->silent[mirrored_index(step->kind)];
 }
 
 static void set_value(Answer *answer, unsigned slot, GVariant *value)
@@ -300,8 +311,7 @@ static void drop_old(Announcer *announcer, const Step *step)
                          answer->present && !answer->values[DOMAIN1_PERSISTENT] ? ASPECT_LIFE
                                                                                 : ASPECT_DEFINITION,
                          FALSE);
-        if (announcer->comparing)
-                await(announcer, step->pending);
+        await(announcer, comparisons_current(announcer->comparisons), step->pending);
 }
 
 void announcer_answer(Announcer *announcer, Answer *answer)
@@ -407,7 +417,47 @@ static void show_held(Announcer *announcer, Pending *pending)
         }
 
         publish_held(&announcer->publisher, pending, TRUE);
-        finish(announcer, pending, TRUE);
+        await(announcer, comparisons_last(announcer->comparisons), pending);
+        if (pending->awaited_by)
+                waiters_tell(g_steal_pointer(&pending->waiters), TRUE);
+        else
+                finish(announcer, pending, TRUE);
+}
+
+/* The object that has the name of what is parked, or NULL. */
+static const Item *parked_rival(const Announcer *announcer, Pending *pending)
+{
+        Step step = make_step(announcer, &pending->parked, pending->found);
+
+        plan(announcer, &step);
+        return step.rival;
+}
+
+/* Whether that object may still give its name away: not where it waits for a name itself, that of a third one
+ * or of this one. */
+static gboolean may_yield(const Announcer *announcer, const Item *rival)
+{
+        Pending *pending = pending_find(announcer->pending, rival->kind,
+                                        item_string(rival, kind_slots(rival->kind)->uuid));
+
+        return !pending || !pending->is_parked || !parked_rival(announcer, pending);
+}
+
+/* The moment of a parked answer is over. */
+static void expire_parked(Announcer *announcer, Pending *pending)
+{
+        const Item *rival = parked_rival(announcer, pending);
+
+        if (rival && drop_if_over(announcer, rival))
+                rival = NULL;
+        if (!waits_for_start(pending, &pending->parked) &&
+            (!rival || pending->moments >= MOMENTS_MAX || !may_yield(announcer, rival))) {
+                show_parked(announcer, pending, TRUE);
+                return;
+        }
+
+        pending->moments++;
+        set_deadline(announcer, pending);
 }
 
 /* The moment is over. */
@@ -418,15 +468,10 @@ static void expire(Announcer *announcer, Pending *pending)
                 sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
         pending->ask_again = FALSE;
         if (pending->is_parked && !pending->outdated) {
-                if (!waits_for_start(pending, &pending->parked)) {
-                        show_parked(announcer, pending, TRUE);
-                } else {
-                        pending->moments++;
-                        set_deadline(announcer, pending);
-                }
+                expire_parked(announcer, pending);
         } else if (pending->held.length > 0) {
                 show_held(announcer, pending);
-        } else if (pending->overdue && ++pending->moments >= (pending->awaited ? MOMENTS_MAX : 1)) {
+        } else if (pending->overdue && ++pending->moments >= (pending->awaited_by ? MOMENTS_MAX : 1)) {
                 /* The question that is under way may be a smaller one than what is forgotten here was of. */
                 if (pending->is_parked)
                         sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_DEFINITION,
@@ -435,8 +480,8 @@ static void expire(Announcer *announcer, Pending *pending)
         } else {
                 /* It is asked about: the answer is shown as soon as it is there. */
                 publish_untold(&announcer->publisher, pending);
-                pending->overdue = pending->is_parked || pending->waiters || pending->awaited;
-                if (pending->waiters || pending->awaited)
+                pending->overdue = pending->is_parked || pending->waiters || pending->awaited_by;
+                if (pending->waiters || pending->awaited_by)
                         set_deadline(announcer, pending);
         }
 }
@@ -474,6 +519,20 @@ static void set_timer(Announcer *announcer)
                                       on_deadline, announcer);
 }
 
+/* What waits is told as far as an event said it. */
+static void tell_all(Announcer *announcer)
+{
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+
+        for (guint i = 0; i < all->len; i++) {
+                Pending *pending = g_ptr_array_index(all, i);
+
+                if (pending->held.length > 0)
+                        publish_held(&announcer->publisher, pending, TRUE);
+                finish(announcer, pending, FALSE);
+        }
+}
+
 /* Events */
 
 /* A libvirt that tells ever more and answers nothing is not waited for. */
@@ -482,7 +541,7 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
         Pending *pending;
 
         if (pending_size(announcer->pending) >= PENDING_MAX) {
-                announcer_give_up(announcer);
+                tell_all(announcer);
                 pending_clear(announcer->pending);
         }
 
@@ -607,25 +666,20 @@ void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silen
 
 /* Comparisons */
 
-void announcer_begin_comparison(Announcer *announcer, Comparison comparison)
+void announcer_begin_comparison(Announcer *announcer, ComparisonCause cause)
 {
-        ASSERT_MAIN();
-        announcer->comparing = TRUE;
-        announcer->comparison = comparison;
-        announcer->found = (Differences){};
+        comparisons_begin(announcer->comparisons, cause);
 }
 
-gboolean announcer_end_comparison(Announcer *announcer)
+void announcer_end_comparison(Announcer *announcer)
 {
-        ASSERT_MAIN();
-        announcer->comparing = FALSE;
-        return announcer->awaited == 0;
+        comparisons_answered(announcer->comparisons);
 }
 
-const Differences *announcer_found(const Announcer *announcer)
+gboolean announcer_is_comparing(const Announcer *announcer)
 {
         ASSERT_MAIN();
-        return &announcer->found;
+        return comparisons_last(announcer->comparisons) != NULL;
 }
 
 void announcer_settle(Announcer *announcer, guint64 pass)
@@ -675,29 +729,21 @@ void announcer_flush(Announcer *announcer)
 
 void announcer_give_up(Announcer *announcer)
 {
-        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
-
         ASSERT_MAIN();
         g_clear_handle_id(&announcer->timer, g_source_remove);
-        for (guint i = 0; i < all->len; i++) {
-                Pending *pending = g_ptr_array_index(all, i);
-
-                if (pending->held.length > 0)
-                        publish_held(&announcer->publisher, pending, TRUE);
-                finish(announcer, pending, FALSE);
-        }
+        tell_all(announcer);
+        comparisons_forget(announcer->comparisons);
 }
 
 /* Life */
 
-Announcer *announcer_new(const Publisher *publisher, void (*compared)(void *data), void *data)
+Announcer *announcer_new(const Publisher *publisher, ComparedFunc *compared, void *data)
 {
         Announcer *announcer = g_new0(Announcer, 1);
 
         ASSERT_MAIN();
         announcer->publisher = *publisher;
-        announcer->compared = compared;
-        announcer->data = data;
+        announcer->comparisons = comparisons_new(compared, data);
         announcer->pending = pending_table_new();
         return announcer;
 }
@@ -709,6 +755,7 @@ void announcer_free(Announcer *announcer)
                 return;
 
         g_clear_handle_id(&announcer->timer, g_source_remove);
+        comparisons_free(announcer->comparisons);
         pending_table_free(announcer->pending);
         g_free(announcer);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "mirror/comparisons.h"
 #include "mirror/publish.h"
 #include "virt/events.h"
 
@@ -18,9 +19,9 @@
 
 typedef struct Announcer Announcer;
 
-/* Everything in @publisher must outlive it. @compared is called when the last object that a comparison came
- * upon is announced. */
-Announcer *announcer_new(const Publisher *publisher, void (*compared)(void *data), void *data);
+/* Everything in @publisher must outlive it. @compared is called when all that a comparison came upon is told,
+ * and no object that was announced meanwhile is stale because libvirt was not asked about it yet. */
+Announcer *announcer_new(const Publisher *publisher, ComparedFunc *compared, void *data);
 
 /* NULL is fine. */
 void announcer_free(Announcer *announcer);
@@ -45,20 +46,12 @@ void announcer_system(Announcer *announcer, const Item *item, GVariant *type);
 /* libvirt listed all objects of a kind: what is not in the set of leaves is gone. */
 void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves);
 
-/* The answers of a comparison follow: of the first one of all, of one after an outage, or of another one. */
-typedef enum Comparison {
-        COMPARISON_FIRST,
-        COMPARISON_AFTER_OUTAGE,
-        COMPARISON_AGAIN,
-} Comparison;
-void announcer_begin_comparison(Announcer *announcer, Comparison comparison);
+/* The answers of a comparison follow; and they are over. */
+void announcer_begin_comparison(Announcer *announcer, ComparisonCause cause);
+void announcer_end_comparison(Announcer *announcer);
 
-/* They are over; where FALSE, some wait for libvirt's word, and @compared is called for that.
- */
-gboolean announcer_end_comparison(Announcer *announcer);
-
-/* By the comparison that is under way, or was the last. */
-const Differences *announcer_found(const Announcer *announcer);
+/* Whether one is not over. */
+gboolean announcer_is_comparing(const Announcer *announcer);
 
 /* Answers of passes up to number @pass are in the mirror. */
 void announcer_settle(Announcer *announcer, guint64 pass);
@@ -73,5 +66,6 @@ gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid
  * to the number of the last event. */
 void announcer_flush(Announcer *announcer);
 
-/* The connection is lost, or left: what waits is told without libvirt's word, as far as an event said it. */
+/* The connection is lost, or left: what waits is told without libvirt's word, as far as an event said it.
+ * Comparisons whose answers are not over are forgotten. */
 void announcer_give_up(Announcer *announcer);

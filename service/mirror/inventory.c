@@ -28,21 +28,22 @@ struct Inventory {
 
         gboolean open, stopped;
         gboolean was_open;
-        gboolean compared;  /* once */
-        gboolean polling;   /* the comparison under way is made for want of events: it is to find something */
-        gboolean ending;    /* a comparison is over but for what the announcer waits for */
-        GQueue comparisons; /* of Comparing */
-        gint64 opened_at;   /* until the first comparison since then is over */
+        gboolean compared;      /* once */
+        gboolean polling;       /* the next comparison is made for want of events: it is to find something */
+        gboolean after_outage;  /* there was no comparison since the connection was opened */
+        gint64 opened_at;       /* monotonic */
+        guint64 begun, over;    /* comparisons */
+        Differences last_found; /* by the last one that is over */
+        GQueue callers;         /* of Comparing */
         guint64 comparisons_made, differences, polls, reconnects, resync_us;
 };
 
-/* A comparison of which a call waits for the end. */
+/* A call that waits for the end of a comparison. */
 typedef struct Comparing {
         Inventory *inventory;
         InventoryCompared *func;
         void *data;
-        gboolean asked;     /* libvirt has answered */
-        gboolean passed_on; /* to the comparison after it, which finds again what this one waited for */
+        guint64 number; /* of the comparison; 0 until libvirt has answered */
 } Comparing;
 
 /* A call that has changed something, or a request that wants to see it. */
@@ -63,10 +64,9 @@ static void begin_details(const Inventory *inventory, GVariantBuilder *details)
         g_variant_builder_add(details, "{sv}", "epoch", g_variant_new_string(inventory->config.epoch->name));
 }
 
-static void tell_resynced(Inventory *inventory)
+static void tell_resynced(Inventory *inventory, const Differences *found)
 {
         const Member *signal = interface_find(&interface_connection1, MEMBER_SIGNAL, "Resynced");
-        const Differences *found = announcer_found(inventory->announcer);
         GVariantBuilder details;
 
         begin_details(inventory, &details);
@@ -81,30 +81,32 @@ static void tell_resynced(Inventory *inventory)
                                found->removed));
 }
 
-static void finish_comparing(Comparing *comparing, gboolean told)
+/* @found is NULL when libvirt could not be asked. */
+static void finish_comparing(Comparing *comparing, const Differences *found)
 {
-        Inventory *inventory = comparing->inventory;
-
-        g_queue_remove(&inventory->comparisons, comparing);
+        g_queue_remove(&comparing->inventory->callers, comparing);
         if (comparing->func)
-                comparing->func(told ? announcer_found(inventory->announcer) : NULL, comparing->data);
+                comparing->func(found, comparing->data);
         g_free(comparing);
 }
 
-/* Ends the comparisons that have their answers. */
-static void finish_comparisons(Inventory *inventory, gboolean told)
+/* Ends the calls that have waited for a comparison that is over. */
+static void finish_callers(Inventory *inventory, const Differences *found)
 {
-        g_autoptr(GList) all = g_list_copy(inventory->comparisons.head);
+        g_autoptr(GList) all = g_list_copy(inventory->callers.head);
 
-        for (GList *each = all; each; each = each->next)
-                if (((Comparing *)each->data)->asked)
-                        finish_comparing(each->data, told);
+        for (GList *each = all; each; each = each->next) {
+                Comparing *comparing = each->data;
+
+                if (comparing->number > 0 && comparing->number <= inventory->over)
+                        finish_comparing(comparing, found);
+        }
 }
 
 /* Where there are no events, that something was found says nothing of events that were lost. */
-static void count_comparison(Inventory *inventory, guint32 differences)
+static void count_comparison(Inventory *inventory, ComparisonCause cause, guint32 differences)
 {
-        if (inventory->polling) {
+        if (cause == COMPARISON_POLL) {
                 inventory->polls++;
                 return;
         }
@@ -115,65 +117,42 @@ static void count_comparison(Inventory *inventory, guint32 differences)
         inventory->compared = TRUE;
 }
 
-static void end_comparison(Inventory *inventory)
+static void end_comparison(Inventory *inventory, ComparisonCause cause, const Differences *found)
 {
-        const Differences *found = announcer_found(inventory->announcer);
-        gboolean after_outage = inventory->opened_at > 0;
+        gboolean after_outage = cause == COMPARISON_FIRST || cause == COMPARISON_AFTER_OUTAGE;
         guint32 sum = found->added + found->changed + found->removed;
 
-        inventory->ending = FALSE;
         state_waits_set_blind(inventory->waits, FALSE);
-        count_comparison(inventory, sum);
+        count_comparison(inventory, cause, sum);
         if (after_outage)
                 inventory->resync_us = (guint64)(g_get_monotonic_time() - inventory->opened_at);
-        inventory->opened_at = 0;
 
         /* A client that asks for one comparison after the other must not push what happened out of the
          * stream. */
-        if (after_outage || (sum > 0 && !inventory->polling))
-                tell_resynced(inventory);
-        inventory->polling = FALSE;
+        if (after_outage || (sum > 0 && cause != COMPARISON_POLL))
+                tell_resynced(inventory, found);
 }
 
-/* What it found is told. */
-static void complete_comparison(Inventory *inventory)
-{
-        end_comparison(inventory);
-        finish_comparisons(inventory, TRUE);
-}
-
-/* The next comparison is here before all that this one found is told, and finds it again: a caller that waits
- * for this one is told when that is over. Once, for another may always come. */
-static void pass_comparison_on(Inventory *inventory)
-{
-        g_autoptr(GList) all = g_list_copy(inventory->comparisons.head);
-
-        end_comparison(inventory);
-        for (GList *each = all; each; each = each->next) {
-                Comparing *comparing = each->data;
-
-                if (comparing->asked && comparing->passed_on)
-                        finish_comparing(comparing, TRUE);
-                else
-                        comparing->passed_on = comparing->asked;
-        }
-}
-
-/* The last difference that a comparison found is told. */
-static void on_announced(void *data)
+/* What a comparison found is told, or libvirt is lost before that. */
+static void on_announced(ComparisonCause cause, const Differences *found, void *data)
 {
         Inventory *inventory = data;
 
-        if (inventory->ending)
-                complete_comparison(inventory);
+        inventory->over++;
+        inventory->last_found = *found;
+        if (inventory->open)
+                end_comparison(inventory, cause, found);
+        finish_callers(inventory, inventory->open ? found : NULL);
 }
 
-static Comparison comparison_of(const Inventory *inventory)
+static ComparisonCause next_cause(const Inventory *inventory)
 {
         if (!sync_is_filled(inventory->sync))
                 return COMPARISON_FIRST;
+        if (inventory->after_outage)
+                return COMPARISON_AFTER_OUTAGE;
 
-        return inventory->opened_at > 0 ? COMPARISON_AFTER_OUTAGE : COMPARISON_AGAIN;
+        return inventory->polling ? COMPARISON_POLL : COMPARISON_AGAIN;
 }
 
 static void on_applying(gboolean all, void *data)
@@ -183,9 +162,8 @@ static void on_applying(gboolean all, void *data)
         if (!all)
                 return;
 
-        if (inventory->ending)
-                pass_comparison_on(inventory);
-        announcer_begin_comparison(inventory->announcer, comparison_of(inventory));
+        announcer_begin_comparison(inventory->announcer, next_cause(inventory));
+        inventory->polling = FALSE;
 }
 
 static void on_absent(const Kind *kind, GHashTable *leaves, void *data)
@@ -207,9 +185,9 @@ static void on_applied(gboolean all, gboolean told, void *data)
         Inventory *inventory = data;
 
         if (all) {
-                inventory->ending = TRUE;
-                if (announcer_end_comparison(inventory->announcer))
-                        complete_comparison(inventory);
+                inventory->after_outage = FALSE;
+                inventory->begun++;
+                announcer_end_comparison(inventory->announcer);
         }
         /* What libvirt could not be asked about is news still, over an outage, too. */
         if (told)
@@ -237,13 +215,15 @@ static const SyncOwner sync_owner = {.applying = on_applying,
                                      .applied = on_applied,
                                      .listed = on_listed};
 
+/* libvirt has answered, or could not be asked. */
 static void on_compared(gboolean told, void *data)
 {
         Comparing *comparing = data;
+        const Inventory *inventory = comparing->inventory;
 
-        comparing->asked = TRUE;
-        if (!told || !comparing->inventory->ending)
-                finish_comparing(comparing, told);
+        comparing->number = inventory->begun;
+        if (!told || comparing->number <= inventory->over)
+                finish_comparing(comparing, told ? &inventory->last_found : NULL);
 }
 
 void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *data)
@@ -255,7 +235,7 @@ void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *
         comparing->func = compared;
         comparing->data = data;
         inventory->polling = FALSE;
-        g_queue_push_tail(&inventory->comparisons, comparing);
+        g_queue_push_tail(&inventory->callers, comparing);
         sync_all(inventory->sync, on_compared, comparing);
 }
 
@@ -272,7 +252,7 @@ static void on_poll(void *data)
 {
         Inventory *inventory = data;
 
-        if (sync_is_busy(inventory->sync) || inventory->ending)
+        if (sync_is_busy(inventory->sync) || announcer_is_comparing(inventory->announcer))
                 return;
 
         inventory->polling = inventory->compared;
@@ -314,20 +294,13 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         comparison_schedule_begin(inventory->schedule, inventory->was_open, polls);
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();
+        inventory->after_outage = TRUE;
 
         begin_details(inventory, &details);
         event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "opened", "",
                       g_variant_builder_end(&details), FALSE);
         connection_properties_set_state(inventory->properties, "connected", driver, "");
         inventory_compare(inventory, compared, data);
-}
-
-/* What waits for libvirt's word has waited long enough. */
-static void give_up(Inventory *inventory)
-{
-        inventory->ending = FALSE;
-        announcer_give_up(inventory->announcer);
-        finish_comparisons(inventory, FALSE);
 }
 
 void inventory_lost(Inventory *inventory, int reason, const GError *error)
@@ -338,7 +311,7 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
         ASSERT_MAIN();
         inventory->open = FALSE;
         comparison_schedule_end(inventory->schedule);
-        give_up(inventory);
+        announcer_give_up(inventory->announcer);
 
         g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
         g_variant_builder_add(&details, "{sv}", "reason", g_variant_new_take_string(enum_text(word, reason)));
@@ -485,7 +458,7 @@ void inventory_stop(Inventory *inventory)
         inventory->open = FALSE;
         sync_stop(inventory->sync);
         comparison_schedule_end(inventory->schedule);
-        give_up(inventory);
+        announcer_give_up(inventory->announcer);
 }
 
 gboolean inventory_is_busy(const Inventory *inventory)

@@ -376,7 +376,7 @@ void pending_settle(PendingTable *table, Pending *pending, guint64 pass)
         gboolean late = pending->late.n > 0 && g_get_monotonic_time() <= pending->late.until;
 
         ASSERT_MAIN();
-        if (pending->pass >= pass || pending->held.length > 0 || pending->is_parked || pending->awaited ||
+        if (pending->pass >= pass || pending->held.length > 0 || pending->is_parked || pending->awaited_by ||
             late || pending->ask_again || remembers_end(pending) || pending->doubts || pending->waiters ||
             pending_has_changed(pending))
                 return;

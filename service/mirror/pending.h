@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "mirror/comparisons.h"
 #include "mirror/mirror.h"
 #include "mirror/reconcile.h"
 #include "mirror/sync.h"
@@ -42,9 +43,10 @@ typedef struct Pending {
         /* An answer, which no event has told how it came to. */
         gboolean is_parked;
         gboolean outdated; /* an event came after it */
-        gboolean awaited;  /* a comparison is not over before this is told */
-        gboolean found;    /* that comparison came upon it, no event */
+        gboolean found;    /* a comparison came upon it, no event */
         Answer parked;
+
+        Comparison *awaited_by; /* the first that is not over before this is told; or NULL */
 
         /* How long it waits for that. */
         gint64 deadline;    /* monotonic; 0 for nothing */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bus/bus.h"
+#include "mirror/comparisons.h"
 #include "mirror/event_log.h"
 #include "mirror/mirror.h"
 #include "mirror/pending.h"
@@ -13,11 +14,6 @@
 
 /* Bringing what libvirt said into the mirror and to those that listen. Whether, and when, the announcer says.
  * Main thread. */
-
-/* What a comparison with libvirt found. */
-typedef struct Differences {
-        guint32 added, changed, removed;
-} Differences;
 
 /* Where it goes; all of it is borrowed. */
 typedef struct Publisher {
@@ -39,7 +35,7 @@ typedef struct Step {
         unsigned n_events;
         const Item *rival;    /* another object that has its name yet, or NULL */
         gboolean found;       /* a comparison came upon it, no event */
-        gboolean listed;      /* the answer is part of a comparison */
+        gboolean listed;      /* the answer is part of a comparison, whose list says what is not stale */
         Differences *counted; /* where it counts; or NULL */
 } Step;
 

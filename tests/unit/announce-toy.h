@@ -15,11 +15,17 @@
 #define UUID "00000000-1111-2222-3333-444444444444"
 #define ONE  "/org/libvirt/Test/domain/_00000000_1111_2222_3333_444444444444"
 
+/* Another domain. What is told of it has this before it. */
+#define OTHER_UUID "55555555-1111-2222-3333-444444444444"
+#define OTHER      "/org/libvirt/Test/domain/_55555555_1111_2222_3333_444444444444"
+#define OF_OTHER   "other-"
+
 static Mirror *mirror;
 static Announcer *announcer;
 static GString *told;
-static guint64 rounds;  /* that are over */
-static gboolean asking; /* a round is under way */
+static guint64 rounds;   /* that are over */
+static gboolean asking;  /* a round is under way */
+static gboolean is_lost; /* the connection */
 static guint64 number;
 static gint64 now = G_TIME_SPAN_HOUR;
 static GSourceFunc timer; /* and when, with what */
@@ -27,6 +33,8 @@ static gint64 timer_at;
 static gpointer timer_data;
 static Aspects asked;
 static unsigned times_asked, times_compared, times_shown, times_disturbed;
+static Differences last_found;
+static const char *other_name; /* the first one has "one" */
 
 /* In the place of GLib's clock, and of its one timer here. */
 gint64 g_get_monotonic_time(void)
@@ -156,17 +164,28 @@ guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, c
                       const char *name, GVariant *details, gboolean synthetic)
 {
         g_autoptr(GVariant) owned = g_variant_ref_sink(details);
+        gboolean other = strcmp(path, OTHER) == 0;
         const char *event = word;
 
         g_variant_lookup(owned, "event", "&s", &event);
-        read_grammar(word, event, owned);
-        g_string_append_printf(told, "%s%s%s", told->len > 0 ? " " : "", event, synthetic ? "*" : "");
+        if (!other)
+                read_grammar(word, event, owned);
+        g_string_append_printf(told, "%s%s%s%s", told->len > 0 ? " " : "", other ? OF_OTHER : "", event,
+                               synthetic ? "*" : "");
         return ++number;
 }
 
-static inline void on_compared(void *data)
+/* Nothing is stale at the end of a comparison. */
+static inline void on_compared(ComparisonCause cause, const Differences *found, void *data)
 {
+        GHashTableIter iter;
+        gpointer item;
+
         times_compared++;
+        last_found = *found;
+        mirror_iterate(mirror, &kind_domain, &iter);
+        while (!is_lost && g_hash_table_iter_next(&iter, NULL, &item))
+                g_assert_false(item_boolean(item, DOMAIN1_STALE));
 }
 
 static inline void on_shown(gboolean is_told, void *data)
@@ -179,8 +198,9 @@ static inline void set_up(void)
         Publisher publisher = {};
 
         rounds = number = times_asked = times_compared = times_shown = times_disturbed = 0;
-        asking = is_there = is_started = FALSE;
+        asking = is_lost = is_there = is_started = FALSE;
         asked = 0;
+        other_name = "two";
         told = g_string_new(NULL);
         publisher.mirror = mirror = mirror_new("/org/libvirt/Test");
         announcer = announcer_new(&publisher, on_compared, NULL);
@@ -293,32 +313,61 @@ static inline void round_state(const char *state)
         end_round();
 }
 
-/* libvirt says in a list of all that it is so, or with NULL that it is not there. */
-static inline gboolean compare(Comparison comparison, const char *state, guint32 id)
+/* The other domain is defined, or gone. */
+static inline void answer_other(gboolean present)
+{
+        Answer answer = {.kind = &kind_domain, .uuid = OTHER_UUID, .present = present};
+
+        if (present) {
+                set(&answer, DOMAIN1_NAME, g_variant_new_string(other_name));
+                set(&answer, DOMAIN1_STATE, g_variant_new_string("shutoff"));
+                set(&answer, DOMAIN1_STATE_REASON, g_variant_new_string("unknown"));
+                set(&answer, DOMAIN1_ACTIVE, g_variant_new_boolean(FALSE));
+                set(&answer, DOMAIN1_ID, g_variant_new_uint32(0));
+                set(&answer, DOMAIN1_PERSISTENT, g_variant_new_boolean(TRUE));
+        }
+        give(&answer);
+}
+
+static inline void round_other(gboolean present)
+{
+        begin_round();
+        answer_other(present);
+        end_round();
+}
+
+/* libvirt says in a list of all that it is so, or with NULL that it is not there; nor is the other one. The
+ * round has begun. TRUE when that is over. */
+static inline gboolean take_comparison(ComparisonCause cause, const char *state, guint32 id)
 {
         g_autoptr(GHashTable) leaves = g_hash_table_new(g_str_hash, g_str_equal);
-        gboolean over;
+        unsigned before = times_compared;
 
-        begin_round();
-        announcer_begin_comparison(announcer, comparison);
+        announcer_begin_comparison(announcer, cause);
         if (state)
                 g_hash_table_add(leaves, strrchr(ONE, '/') + 1);
         announcer_absent(announcer, &kind_domain, leaves);
         if (state)
                 answer_all(state, "unknown", id);
-        over = announcer_end_comparison(announcer);
+        announcer_end_comparison(announcer);
         end_round();
-        return over;
+        return times_compared > before;
 }
 
-static inline void happens(int event, int detail, guint32 id)
+static inline gboolean compare(ComparisonCause cause, const char *state, guint32 id)
+{
+        begin_round();
+        return take_comparison(cause, state, id);
+}
+
+static inline void happens_to(const char *path, const char *uuid, int event, int detail, guint32 id)
 {
         g_autoptr(GVariant) details =
                 g_variant_ref_sink(event_details_of_lifecycle(&kind_domain, event, detail, TRUE));
         const Event one = {.kind = &kind_domain,
-                           .path = ONE,
-                           .uuid = UUID,
-                           .name = "one",
+                           .path = path,
+                           .uuid = uuid,
+                           .name = strcmp(path, OTHER) == 0 ? other_name : "one",
                            .word = "lifecycle",
                            .details = details,
                            .lifecycle = event,
@@ -327,6 +376,11 @@ static inline void happens(int event, int detail, guint32 id)
                            .may_change = TRUE};
 
         announcer_event(announcer, &one);
+}
+
+static inline void happens(int event, int detail, guint32 id)
+{
+        happens_to(ONE, UUID, event, detail, id);
 }
 
 /* Something happens that is no lifecycle's, with which anything may have changed. */
@@ -356,4 +410,5 @@ static inline void begin_with(const char *state, guint32 id)
         set_up();
         g_assert_true(compare(COMPARISON_FIRST, state, id));
         g_string_truncate(told, 0);
+        times_compared = 0;
 }

@@ -254,6 +254,81 @@ static void test_giving_up(void)
         tear_down();
 }
 
+static void other_happens(int event, int detail)
+{
+        happens_to(OTHER, OTHER_UUID, event, detail, 0);
+}
+
+/* Another comparison may begin before all is told that one has found. Each ends when what it found is told.
+ */
+static void test_comparisons_overlap(void)
+{
+        begin_with("running", 7);
+        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
+        let_pass(200 * G_TIME_SPAN_MILLISECOND);
+        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
+        let_pass(200 * G_TIME_SPAN_MILLISECOND);
+        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
+        g_assert_cmpstr(shown_state(), ==, "running");
+        let_time_pass();
+        g_assert_cmpuint(times_compared, ==, 3);
+        g_assert_cmpstr(shown_state(), ==, "paused");
+        tear_down();
+}
+
+/* An object that is announced while a comparison waits is not stale any more at its end. */
+static void test_stale_at_the_end(void)
+{
+        /* It was there when the list was made. */
+        begin_with("running", 7);
+        begin_round();
+        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
+        g_assert_false(take_comparison(COMPARISON_AFTER_OUTAGE, "running", 7));
+        let_time_pass();
+        check_told("other-added other-defined");
+        g_assert_cmpuint(times_compared, ==, 0);
+        round_other(TRUE);
+        g_assert_cmpuint(times_compared, ==, 1);
+        tear_down();
+
+        /* It came later, and the comparison waits for another one. */
+        begin_with("running", 7);
+        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
+        begin_round();
+        happens(VIR_DOMAIN_EVENT_RESUMED, 0, 7);
+        answer_other(TRUE);
+        end_round();
+        check_told("resumed other-added other-defined");
+        tear_down();
+}
+
+/* A name passes from one object to another, which is gone as well when libvirt is asked about it: the end of
+ * the first is told before anything of the second. */
+static void test_name_passes(void)
+{
+        begin_with("shutoff", 0);
+        other_name = "one";
+        happens(VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED, 0);
+        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
+        other_happens(VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
+        round_other(FALSE);
+        check_told("undefined removed other-added other-defined other-undefined other-removed");
+        tear_down();
+
+        /* The word on the first one comes late. */
+        begin_with("shutoff", 0);
+        other_name = "one";
+        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
+        other_happens(VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
+        round_other(FALSE);
+        let_pass(4 * G_TIME_SPAN_SECOND);
+        check_told("");
+        happens(VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED, 0);
+        let_time_pass();
+        check_told("undefined removed other-added other-defined other-undefined other-removed");
+        tear_down();
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -269,5 +344,8 @@ int main(int argc, char **argv)
         g_test_add_func("/announce/after-the-end", test_after_the_end);
         g_test_add_func("/announce/found-restart", test_found_restart);
         g_test_add_func("/announce/giving-up", test_giving_up);
+        g_test_add_func("/announce/comparisons-overlap", test_comparisons_overlap);
+        g_test_add_func("/announce/stale-at-the-end", test_stale_at_the_end);
+        g_test_add_func("/announce/name-passes", test_name_passes);
         return g_test_run();
 }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Comparisons that are not over. */
+
+#include "mirror/comparisons.h"
+
+#include "base/assert.h"
+#include "base/thread.h"
+
+struct Comparisons {
+        ComparedFunc *compared;
+        void *data;
+        GQueue open; /* of Comparison, in order */
+};
+
+Comparisons *comparisons_new(ComparedFunc *compared, void *data)
+{
+        Comparisons *comparisons = g_new0(Comparisons, 1);
+
+        ASSERT_MAIN();
+        comparisons->compared = compared;
+        comparisons->data = data;
+        return comparisons;
+}
+
+void comparisons_free(Comparisons *comparisons)
+{
+        ASSERT_MAIN();
+        if (!comparisons)
+                return;
+
+        comparisons_forget(comparisons);
+        g_free(comparisons);
+}
+
+void comparisons_begin(Comparisons *comparisons, ComparisonCause cause)
+{
+        Comparison *comparison = g_new0(Comparison, 1);
+
+        ASSERT_MAIN();
+        ASSERT(!comparisons_current(comparisons));
+        comparison->cause = cause;
+        g_queue_push_tail(&comparisons->open, comparison);
+}
+
+/* Ends those of which nothing is awaited any more. */
+static void complete(Comparisons *comparisons)
+{
+        const Comparison *first;
+
+        while ((first = g_queue_peek_head(&comparisons->open)) && first->answered && first->awaited == 0) {
+                g_autofree Comparison *over = g_queue_pop_head(&comparisons->open);
+
+                comparisons->compared(over->cause, &over->found, comparisons->data);
+        }
+}
+
+void comparisons_answered(Comparisons *comparisons)
+{
+        Comparison *current = comparisons_current(comparisons);
+
+        ASSERT_MAIN();
+        ASSERT(current);
+        current->answered = TRUE;
+        complete(comparisons);
+}
+
+Comparison *comparisons_current(const Comparisons *comparisons)
+{
+        Comparison *last = comparisons_last(comparisons);
+
+        ASSERT_MAIN();
+        return last && !last->answered ? last : NULL;
+}
+
+Comparison *comparisons_last(const Comparisons *comparisons)
+{
+        ASSERT_MAIN();
+        return comparisons->open.tail ? comparisons->open.tail->data : NULL;
+}
+
+gboolean comparisons_are_at(const Comparisons *comparisons, ComparisonCause cause)
+{
+        const Comparison *current = comparisons_current(comparisons);
+
+        ASSERT_MAIN();
+        return current && current->cause == cause;
+}
+
+void comparison_await(Comparison *comparison)
+{
+        ASSERT_MAIN();
+        comparison->awaited++;
+}
+
+void comparisons_release(Comparisons *comparisons, Comparison *comparison)
+{
+        ASSERT_MAIN();
+        ASSERT(comparison->awaited > 0);
+        comparison->awaited--;
+        complete(comparisons);
+}
+
+void comparisons_forget(Comparisons *comparisons)
+{
+        ASSERT_MAIN();
+        g_queue_clear_full(&comparisons->open, g_free);
+}

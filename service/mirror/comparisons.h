@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* Comparisons of all that libvirt has with what was told, from the first answer of each until all that it
+ * came upon is told. They end in the order in which they began, and one may begin before another is over.
+ * Main thread. */
+
+/* Why everything is compared. */
+typedef enum ComparisonCause {
+        COMPARISON_FIRST,
+        COMPARISON_AFTER_OUTAGE,
+        COMPARISON_AGAIN,
+        COMPARISON_POLL, /* in the place of events, where libvirt sends none */
+} ComparisonCause;
+
+/* What a comparison found. */
+typedef struct Differences {
+        guint32 added, changed, removed;
+} Differences;
+
+/* One comparison; the members are read outside of this unit, and @found is counted there. */
+typedef struct Comparison {
+        ComparisonCause cause;
+        gboolean answered; /* there are no more answers of it */
+        unsigned awaited;  /* objects that it came upon and that are not told yet */
+        Differences found;
+} Comparison;
+
+/* A comparison is over. */
+typedef void ComparedFunc(ComparisonCause cause, const Differences *found, void *data);
+
+typedef struct Comparisons Comparisons;
+
+/* @compared is called with @data at the end of each. */
+Comparisons *comparisons_new(ComparedFunc *compared, void *data);
+
+/* NULL is fine. */
+void comparisons_free(Comparisons *comparisons);
+
+/* The answers of a comparison follow; and they are over. */
+void comparisons_begin(Comparisons *comparisons, ComparisonCause cause);
+void comparisons_answered(Comparisons *comparisons);
+
+/* The one whose answers are taken now; the one that began last. NULL for none. */
+Comparison *comparisons_current(const Comparisons *comparisons);
+Comparison *comparisons_last(const Comparisons *comparisons);
+
+/* Whether the one whose answers are taken now has that cause. */
+gboolean comparisons_are_at(const Comparisons *comparisons, ComparisonCause cause);
+
+/* One more object has to be told before @comparison is over; one less, which may end it. */
+void comparison_await(Comparison *comparison);
+void comparisons_release(Comparisons *comparisons, Comparison *comparison);
+
+/* Forgets all that are not over. Nothing must be awaited any more. */
+void comparisons_forget(Comparisons *comparisons);
