@@ -10,6 +10,8 @@ import pathlib
 import signal
 import time
 
+import libvirt
+
 from ..client import Client, DBusError
 from ..models.followers import PowerStates
 from ..models.listener import CONNECTION, EventListener, StandardListener, connection_of, lasting, picture
@@ -182,6 +184,8 @@ class Scene:
     def outage(self):
         """Libvirtd dies when so much was done, and comes back soon; sometimes that does not last."""
         now = time.monotonic()
+        if self.has_died():
+            self.next_turn = now
         if self.libvirtd.process is None:
             if now >= self.next_turn:
                 self.libvirtd.start()
@@ -216,8 +220,16 @@ class Scene:
         self.load.replace_hung()
         self.hangs = 0
 
+    def has_died(self):
+        """Libvirtd 9.0 dies by itself, too, when a client leaves at the moment at which it registers for events."""
+        died = self.libvirtd.process is not None and self.libvirtd.process.poll() is not None
+        if died:
+            self.kills += 1
+            self.libvirtd.stop()
+        return died
+
     def up(self):
-        if self.libvirtd.process is None:
+        if self.has_died() or self.libvirtd.process is None:
             self.libvirtd.start()
         self.next_turn = None
 
@@ -293,6 +305,15 @@ class Scene:
         return True
 
     def truth(self):
+        try:
+            return self.ask()
+        except libvirt.libvirtError:
+            if not self.has_died():
+                raise
+            self.up()
+            return self.ask()
+
+    def ask(self):
         return {path: values for root, uri in self.uris.items() for path, values in truth(uri, root).items()}
 
     def resync(self, root):
