@@ -338,7 +338,8 @@ static inline void round_other(gboolean present)
 
 /* libvirt says in a list of all that it is so, or with NULL that it is not there; nor is the other one. The
  * round has begun. TRUE when that is over. */
-static inline gboolean take_comparison(ComparisonCause cause, const char *state, guint32 id)
+static inline gboolean take_comparison(ComparisonCause cause, const char *state, const char *reason,
+                                       guint32 id)
 {
         g_autoptr(GHashTable) leaves = g_hash_table_new(g_str_hash, g_str_equal);
         unsigned before = times_compared;
@@ -348,7 +349,7 @@ static inline gboolean take_comparison(ComparisonCause cause, const char *state,
                 g_hash_table_add(leaves, strrchr(ONE, '/') + 1);
         announcer_absent(announcer, &kind_domain, leaves);
         if (state)
-                answer_all(state, "unknown", id);
+                answer_all(state, reason, id);
         announcer_end_comparison(announcer);
         end_round();
         return times_compared > before;
@@ -357,7 +358,7 @@ static inline gboolean take_comparison(ComparisonCause cause, const char *state,
 static inline gboolean compare(ComparisonCause cause, const char *state, guint32 id)
 {
         begin_round();
-        return take_comparison(cause, state, id);
+        return take_comparison(cause, state, "unknown", id);
 }
 
 static inline void happens_to(const char *path, const char *uuid, int event, int detail, guint32 id)
