@@ -29,7 +29,7 @@
 #define PENDING_MAX 65536
 
 struct Announcer {
-        Publisher publisher;
+        Emitter emitter;
         PendingTable *pending;
         unsigned timer;
         gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
@@ -43,7 +43,7 @@ static void set_timer(Announcer *announcer);
 /* The number of the last pass that began. */
 static guint64 last_pass(const Announcer *announcer)
 {
-        const Sync *sync = announcer->publisher.sync;
+        const Sync *sync = announcer->emitter.sync;
 
         return sync_passes(sync) + (sync_is_busy(sync) ? 1 : 0);
 }
@@ -65,7 +65,7 @@ static void finish(Announcer *announcer, Pending *pending, gboolean told)
         pending->moments = 0;
         pending->found = FALSE;
         pending_unpark(pending);
-        publish_untold(&announcer->publisher, pending);
+        emit_untold(&announcer->emitter, pending);
         release(announcer, pending);
         waiters_tell(g_steal_pointer(&pending->waiters), told);
 }
@@ -76,11 +76,11 @@ static void show(Announcer *announcer, Step *step)
                 step->pending = pending_get(announcer->pending, step->kind, step->uuid);
 
         if (!step->answer->present)
-                publish_gone(&announcer->publisher, step);
+                emit_gone(&announcer->emitter, step);
         else if (!step->item)
-                publish_new(&announcer->publisher, step);
+                emit_new(&announcer->emitter, step);
         else
-                publish_changed(&announcer->publisher, step);
+                emit_changed(&announcer->emitter, step);
 
         if (step->pending)
                 finish(announcer, step->pending, TRUE);
@@ -138,7 +138,7 @@ static const Item *find_rival(const Announcer *announcer, const Step *step, cons
         if (!name || strcmp(now, name) == 0)
                 return NULL;
 
-        return publish_find_namesake(&announcer->publisher, step->kind, step->uuid, name);
+        return mirror_find_namesake(announcer->emitter.mirror, step->kind, step->uuid, name);
 }
 
 /* Fills in what is to be told before the answer can be shown. */
@@ -163,9 +163,9 @@ static void plan(const Announcer *announcer, Step *step)
 /* One of two objects of a name is gone, or has another name by now: that is told first. */
 static void ask_rival(const Announcer *announcer, const Step *step)
 {
-        sync_one(announcer->publisher.sync, step->kind,
-                 item_string(step->rival, kind_slots(step->kind)->uuid), ASPECT_LIFE, FALSE);
-        sync_one(announcer->publisher.sync, step->kind, step->uuid, ASPECT_DEFINITION, FALSE);
+        sync_one(announcer->emitter.sync, step->kind, item_string(step->rival, kind_slots(step->kind)->uuid),
+                 ASPECT_LIFE, FALSE);
+        sync_one(announcer->emitter.sync, step->kind, step->uuid, ASPECT_DEFINITION, FALSE);
 }
 
 void announcer_system(Announcer *announcer, const Item *item, GVariant *type)
@@ -173,7 +173,7 @@ void announcer_system(Announcer *announcer, const Item *item, GVariant *type)
         GVariant *values[N_DOMAIN1] = {[DOMAIN1_OS_TYPE] = g_variant_ref(type)};
 
         ASSERT_MAIN();
-        publish_system(&announcer->publisher, item, values);
+        emit_system(&announcer->emitter, item, values);
 }
 
 static Step make_step(const Announcer *announcer, Answer *answer, gboolean found)
@@ -188,7 +188,7 @@ static Step make_step(const Announcer *announcer, Answer *answer, gboolean found
                 .counted = by && (found || by->cause == COMPARISON_FIRST) ? &by->found : NULL,
                 .kind = answer->kind,
                 .uuid = answer->uuid,
-                .item = mirror_find_uuid(announcer->publisher.mirror, answer->kind, answer->uuid),
+                .item = mirror_find_uuid(announcer->emitter.mirror, answer->kind, answer->uuid),
                 .pending = pending,
                 .answer = answer,
         };
@@ -215,7 +215,7 @@ static gboolean drop_if_over(Announcer *announcer, const Item *rival)
 static gboolean is_found(const Announcer *announcer, const Answer *answer)
 {
         const Pending *pending = pending_find(announcer->pending, answer->kind, answer->uuid);
-        gboolean told = pending && pending->pass >= sync_passes(announcer->publisher.sync);
+        gboolean told = pending && pending->pass >= sync_passes(announcer->emitter.sync);
 
         if (pending && pending->found)
                 return TRUE;
@@ -275,7 +275,7 @@ static gboolean complete(const Announcer *announcer, const Step *step)
         gboolean active, was_active = step->item && item_boolean(step->item, DOMAIN1_ACTIVE);
 
         if (step->pending && !pending_complete(step->pending, answer)) {
-                sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
+                sync_one(announcer->emitter.sync, answer->kind, answer->uuid, ASPECT_DEFINITION, FALSE);
                 return FALSE;
         }
 
@@ -292,7 +292,7 @@ static gboolean complete(const Announcer *announcer, const Step *step)
                         g_clear_pointer(&answer->values[DOMAIN1_ID], g_variant_unref);
                 else
                         set_value(answer, DOMAIN1_ID, g_variant_new_uint32(0));
-                sync_one(announcer->publisher.sync, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
+                sync_one(announcer->emitter.sync, answer->kind, answer->uuid, ASPECT_LIFE, FALSE);
         }
 
         return TRUE;
@@ -307,7 +307,7 @@ static void drop_old(Announcer *announcer, const Step *step)
         const Answer *answer = step->answer;
 
         if (answer->kind == &kind_domain && (!answer->present || answer->values[DOMAIN1_ACTIVE]))
-                sync_one(announcer->publisher.sync, answer->kind, answer->uuid,
+                sync_one(announcer->emitter.sync, answer->kind, answer->uuid,
                          answer->present && !answer->values[DOMAIN1_PERSISTENT] ? ASPECT_LIFE
                                                                                 : ASPECT_DEFINITION,
                          FALSE);
@@ -366,7 +366,7 @@ void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves
 
         ASSERT_MAIN();
         announcer->fresh[mirrored_index(kind)] = TRUE;
-        mirror_iterate(announcer->publisher.mirror, kind, &iter);
+        mirror_iterate(announcer->emitter.mirror, kind, &iter);
         while (g_hash_table_iter_next(&iter, &leaf, &item))
                 if (!g_hash_table_contains(leaves, leaf))
                         add_absent(gone, item_string(item, kind_slots(kind)->uuid));
@@ -375,7 +375,7 @@ void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves
                 const Pending *pending = g_ptr_array_index(all, i);
                 g_autofree char *held_leaf = path_uuid_leaf(pending->uuid);
 
-                if (pending->kind == kind && !mirror_find(announcer->publisher.mirror, kind, held_leaf) &&
+                if (pending->kind == kind && !mirror_find(announcer->emitter.mirror, kind, held_leaf) &&
                     !g_hash_table_contains(leaves, held_leaf))
                         add_absent(gone, pending->uuid);
         }
@@ -409,14 +409,14 @@ static void show_held(Announcer *announcer, Pending *pending)
 {
         const HeldEvent *last = g_queue_peek_tail(&pending->held);
         const Item *rival =
-                publish_find_namesake(&announcer->publisher, pending->kind, pending->uuid, last->name);
+                mirror_find_namesake(announcer->emitter.mirror, pending->kind, pending->uuid, last->name);
 
         if (rival && !drop_if_over(announcer, rival) && ++pending->moments < MOMENTS_MAX) {
                 set_deadline(announcer, pending);
                 return;
         }
 
-        publish_held(&announcer->publisher, pending, TRUE);
+        emit_held(&announcer->emitter, pending, TRUE);
         await(announcer, comparisons_last(announcer->comparisons), pending);
         if (pending->awaited_by)
                 waiters_tell(g_steal_pointer(&pending->waiters), TRUE);
@@ -465,7 +465,7 @@ static void expire(Announcer *announcer, Pending *pending)
 {
         pending->deadline = 0;
         if (pending->ask_again)
-                sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
+                sync_one(announcer->emitter.sync, pending->kind, pending->uuid, ASPECT_STATE, FALSE);
         pending->ask_again = FALSE;
         if (pending->is_parked && !pending->outdated) {
                 expire_parked(announcer, pending);
@@ -474,12 +474,12 @@ static void expire(Announcer *announcer, Pending *pending)
         } else if (pending->overdue && ++pending->moments >= (pending->awaited_by ? MOMENTS_MAX : 1)) {
                 /* The question that is under way may be a smaller one than what is forgotten here was of. */
                 if (pending->is_parked)
-                        sync_one(announcer->publisher.sync, pending->kind, pending->uuid, ASPECT_DEFINITION,
+                        sync_one(announcer->emitter.sync, pending->kind, pending->uuid, ASPECT_DEFINITION,
                                  FALSE);
                 finish(announcer, pending, FALSE);
         } else {
                 /* It is asked about: the answer is shown as soon as it is there. */
-                publish_untold(&announcer->publisher, pending);
+                emit_untold(&announcer->emitter, pending);
                 pending->overdue = pending->is_parked || pending->waiters || pending->awaited_by;
                 if (pending->waiters || pending->awaited_by)
                         set_deadline(announcer, pending);
@@ -528,7 +528,7 @@ static void tell_all(Announcer *announcer)
                 Pending *pending = g_ptr_array_index(all, i);
 
                 if (pending->held.length > 0)
-                        publish_held(&announcer->publisher, pending, TRUE);
+                        emit_held(&announcer->emitter, pending, TRUE);
                 finish(announcer, pending, FALSE);
         }
 }
@@ -550,59 +550,22 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
         pending->outdated = pending->is_parked;
         /* It was gone, and something happens to it: whatever has that UUID now is another one. */
         if (pending->is_parked && !pending->parked.present)
-                sync_one(announcer->publisher.sync, kind, uuid, ASPECT_DEFINITION, FALSE);
+                sync_one(announcer->emitter.sync, kind, uuid, ASPECT_DEFINITION, FALSE);
         return pending;
-}
-
-/* What libvirt has to be asked about a domain after an event; @known: it is in the mirror. */
-static Aspects aspects_of(const Event *event, gboolean known)
-{
-        if (!known)
-                return ASPECT_DEFINITION;
-
-        switch (event->lifecycle) {
-        case VIR_DOMAIN_EVENT_DEFINED:
-        case VIR_DOMAIN_EVENT_UNDEFINED:
-                return ASPECT_DEFINITION;
-        case VIR_DOMAIN_EVENT_STARTED:
-        case VIR_DOMAIN_EVENT_STOPPED:
-        case VIR_DOMAIN_EVENT_CRASHED:
-                return ASPECT_LIFE;
-        case VIR_DOMAIN_EVENT_SUSPENDED:
-        case VIR_DOMAIN_EVENT_RESUMED:
-                return ASPECT_STATE;
-        default:
-                return ASPECT_LIFE;
-        }
 }
 
 static void ask(const Announcer *announcer, const Event *event, gboolean known)
 {
-        Aspects aspects = event->lifecycle >= 0 || !known ? aspects_of(event, known) : ASPECT_STATE;
-
         /* What is held is told as soon as there is an answer. */
-        sync_one(announcer->publisher.sync, event->kind, event->uuid, aspects,
-                 !known || state_waits_size(announcer->publisher.waits) > 0);
-}
-
-static gboolean is_start_or_end(const Event *event)
-{
-        switch (event->lifecycle) {
-        case VIR_DOMAIN_EVENT_DEFINED:
-        case VIR_DOMAIN_EVENT_UNDEFINED:
-        case VIR_DOMAIN_EVENT_STARTED:
-        case VIR_DOMAIN_EVENT_STOPPED:
-                return TRUE;
-        default:
-                return FALSE;
-        }
+        sync_one(announcer->emitter.sync, event->kind, event->uuid, dirty_after(event, known),
+                 !known || state_waits_size(announcer->emitter.waits) > 0);
 }
 
 /* What is not active does not shut down, nor does a life that is over go on: libvirtd has told that it is
  * over, and of its last moments after that, as it does when it is started anew meanwhile. */
 static gboolean is_after_end(const Item *item, const Pending *pending, const Event *event)
 {
-        if (event->kind != &kind_domain || is_start_or_end(event))
+        if (event->kind != &kind_domain || reconcile_is_start_or_end(event))
                 return FALSE;
 
         if (item ? reconcile_is_active(status_of(item->kind, NULL, item).state) : pending->held.length > 0)
@@ -613,12 +576,12 @@ static gboolean is_after_end(const Item *item, const Pending *pending, const Eve
 
 void announcer_event(Announcer *announcer, const Event *event)
 {
-        const Item *item = mirror_find_uuid(announcer->publisher.mirror, event->kind, event->uuid);
+        const Item *item = mirror_find_uuid(announcer->emitter.mirror, event->kind, event->uuid);
         Pending *pending;
 
         ASSERT_MAIN();
         if (item && event->lifecycle < 0 && !event->may_change) {
-                publish_event(&announcer->publisher, event);
+                emit_event(&announcer->emitter, event);
                 return;
         }
 
@@ -627,7 +590,7 @@ void announcer_event(Announcer *announcer, const Event *event)
         if (event->lifecycle >= 0 &&
             (pending_is_late(pending, event) || is_after_end(item, pending, event))) {
                 if (item && event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STARTED)
-                        publish_started(&announcer->publisher, item, pending, event);
+                        emit_started(&announcer->emitter, item, pending, event);
                 ask(announcer, event, item != NULL);
                 return;
         }
@@ -636,12 +599,12 @@ void announcer_event(Announcer *announcer, const Event *event)
                 pending_hold(pending, event);
                 set_deadline(announcer, pending);
         } else if (event->lifecycle < 0) {
-                publish_event(&announcer->publisher, event);
+                emit_event(&announcer->emitter, event);
                 /* libvirt tells that a guest was reset before it says that it has not crashed any more. */
                 pending->ask_again = TRUE;
                 set_deadline(announcer, pending);
         } else {
-                publish_lifecycle(&announcer->publisher, item, pending, event);
+                emit_lifecycle(&announcer->emitter, item, pending, event);
         }
 
         /* The answer may be what the event told of. */
@@ -699,7 +662,7 @@ gboolean announcer_is_settled(const Announcer *announcer, const Kind *kind, cons
 
         ASSERT_MAIN();
         return !pending || (!pending->is_parked && pending->held.length == 0 &&
-                            pending->pass < sync_passes(announcer->publisher.sync));
+                            pending->pass < sync_passes(announcer->emitter.sync));
 }
 
 gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid, WaitFunc *done, void *data)
@@ -714,7 +677,7 @@ gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid
         pending_add_waiter(pending, done, data);
         set_deadline(announcer, pending);
         /* Something told of it since the question: it is due, and not to rest before that. */
-        sync_one(announcer->publisher.sync, kind, uuid, ASPECT_STATE, TRUE);
+        sync_one(announcer->emitter.sync, kind, uuid, ASPECT_STATE, TRUE);
         return TRUE;
 }
 
@@ -724,7 +687,7 @@ void announcer_flush(Announcer *announcer)
 
         ASSERT_MAIN();
         for (guint i = 0; i < all->len; i++)
-                publish_untold(&announcer->publisher, g_ptr_array_index(all, i));
+                emit_untold(&announcer->emitter, g_ptr_array_index(all, i));
 }
 
 void announcer_give_up(Announcer *announcer)
@@ -737,12 +700,12 @@ void announcer_give_up(Announcer *announcer)
 
 /* Life */
 
-Announcer *announcer_new(const Publisher *publisher, ComparedFunc *compared, void *data)
+Announcer *announcer_new(const Emitter *emitter, ComparedFunc *compared, void *data)
 {
         Announcer *announcer = g_new0(Announcer, 1);
 
         ASSERT_MAIN();
-        announcer->publisher = *publisher;
+        announcer->emitter = *emitter;
         announcer->comparisons = comparisons_new(compared, data);
         announcer->pending = pending_table_new();
         return announcer;

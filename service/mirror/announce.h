@@ -2,7 +2,7 @@
 #pragma once
 
 #include "mirror/comparisons.h"
-#include "mirror/publish.h"
+#include "mirror/emit.h"
 #include "virt/events.h"
 
 #include <glib.h>
@@ -19,9 +19,9 @@
 
 typedef struct Announcer Announcer;
 
-/* Everything in @publisher must outlive it. @compared is called when all that a comparison came upon is told,
+/* Everything in @emitter must outlive it. @compared is called when all that a comparison came upon is told,
  * and no object that was announced meanwhile is stale because libvirt was not asked about it yet. */
-Announcer *announcer_new(const Publisher *publisher, ComparedFunc *compared, void *data);
+Announcer *announcer_new(const Emitter *emitter, ComparedFunc *compared, void *data);
 
 /* NULL is fine. */
 void announcer_free(Announcer *announcer);

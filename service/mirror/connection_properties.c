@@ -7,7 +7,7 @@
 #include "base/thread.h"
 #include "base/utf8.h"
 #include "members.h"
-#include "mirror/publish.h"
+#include "mirror/emit.h"
 #include "virt/kind.h"
 
 struct ConnectionProperties {
@@ -84,8 +84,8 @@ void connection_properties_set_state(ConnectionProperties *properties, const cha
         }
 
         if (any)
-                publish_properties(properties->bus, &kind_connect, properties->path,
-                                   g_variant_builder_end(&changed));
+                emit_properties(properties->bus, &kind_connect, properties->path,
+                                g_variant_builder_end(&changed));
         else
                 g_variant_builder_clear(&changed);
 }
@@ -100,7 +100,7 @@ void connection_properties_set_changes(ConnectionProperties *properties, GVarian
 
         g_variant_builder_init(&changed, G_VARIANT_TYPE_VARDICT);
         g_variant_builder_add(&changed, "{sv}", "Changes", properties->values[CONNECTION1_CHANGES]);
-        publish_properties(properties->bus, &kind_connect, properties->path, g_variant_builder_end(&changed));
+        emit_properties(properties->bus, &kind_connect, properties->path, g_variant_builder_end(&changed));
 }
 
 GVariant *connection_properties_value(const ConnectionProperties *properties, unsigned slot)

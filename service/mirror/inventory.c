@@ -12,7 +12,7 @@
 #include "members.h"
 #include "mirror/announce.h"
 #include "mirror/comparison_schedule.h"
-#include "mirror/publish.h"
+#include "mirror/emit.h"
 #include "virt/enums.h"
 #include "virt/event_loop.h"
 
@@ -198,8 +198,8 @@ static void on_stale(const Item *item, void *data)
 {
         const Inventory *inventory = data;
 
-        publish_slots(inventory->config.bus, inventory->event_log, item, 1u << kind_slots(item->kind)->stale,
-                      FALSE);
+        emit_slots(inventory->config.bus, inventory->event_log, item, 1u << kind_slots(item->kind)->stale,
+                   FALSE);
 }
 
 static void on_listed(const Kind *kind, gboolean told, void *data)
@@ -422,7 +422,7 @@ void inventory_settle(Inventory *inventory, const Kind *kind, const char *uuid, 
 
 static Announcer *make_announcer(Inventory *inventory)
 {
-        const Publisher publisher = {
+        const Emitter emitter = {
                 .bus = inventory->config.bus,
                 .mirror = inventory->mirror,
                 .sync = inventory->sync,
@@ -430,7 +430,7 @@ static Announcer *make_announcer(Inventory *inventory)
                 .waits = inventory->waits,
         };
 
-        return announcer_new(&publisher, on_announced, inventory);
+        return announcer_new(&emitter, on_announced, inventory);
 }
 
 Inventory *inventory_new(const InventoryConfig *config)

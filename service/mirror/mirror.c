@@ -330,6 +330,14 @@ const Item *mirror_find_name(const Mirror *mirror, const Kind *kind, const char 
         return g_hash_table_lookup(mirror->names[mirrored_index(kind)], name);
 }
 
+const Item *mirror_find_namesake(const Mirror *mirror, const Kind *kind, const char *uuid, const char *name)
+{
+        const Item *other = *name ? mirror_find_name(mirror, kind, name) : NULL;
+
+        ASSERT_MAIN();
+        return other && strcmp(item_string(other, kind_slots(kind)->uuid), uuid) != 0 ? other : NULL;
+}
+
 void mirror_iterate(const Mirror *mirror, const Kind *kind, GHashTableIter *iter)
 {
         ASSERT_MAIN();

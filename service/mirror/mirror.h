@@ -61,6 +61,9 @@ const Item *mirror_find_uuid(const Mirror *mirror, const Kind *kind, const char 
 /* An object of that name, or NULL. libvirt has one at most, but its answers come one after the other. */
 const Item *mirror_find_name(const Mirror *mirror, const Kind *kind, const char *name);
 
+/* An object of that name that has another UUID, or NULL. */
+const Item *mirror_find_namesake(const Mirror *mirror, const Kind *kind, const char *uuid, const char *name);
+
 /* All objects of a kind: Item by leaf, borrowed. */
 void mirror_iterate(const Mirror *mirror, const Kind *kind, GHashTableIter *iter);
 unsigned mirror_size(const Mirror *mirror, const Kind *kind);

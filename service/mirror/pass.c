@@ -378,7 +378,7 @@ Pass *pass_new(Link *link, DomainCache *domain_cache, void *data)
         ASSERT_MAIN();
         pass->link = link;
         pass->domain_cache = domain_cache;
-        pass->asked = set_new();
+        dirty_init(&pass->dirty);
         pass->systems = g_ptr_array_new_with_free_func(g_free);
         pass->failed = set_new();
         pass->answers = answers_new();
@@ -394,7 +394,7 @@ void pass_free(Pass *pass)
                 return;
 
         ASSERT_MAIN();
-        g_hash_table_unref(pass->asked);
+        dirty_clear(&pass->dirty);
         g_ptr_array_unref(pass->systems);
         g_hash_table_unref(pass->failed);
         g_array_unref(pass->answers);
@@ -411,7 +411,7 @@ static gboolean ask_lists(Pass *pass, virConnectPtr conn)
                 g_autoptr(GError) error = NULL;
                 guint before = pass->answers->len;
 
-                if (!pass->list[i])
+                if (!pass->dirty.list[i])
                         continue;
 
                 pass->listed[i] = query_all(conn, mirrored_kinds[i], pass->answers, &error);
@@ -435,7 +435,7 @@ static gboolean ask_domains(Pass *pass, virConnectPtr conn)
         GHashTableIter iter;
         gpointer uuid, aspects;
 
-        g_hash_table_iter_init(&iter, pass->asked);
+        g_hash_table_iter_init(&iter, pass->dirty.domains);
         while (g_hash_table_iter_next(&iter, &uuid, &aspects)) {
                 g_autoptr(GError) error = NULL;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "members.h"
+#include "mirror/dirty.h"
 #include "mirror/mirror.h"
 #include "virt/domain_cache.h"
 #include "virt/link.h"
@@ -33,14 +34,6 @@ typedef struct Waiter {
 /* Calls those in an array of Waiter, which is freed. NULL is fine. */
 void waiters_tell(GArray *waiters, gboolean told);
 
-/* What to ask of a domain besides its state. */
-typedef enum Aspects {
-        ASPECT_STATE = 0,
-        ASPECT_LIFE = 1 << 0, /* whether it is active, its number and its name */
-        ASPECT_DEFINITION =
-                1 << 1, /* that, whether it is persistent and started with the host, its kind of system */
-} Aspects;
-
 /* One pass: what to ask, and what libvirt said. Its maker says the first, a worker finds out the
  * second; each has it alone for that time. */
 typedef struct Pass {
@@ -48,10 +41,8 @@ typedef struct Pass {
         DomainCache *domain_cache; /* of the link's connection */
 
         /* What to ask. */
-        gboolean all;              /* all kinds */
-        gboolean list[N_MIRRORED]; /* by place in mirrored_kinds */
-        GHashTable *asked;         /* of domains: UUID to Aspects */
-        GPtrArray *systems;        /* UUIDs of domains: their OSType, which no list has */
+        Dirty dirty;
+        GPtrArray *systems; /* UUIDs of domains: their OSType, which no list has */
 
         /* What libvirt said. */
         gboolean listed[N_MIRRORED];

@@ -238,3 +238,16 @@ void reconcile_apply(const Kind *kind, Status *status, const Event *event)
         status->state = state;
         status->id = reconcile_is_active(state) ? event->id : 0;
 }
+
+gboolean reconcile_is_start_or_end(const Event *event)
+{
+        switch (event->lifecycle) {
+        case VIR_DOMAIN_EVENT_DEFINED:
+        case VIR_DOMAIN_EVENT_UNDEFINED:
+        case VIR_DOMAIN_EVENT_STARTED:
+        case VIR_DOMAIN_EVENT_STOPPED:
+                return TRUE;
+        default:
+                return FALSE;
+        }
+}

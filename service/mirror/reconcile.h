@@ -46,3 +46,6 @@ gboolean reconcile_is_active(const char *state);
 
 /* Whether a state of that reason is one of a start under way: libvirt tells of it when it is complete. */
 gboolean reconcile_is_starting(const char *reason);
+
+/* Whether @event is about the beginning or the end of a life, or of a definition. */
+gboolean reconcile_is_start_or_end(const Event *event);

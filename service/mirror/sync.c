@@ -29,11 +29,6 @@
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   60000
 
-/* Listing a domain among many costs some 10 µs, asking for one alone two round trips of some 100 µs: a list
- * of all is cheaper from this many on, or from this part of all on. */
-#define LIST_FROM      16
-#define LIST_FROM_PART 32
-
 /* Domains whose OSType is asked for in one pass: few enough that an event's pass, which waits for it, is
  * not late. */
 #define SYSTEMS_AT_ONCE 32
@@ -63,47 +58,16 @@ struct Sync {
 
 /* What is dirty */
 
-static gboolean add_domain(Pass *next, const char *uuid, Aspects aspects)
-{
-        guint wanted = GPOINTER_TO_UINT(g_hash_table_lookup(next->asked, uuid)) | aspects;
-
-        return g_hash_table_replace(next->asked, g_strdup(uuid), GUINT_TO_POINTER(wanted));
-}
-
-static gboolean add_kind(Pass *next, size_t index)
-{
-        gboolean was = next->list[index];
-
-        next->list[index] = TRUE;
-        return !was;
-}
-
 static void add_all(Sync *sync)
 {
         sync->held = FALSE;
-        sync->next->all = TRUE;
-}
-
-static gboolean add_domains(Pass *next, GHashTable *uuids)
-{
-        GHashTableIter iter;
-        gpointer uuid;
-
-        g_hash_table_iter_init(&iter, uuids);
-        while (g_hash_table_iter_next(&iter, &uuid, NULL))
-                add_domain(next, uuid, ASPECT_LIFE | ASPECT_DEFINITION);
-
-        return g_hash_table_size(uuids) > 0;
+        sync->next->dirty.all = TRUE;
 }
 
 /* Whether nothing is dirty but systems, and nothing waits. */
 static gboolean is_clean(const Pass *next)
 {
-        for (size_t i = 0; i < G_N_ELEMENTS(next->list); i++)
-                if (next->list[i])
-                        return FALSE;
-
-        return !next->all && g_hash_table_size(next->asked) == 0 && next->waiters->len == 0;
+        return dirty_is_empty(&next->dirty) && next->waiters->len == 0;
 }
 
 /* What libvirt did not say in @pass, and everything there is to know of domains in a state that does not
@@ -112,15 +76,15 @@ static gboolean is_clean(const Pass *next)
 static gboolean add_again(Sync *sync, const Pass *pass)
 {
         gboolean alone = sync->held || is_clean(sync->next);
-        gboolean any = add_domains(sync->next, pass->failed);
+        gboolean any = dirty_add_domains(&sync->next->dirty, pass->failed);
 
-        any = add_domains(sync->next, pass->passing) || any;
+        any = dirty_add_domains(&sync->next->dirty, pass->passing) || any;
         for (size_t i = 0; i < N_MIRRORED; i++) {
-                if (!pass->list[i] || pass->listed[i])
+                if (!pass->dirty.list[i] || pass->listed[i])
                         continue;
 
                 any = TRUE;
-                add_kind(sync->next, i);
+                dirty_add_kind(&sync->next->dirty, mirrored_kinds[i]);
         }
 
         if (any)
@@ -144,7 +108,7 @@ static void leave_to_list(Sync *sync, Pass *pass)
         GHashTableIter iter;
         gpointer uuid, aspects;
 
-        g_hash_table_iter_init(&iter, pass->asked);
+        g_hash_table_iter_init(&iter, pass->dirty.domains);
         while (g_hash_table_iter_next(&iter, &uuid, &aspects)) {
                 const Item *item = mirror_find_uuid(sync->mirror, &kind_domain, uuid);
 
@@ -152,18 +116,13 @@ static void leave_to_list(Sync *sync, Pass *pass)
                         g_hash_table_add(sync->systems, g_strdup(uuid));
         }
 
-        g_hash_table_remove_all(pass->asked);
+        g_hash_table_remove_all(pass->dirty.domains);
 }
 
 static void choose_lists(Sync *sync, Pass *pass)
 {
-        unsigned part = mirror_size(sync->mirror, &kind_domain) / LIST_FROM_PART;
-
-        for (size_t i = 0; i < G_N_ELEMENTS(pass->list); i++)
-                pass->list[i] = pass->list[i] || pass->all;
-        if (g_hash_table_size(pass->asked) >= MAX(LIST_FROM, part))
-                pass->list[mirrored_index(&kind_domain)] = TRUE;
-        if (pass->list[mirrored_index(&kind_domain)])
+        dirty_choose_lists(&pass->dirty, mirror_size(sync->mirror, &kind_domain));
+        if (pass->dirty.list[mirrored_index(&kind_domain)])
                 leave_to_list(sync, pass);
 }
 
@@ -285,7 +244,7 @@ static void start_pass_soon(Sync *sync);
 
 static gboolean tells_all(const Pass *pass)
 {
-        return pass->all && !pass->error;
+        return pass->dirty.all && !pass->error;
 }
 
 /* First what is gone: a name may have passed to another object. */
@@ -312,7 +271,7 @@ static void end_applying(Sync *sync, const Pass *pass)
         }
 
         for (size_t i = 0; mirrored_kinds[i] && !pass->error; i++)
-                if (pass->list[i])
+                if (pass->dirty.list[i])
                         sync->owner->listed(mirrored_kinds[i], pass->listed[i], sync->data);
         sync->owner->applied(tells_all(pass), !pass->error, sync->data);
 }
@@ -376,7 +335,7 @@ static void end_pass(Sync *sync, Pass *pass)
  * which is no list of all. */
 static gboolean is_void(const Sync *sync, const Pass *pass)
 {
-        return pass->generation != sync->generation || (pass->all && pass->error);
+        return pass->generation != sync->generation || (pass->dirty.all && pass->error);
 }
 
 /* Applies some answers. The connection may get lost between two times; the rest is void then. */
@@ -519,8 +478,8 @@ void sync_all(Sync *sync, WaitFunc *done, void *data)
 static void make_due(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects)
 {
         sync->held = FALSE;
-        if (kind == &kind_domain ? !add_domain(sync->next, uuid, aspects)
-                                 : !add_kind(sync->next, mirrored_index(kind)))
+        if (kind == &kind_domain ? !dirty_add_domain(&sync->next->dirty, uuid, aspects)
+                                 : !dirty_add_kind(&sync->next->dirty, kind))
                 sync->coalesced++;
         if (kind == &kind_domain && aspects != ASPECT_STATE)
                 mirror_forget_scheduler(sync->mirror, uuid);
@@ -632,21 +591,12 @@ gboolean sync_is_filled(const Sync *sync)
         return sync->filled;
 }
 
-static gboolean is_due(const Sync *sync, const Kind *kind, const char *uuid)
-{
-        return sync->next->all || sync->next->list[mirrored_index(kind)] ||
-               g_hash_table_contains(sync->next->asked, uuid);
-}
-
 gboolean sync_is_settled(const Sync *sync, const Kind *kind, const char *uuid)
 {
         const Pass *pass = sync->pass;
 
         ASSERT_MAIN();
-        if (is_due(sync, kind, uuid))
-                return FALSE;
-
-        return !pass || (!pass->list[mirrored_index(kind)] && !g_hash_table_contains(pass->asked, uuid));
+        return !dirty_has(&sync->next->dirty, kind, uuid) && (!pass || !dirty_has(&pass->dirty, kind, uuid));
 }
 
 void sync_settle(Sync *sync, WaitFunc *done, void *data)

@@ -195,15 +195,15 @@ static inline void on_shown(gboolean is_told, void *data)
 
 static inline void set_up(void)
 {
-        Publisher publisher = {};
+        Emitter emitter = {};
 
         rounds = number = times_asked = times_compared = times_shown = times_disturbed = 0;
         asking = is_lost = is_there = is_started = FALSE;
         asked = 0;
         other_name = "two";
         told = g_string_new(NULL);
-        publisher.mirror = mirror = mirror_new("/org/libvirt/Test");
-        announcer = announcer_new(&publisher, on_compared, NULL);
+        emitter.mirror = mirror = mirror_new("/org/libvirt/Test");
+        announcer = announcer_new(&emitter, on_compared, NULL);
 }
 
 static inline void tear_down(void)

@@ -111,7 +111,7 @@ static void ask_about(const char *uuid, Aspects aspects)
         pass_free(pass);
         pass = pass_new(test_link, domain_cache, NULL);
         if (uuid)
-                g_hash_table_insert(pass->asked, g_strdup(uuid), GUINT_TO_POINTER(aspects));
+                g_hash_table_insert(pass->dirty.domains, g_strdup(uuid), GUINT_TO_POINTER(aspects));
         asked = 0;
 }
 
@@ -228,14 +228,14 @@ static void test_lists(void)
 
         set_up();
         ask_about(NULL, 0);
-        pass->list[mirrored_index(&kind_domain)] = TRUE;
+        pass->dirty.list[mirrored_index(&kind_domain)] = TRUE;
         ask();
         few = asked;
         g_assert_cmpuint(pass->answers->len, ==, 1);
 
         define_many();
         ask_about(NULL, 0);
-        pass->list[mirrored_index(&kind_domain)] = TRUE;
+        pass->dirty.list[mirrored_index(&kind_domain)] = TRUE;
         ask();
         g_assert_true(pass->listed[mirrored_index(&kind_domain)]);
         g_assert_false(pass->listed[mirrored_index(&kind_network)]);

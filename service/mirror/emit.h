@@ -16,13 +16,13 @@
  * Main thread. */
 
 /* Where it goes; all of it is borrowed. */
-typedef struct Publisher {
+typedef struct Emitter {
         Bus *bus;
         Mirror *mirror;
         Sync *sync;
         EventLog *event_log;
         StateWaits *waits;
-} Publisher;
+} Emitter;
 
 /* An answer, and what is to be told before it is shown. */
 typedef struct Step {
@@ -40,41 +40,37 @@ typedef struct Step {
 } Step;
 
 /* PropertiesChanged of a native interface; @changed (a{sv}) is consumed when it is floating. */
-void publish_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed);
+void emit_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed);
 
 /* The same of an item, and an event of the stream; @slots are those that changed, one bit each. @found: a
  * comparison came upon it, no event. */
-void publish_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found);
+void emit_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found);
 
 /* What was told of the object, and what it is by the answer. */
 Status step_before(const Step *step);
 Status step_after(const Step *step);
 
 /* Tells @event, of whatever kind, as it is; returns its number. */
-guint64 publish_event(const Publisher *publisher, const Event *event);
+guint64 emit_event(const Emitter *emitter, const Event *event);
 
 /* Tells @event of the lifecycle of @item, and has the mirror show what it says. */
-void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event);
+void emit_lifecycle(const Emitter *emitter, const Item *item, Pending *pending, const Event *event);
 
 /* The start of a domain, which was told in libvirt's place when it was under way, is complete: it runs. */
-void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event);
+void emit_started(const Emitter *emitter, const Item *item, Pending *pending, const Event *event);
 
 /* Announces an object that libvirt told of, but was not asked about, or is gone already: as far as events say
  * what it is. Returns it. */
-const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale);
+const Item *emit_held(const Emitter *emitter, Pending *pending, gboolean stale);
 
 /* Tells what is to be told before the answer, and the answer: that the object is gone, is new (it has no
  * item), or is as it says. The answer's values are taken. */
-void publish_gone(const Publisher *publisher, Step *step);
-void publish_new(const Publisher *publisher, Step *step);
-void publish_changed(const Publisher *publisher, Step *step);
+void emit_gone(const Emitter *emitter, Step *step);
+void emit_new(const Emitter *emitter, Step *step);
+void emit_changed(const Emitter *emitter, Step *step);
 
 /* Tells the values that events have changed, and that no answer has confirmed yet. */
-void publish_untold(const Publisher *publisher, Pending *pending);
-
-/* Another object of that name, of which libvirt has one at most; NULL for none. */
-const Item *publish_find_namesake(const Publisher *publisher, const Kind *kind, const char *uuid,
-                                  const char *name);
+void emit_untold(const Emitter *emitter, Pending *pending);
 
 /* Takes over the OSType of a domain, which no event tells of, and tells it. */
-void publish_system(const Publisher *publisher, const Item *item, GVariant **values);
+void emit_system(const Emitter *emitter, const Item *item, GVariant **values);

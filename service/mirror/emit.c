@@ -6,7 +6,7 @@
  * the stream hear an event with a number, so that they know when they missed one. Whether an object is stale
  * is no event: it follows from those of the connection, and would push all others out of the stream. */
 
-#include "mirror/publish.h"
+#include "mirror/emit.h"
 
 #include "base/thread.h"
 #include "bus/path.h"
@@ -18,7 +18,7 @@
 
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
 
-void publish_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed)
+void emit_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed)
 {
         ASSERT_MAIN();
         bus_signal(bus, path, INTERFACE_PROPERTIES, "PropertiesChanged",
@@ -39,7 +39,7 @@ static const char *name_of(const Item *item)
 /* About what the properties of an object take. */
 #define ITEM_BYTES 1024
 
-static void emit_added(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
+static void send_added(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
 {
         const Slots *slots = kind_slots(item->kind);
         const Member *property = interface_properties(item->kind->native);
@@ -71,18 +71,18 @@ static GVariant *values_of(const Item *item, guint32 slots, gboolean found)
         return g_variant_builder_end(&values);
 }
 
-void publish_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found)
+void emit_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found)
 {
         guint32 told = slots & ~(1u << kind_slots(item->kind)->stale);
 
         ASSERT_MAIN();
-        publish_properties(bus, item->kind, item->path, values_of(item, slots, FALSE));
+        emit_properties(bus, item->kind, item->path, values_of(item, slots, FALSE));
         if (told != 0)
                 event_log_add(event_log, item->kind, item->path, "changed", name_of(item),
                               values_of(item, told, found), found);
 }
 
-static void emit_removed(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
+static void send_removed(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
 {
         const char *interfaces[] = {item->kind->native->name, item->kind->interface->name, NULL};
         GVariantBuilder details;
@@ -97,7 +97,7 @@ static void emit_removed(Bus *bus, EventLog *event_log, const Item *item, gboole
 }
 
 /* An event of a lifecycle that libvirt did not tell, by its number; @name is the object's at that time. */
-static void emit_event(EventLog *event_log, const Item *item, const char *name, int event)
+static void send_synthetic(EventLog *event_log, const Item *item, const char *name, int event)
 {
         event_log_add(event_log, item->kind, item->path, "lifecycle", name,
                       event_details_of_found(item->kind, event), TRUE);
@@ -105,7 +105,7 @@ static void emit_event(EventLog *event_log, const Item *item, const char *name, 
 
 /* What libvirt says of a state that event number @of told with doubt; both are NULL for a domain that is
  * gone. */
-static void emit_checked(EventLog *event_log, const Item *item, guint64 of, GVariant *state, GVariant *reason)
+static void send_checked(EventLog *event_log, const Item *item, guint64 of, GVariant *state, GVariant *reason)
 {
         GVariantBuilder details;
 
@@ -139,23 +139,23 @@ Status step_before(const Step *step)
 }
 
 /* What waits for a state that lasts waits anew when the domain is started or stopped. */
-static void disturb_waits(const Publisher *publisher, const Item *item, int event)
+static void disturb_waits(const Emitter *emitter, const Item *item, int event)
 {
         if (item->kind == &kind_domain &&
             (event == VIR_DOMAIN_EVENT_STARTED || event == VIR_DOMAIN_EVENT_STOPPED))
-                state_waits_disturb(publisher->waits, item->leaf);
+                state_waits_disturb(emitter->waits, item->leaf);
 }
 
-static void check_waits(const Publisher *publisher, const Item *item)
+static void check_waits(const Emitter *emitter, const Item *item)
 {
         if (item->kind == &kind_domain)
-                state_waits_check(publisher->waits, item->leaf);
+                state_waits_check(emitter->waits, item->leaf);
 }
 
-guint64 publish_event(const Publisher *publisher, const Event *event)
+guint64 emit_event(const Emitter *emitter, const Event *event)
 {
         ASSERT_MAIN();
-        return event_log_add(publisher->event_log, event->kind, event->path, event->word, event->name,
+        return event_log_add(emitter->event_log, event->kind, event->path, event->word, event->name,
                              event->details, FALSE);
 }
 
@@ -173,7 +173,7 @@ static gboolean is_starting(const Item *item, const Answer *answer)
 }
 
 /* In libvirt's place; what libvirt may tell of it yet is known. */
-static void tell_synthetic(const Publisher *publisher, const Item *item, const Step *step)
+static void tell_synthetic(const Emitter *emitter, const Item *item, const Step *step)
 {
         const Status before = status_of(step->kind, NULL, item);
         const Status after = step_after(step);
@@ -183,8 +183,8 @@ static void tell_synthetic(const Publisher *publisher, const Item *item, const S
                 return;
 
         for (unsigned i = 0; i < step->n_events; i++) {
-                emit_event(publisher->event_log, item, name, step->events[i]);
-                disturb_waits(publisher, item, step->events[i]);
+                send_synthetic(emitter->event_log, item, name, step->events[i]);
+                disturb_waits(emitter, item, step->events[i]);
         }
 
         pending_expect_late(step->pending, step->events, step->n_events, before.id);
@@ -195,7 +195,7 @@ static void tell_synthetic(const Publisher *publisher, const Item *item, const S
 
 /* The values are consumed. With @pending the old ones are remembered, as those that were announced. Returns
  * the slots of those that are new. */
-static guint32 set_values(const Publisher *publisher, const Item *item, Pending *pending, GVariant **values)
+static guint32 set_values(const Emitter *emitter, const Item *item, Pending *pending, GVariant **values)
 {
         const char *uuid = item_string(item, kind_slots(item->kind)->uuid);
         guint32 changed;
@@ -204,18 +204,18 @@ static guint32 set_values(const Publisher *publisher, const Item *item, Pending 
                 if (values[i])
                         pending_remember(pending, i, item->values[i]);
 
-        mirror_update(publisher->mirror, item->kind, uuid, values, &changed);
+        mirror_update(emitter->mirror, item->kind, uuid, values, &changed);
         if (changed != 0)
-                check_waits(publisher, item);
+                check_waits(emitter, item);
         return changed;
 }
 
-static void tell_values(const Publisher *publisher, const Item *item, guint32 changed, gboolean found)
+static void tell_values(const Emitter *emitter, const Item *item, guint32 changed, gboolean found)
 {
         if (changed == 0)
                 return;
 
-        publish_slots(publisher->bus, publisher->event_log, item, changed, found);
+        emit_slots(emitter->bus, emitter->event_log, item, changed, found);
 }
 
 static void set_boolean(GVariant **values, unsigned slot, gboolean value)
@@ -226,16 +226,6 @@ static void set_boolean(GVariant **values, unsigned slot, gboolean value)
 static void set_string(GVariant **values, unsigned slot, const char *value)
 {
         values[slot] = g_variant_ref_sink(g_variant_new_string(value));
-}
-
-/* Whether another object has that name yet; libvirt has one of that name at most. */
-const Item *publish_find_namesake(const Publisher *publisher, const Kind *kind, const char *uuid,
-                                  const char *name)
-{
-        const Item *other = *name ? mirror_find_name(publisher->mirror, kind, name) : NULL;
-
-        ASSERT_MAIN();
-        return other && strcmp(item_string(other, kind_slots(kind)->uuid), uuid) != 0 ? other : NULL;
 }
 
 /* The state that an event tells and how it came to that, in the values of a domain. */
@@ -250,7 +240,7 @@ static void set_domain_state(GVariant **values, const Event *event, const Status
 
 /* The mirror shows what an event said at once. That the values are new is told with those that the answer to
  * come has: one signal for both, and one for many events. */
-static void take_over(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+static void take_over(const Emitter *emitter, const Item *item, Pending *pending, const Event *event)
 {
         const Slots *slots = kind_slots(item->kind);
         const Status before = status_of(item->kind, NULL, item);
@@ -261,7 +251,7 @@ static void take_over(const Publisher *publisher, const Item *item, Pending *pen
         if (after.persistent != before.persistent)
                 set_boolean(values, slots->persistent, after.persistent);
         if (after.name != before.name &&
-            !publish_find_namesake(publisher, item->kind, event->uuid, after.name))
+            !mirror_find_namesake(emitter->mirror, item->kind, event->uuid, after.name))
                 set_string(values, slots->name, after.name);
         if (after.state != before.state) {
                 set_boolean(values, slots->active, reconcile_is_active(after.state));
@@ -269,7 +259,7 @@ static void take_over(const Publisher *publisher, const Item *item, Pending *pen
                         set_domain_state(values, event, &after);
         }
 
-        set_values(publisher, item, pending, values);
+        set_values(emitter, item, pending, values);
 }
 
 static void add_doubt(Pending *pending, guint64 sequence)
@@ -285,7 +275,7 @@ static gboolean is_doubtful(const Event *event)
 }
 
 /* What was missed on the way from what the mirror shows to @event. Little can be, but over an outage. */
-static void tell_missed(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+static void tell_missed(const Emitter *emitter, const Item *item, Pending *pending, const Event *event)
 {
         const Status status = status_of(item->kind, NULL, item);
         gboolean stale = item_boolean(item, kind_slots(item->kind)->stale);
@@ -293,8 +283,8 @@ static void tell_missed(const Publisher *publisher, const Item *item, Pending *p
         unsigned n = reconcile_event(item->kind, &status, event, stale, events);
 
         for (unsigned i = 0; i < n; i++) {
-                emit_event(publisher->event_log, item, status.name, events[i]);
-                disturb_waits(publisher, item, events[i]);
+                send_synthetic(emitter->event_log, item, status.name, events[i]);
+                disturb_waits(emitter, item, events[i]);
         }
 
         if (n == 0)
@@ -306,23 +296,23 @@ static void tell_missed(const Publisher *publisher, const Item *item, Pending *p
                 pending_expect_late(pending, &events[n - 1], 1, 0);
 }
 
-void publish_lifecycle(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+void emit_lifecycle(const Emitter *emitter, const Item *item, Pending *pending, const Event *event)
 {
         guint64 sequence;
 
         ASSERT_MAIN();
-        tell_missed(publisher, item, pending, event);
+        tell_missed(emitter, item, pending, event);
         if (event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STOPPED)
                 pending_end_life(pending, status_of(item->kind, NULL, item).id);
-        sequence = publish_event(publisher, event);
+        sequence = emit_event(emitter, event);
         if (is_doubtful(event))
                 add_doubt(pending, sequence);
         else
-                take_over(publisher, item, pending, event);
-        disturb_waits(publisher, item, event->lifecycle);
+                take_over(emitter, item, pending, event);
+        disturb_waits(emitter, item, event->lifecycle);
 }
 
-void publish_started(const Publisher *publisher, const Item *item, Pending *pending, const Event *event)
+void emit_started(const Emitter *emitter, const Item *item, Pending *pending, const Event *event)
 {
         const char *name = item_string(item, DOMAIN1_NAME);
 
@@ -331,26 +321,26 @@ void publish_started(const Publisher *publisher, const Item *item, Pending *pend
                 return;
 
         pending->late.n = 0;
-        emit_event(publisher->event_log, item, name, VIR_DOMAIN_EVENT_RESUMED);
-        take_over(publisher, item, pending, event);
+        send_synthetic(emitter->event_log, item, name, VIR_DOMAIN_EVENT_RESUMED);
+        take_over(emitter, item, pending, event);
 }
 
 /* States that were told with doubt: @state is what libvirt says, NULL that the domain is gone. */
-static void tell_doubts(const Publisher *publisher, const Item *item, Pending *pending, GVariant *state,
+static void tell_doubts(const Emitter *emitter, const Item *item, Pending *pending, GVariant *state,
                         GVariant *reason)
 {
         g_autoptr(GArray) doubts = pending ? g_steal_pointer(&pending->doubts) : NULL;
 
         for (guint i = 0; doubts && i < doubts->len; i++)
-                emit_checked(publisher->event_log, item, g_array_index(doubts, guint64, i), state, reason);
+                send_checked(emitter->event_log, item, g_array_index(doubts, guint64, i), state, reason);
 }
 
-static void tell_held(const Publisher *publisher, Pending *pending)
+static void tell_held(const Emitter *emitter, Pending *pending)
 {
         HeldEvent *held;
 
         while (pending && (held = pending_pop_held(pending))) {
-                guint64 sequence = publish_event(publisher, &held->event);
+                guint64 sequence = emit_event(emitter, &held->event);
 
                 if (is_doubtful(&held->event))
                         add_doubt(pending, sequence);
@@ -360,7 +350,7 @@ static void tell_held(const Publisher *publisher, Pending *pending)
 
 /* Announces an object that libvirt told of, but was not asked about, or is gone already: as far as events
  * say what it is. */
-const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean stale)
+const Item *emit_held(const Emitter *emitter, Pending *pending, gboolean stale)
 {
         const Slots *slots = kind_slots(pending->kind);
         const Status status = pending_status(pending, NULL);
@@ -378,55 +368,54 @@ const Item *publish_held(const Publisher *publisher, Pending *pending, gboolean 
                 values[DOMAIN1_ID] = g_variant_ref_sink(g_variant_new_uint32(status.id));
         }
 
-        item = mirror_update(publisher->mirror, pending->kind, pending->uuid, values, NULL);
-        emit_added(publisher->bus, publisher->event_log, item, FALSE);
-        tell_held(publisher, pending);
+        item = mirror_update(emitter->mirror, pending->kind, pending->uuid, values, NULL);
+        send_added(emitter->bus, emitter->event_log, item, FALSE);
+        tell_held(emitter, pending);
         if (stale && pending->kind == &kind_domain)
-                sync_add_system(publisher->sync, pending->uuid);
-        check_waits(publisher, item);
+                sync_add_system(emitter->sync, pending->uuid);
+        check_waits(emitter, item);
         return item;
 }
 
-void publish_gone(const Publisher *publisher, Step *step)
+void emit_gone(const Emitter *emitter, Step *step)
 {
-        const Item *item = step->item ? step->item : publish_held(publisher, step->pending, FALSE);
+        const Item *item = step->item ? step->item : emit_held(emitter, step->pending, FALSE);
         Item *gone;
 
         ASSERT_MAIN();
-        tell_synthetic(publisher, item, step);
-        tell_doubts(publisher, item, step->pending, NULL, NULL);
-        gone = mirror_take(publisher->mirror, item);
+        tell_synthetic(emitter, item, step);
+        tell_doubts(emitter, item, step->pending, NULL, NULL);
+        gone = mirror_take(emitter->mirror, item);
         if (step->counted)
                 step->counted->removed++;
-        emit_removed(publisher->bus, publisher->event_log, gone, step->found);
-        check_waits(publisher, gone);
+        send_removed(emitter->bus, emitter->event_log, gone, step->found);
+        check_waits(emitter, gone);
         item_free(gone);
         if (step->pending)
                 pending_forget_changed(step->pending);
 }
 
-void publish_new(const Publisher *publisher, Step *step)
+void emit_new(const Emitter *emitter, Step *step)
 {
-        const Item *item =
-                mirror_update(publisher->mirror, step->kind, step->uuid, step->answer->values, NULL);
+        const Item *item = mirror_update(emitter->mirror, step->kind, step->uuid, step->answer->values, NULL);
 
         ASSERT_MAIN();
         memset(step->answer->values, 0, sizeof step->answer->values);
         step->item = item;
         if (step->counted)
                 step->counted->added++;
-        emit_added(publisher->bus, publisher->event_log, item, step->found);
-        tell_held(publisher, step->pending);
+        send_added(emitter->bus, emitter->event_log, item, step->found);
+        tell_held(emitter, step->pending);
         if (step->kind == &kind_domain) {
-                tell_doubts(publisher, item, step->pending, item->values[DOMAIN1_STATE],
+                tell_doubts(emitter, item, step->pending, item->values[DOMAIN1_STATE],
                             item->values[DOMAIN1_STATE_REASON]);
-                sync_add_system(publisher->sync, step->uuid);
+                sync_add_system(emitter->sync, step->uuid);
         }
-        tell_synthetic(publisher, item, step);
-        check_waits(publisher, item);
+        tell_synthetic(emitter, item, step);
+        check_waits(emitter, item);
 }
 
-void publish_changed(const Publisher *publisher, Step *step)
+void emit_changed(const Emitter *emitter, Step *step)
 {
         GVariant **values = step->answer->values;
         unsigned stale = kind_slots(step->kind)->stale;
@@ -434,33 +423,33 @@ void publish_changed(const Publisher *publisher, Step *step)
 
         ASSERT_MAIN();
         if (step->kind == &kind_domain && values[DOMAIN1_STATE])
-                tell_doubts(publisher, step->item, step->pending, values[DOMAIN1_STATE],
+                tell_doubts(emitter, step->item, step->pending, values[DOMAIN1_STATE],
                             values[DOMAIN1_STATE_REASON]);
-        tell_synthetic(publisher, step->item, step);
+        tell_synthetic(emitter, step->item, step);
         /* Of many at once that is told when the whole kind was listed. */
         if (!step->listed && item_boolean(step->item, stale))
                 set_boolean(values, stale, FALSE);
-        changed = set_values(publisher, step->item, step->pending, values);
+        changed = set_values(emitter, step->item, step->pending, values);
         memset(values, 0, sizeof step->answer->values);
         if (step->pending)
                 changed = pending_take_changed(step->pending, step->item);
         if (changed != 0 && step->counted)
                 step->counted->changed++;
-        tell_values(publisher, step->item, changed, step->found);
+        tell_values(emitter, step->item, changed, step->found);
 }
 
 /* What events said and no answer has confirmed. */
-void publish_untold(const Publisher *publisher, Pending *pending)
+void emit_untold(const Emitter *emitter, Pending *pending)
 {
-        const Item *item = mirror_find_uuid(publisher->mirror, pending->kind, pending->uuid);
+        const Item *item = mirror_find_uuid(emitter->mirror, pending->kind, pending->uuid);
 
         ASSERT_MAIN();
         if (item)
-                tell_values(publisher, item, pending_take_changed(pending, item), FALSE);
+                tell_values(emitter, item, pending_take_changed(pending, item), FALSE);
 }
 
-void publish_system(const Publisher *publisher, const Item *item, GVariant **values)
+void emit_system(const Emitter *emitter, const Item *item, GVariant **values)
 {
         ASSERT_MAIN();
-        tell_values(publisher, item, set_values(publisher, item, NULL, values), FALSE);
+        tell_values(emitter, item, set_values(emitter, item, NULL, values), FALSE);
 }
