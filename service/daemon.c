@@ -229,8 +229,6 @@ static void daemon_end(Daemon *daemon)
         if (daemon->error)
                 log_fatal("%s", daemon->error->message);
         g_message("libvirt does not answer; stopping without it");
-        caller_connections_abandon(daemon->dispatcher.views);
-        for_each_connection(daemon, connection_abandon);
         dispatch_abandon(&daemon->dispatcher);
         log_control_stop();
         bus_free(daemon->bus, FLUSH_MS);

@@ -32,10 +32,9 @@ typedef enum Decision {
 
 typedef struct KeptDecision {
         Decision decision;
-        gint64 good_until;  /* on the monotonic clock, us; once it is decided */
-        guint64 number;     /* of the question */
-        gboolean stale;     /* polkit changed since it was asked */
-        GPtrArray *waiters; /* paths of the lanes whose first message waits for it, or NULL */
+        gint64 good_until; /* on the monotonic clock, us; once it is decided */
+        guint64 number;    /* of the question */
+        gboolean stale;    /* polkit changed since it was asked */
 } KeptDecision;
 
 struct Authority {
@@ -57,14 +56,6 @@ typedef struct OpenQuestion {
         gboolean interactive;
 } OpenQuestion;
 
-static void answer_free(void *data)
-{
-        KeptDecision *answer = data;
-
-        g_clear_pointer(&answer->waiters, g_ptr_array_unref);
-        g_free(answer);
-}
-
 static KeptDecision *find_answer(const Peer *peer, const char *key)
 {
         return peer->answers ? g_hash_table_lookup(peer->answers, key) : NULL;
@@ -76,7 +67,7 @@ static void add_answer(Peer *peer, const char *key, guint64 number)
         KeptDecision *answer = g_new0(KeptDecision, 1);
 
         if (!peer->answers)
-                peer->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, answer_free);
+                peer->answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         answer->decision = DECISION_ASKED;
         answer->number = number;
         g_hash_table_insert(peer->answers, g_strdup(key), answer);
@@ -140,36 +131,25 @@ static Decision decision_of(PolkitAnswer answer)
         return DECISION_NO;
 }
 
-/* The lane at @path is dispatched again when that is decided for which its first message has to wait, which
- * was asked about last. Whose peer it is concerns them all. */
-static void add_waiter(const Peer *peer, const char *path)
+/* The first message of @lane has to wait, which was asked about last. Whose peer it is concerns all of its
+ * messages, and is question 0. */
+static void await(Lane *lane)
 {
-        KeptDecision *answer = peer->known && peer->awaited ? find_answer(peer, peer->awaited) : NULL;
-
-        if (!answer)
-                return;
-
-        if (!answer->waiters)
-                answer->waiters = g_ptr_array_new_with_free_func(g_free);
-        g_ptr_array_add(answer->waiters, g_strdup(path));
+        lane->awaited = lane->peer->known ? lane->peer->awaited : 0;
 }
 
-static gboolean retry(Peer *peer, sd_bus_message *message, void *data)
+/* Dispatches what may be decided now that this question is answered. */
+static void retry_lanes(Peer *peer, guint64 question)
 {
-        const Authority *authority = data;
+        const Authority *authority = peer->peers->authority;
+        g_autoptr(GList) lanes = lanes_unread(peer);
 
-        if (authority->owner->retry(peer, message, authority->data))
-                return TRUE;
+        for (GList *each = lanes; each; each = each->next) {
+                Lane *lane = each->data;
 
-        add_waiter(peer, sd_bus_message_get_path(message));
-        return FALSE;
-}
-
-/* Dispatches what may be decided now for the objects at those paths. */
-static void retry_all(Peer *peer, const GPtrArray *paths)
-{
-        for (guint i = 0; i < paths->len; i++)
-                backlog_retry(peer, g_ptr_array_index(paths, i), retry, peer->peers->authority);
+                if (lane->awaited == question && !lane_retry(lane, authority->owner->retry, authority->data))
+                        await(lane);
+        }
 }
 
 /* The answer to that very question, or NULL. */
@@ -195,15 +175,13 @@ static gint64 good_until(const OpenQuestion *pending, PolkitAnswer said)
 static void take_answer(KeptDecision *answer, PolkitAnswer said, Decision decision,
                         const OpenQuestion *pending)
 {
-        g_autoptr(GPtrArray) waiters = g_steal_pointer(&answer->waiters);
         Peer *peer = pending->peer;
         gboolean keep =
                 said != POLKIT_FAILED && !answer->stale && (!pending->interactive || said == POLKIT_YES);
 
         answer->decision = decision;
         answer->good_until = good_until(pending, said);
-        if (waiters)
-                retry_all(peer, waiters);
+        retry_lanes(peer, pending->number);
         if (!keep && pending_answer(pending))
                 g_hash_table_remove(peer->answers, pending->key);
 }
@@ -332,10 +310,8 @@ static Decision decide(Peer *peer, const Question *question, gboolean interactiv
         decision = answer->decision;
         if (decision == DECISION_YES_ONCE)
                 g_hash_table_remove(peer->answers, key);
-        if (decision == DECISION_ASKED) {
-                g_free(peer->awaited);
-                peer->awaited = g_steal_pointer(&key);
-        }
+        if (decision == DECISION_ASKED)
+                peer->awaited = answer->number;
         return decision;
 }
 
@@ -430,7 +406,7 @@ void authority_stop(Authority *authority)
         authority->stopped = TRUE;
         g_hash_table_iter_init(&iter, authority->peers->by_name);
         while (g_hash_table_iter_next(&iter, NULL, &peer))
-                backlog_refuse(peer, "the service is stopping");
+                lanes_refuse(peer, "the service is stopping");
 }
 
 void authority_free(Authority *authority)
@@ -451,10 +427,8 @@ static void on_credentials(const Credentials *credentials, void *data)
         Peer *peer = data;
 
         if (!peer->gone && !peer->peers->authority->stopped) {
-                g_autoptr(GPtrArray) paths = backlog_paths(peer);
-
                 peer_identify(peer, credentials);
-                retry_all(peer, paths);
+                retry_lanes(peer, 0);
                 /* What waited is refused where the bus did not say. The next call is another reason to ask.
                  */
                 peer->asked = credentials != NULL;
@@ -487,15 +461,14 @@ AuthorityAnswer authority_ask(Authority *authority, Peer *peer, sd_bus_message *
 gboolean authority_keep(Authority *authority, Peer *peer, sd_bus_message *message, const Question *question,
                         GError **error)
 {
-        const char *path = sd_bus_message_get_path(message);
-        gboolean behind = backlog_has(peer, path);
+        Lane *lane = lane_keep(peer, message, error);
 
         ASSERT_MAIN();
-        if (!backlog_add(peer, message, error))
+        if (!lane)
                 return FALSE;
 
-        if (!behind)
-                add_waiter(peer, path);
+        if (lane->unread.length == 1)
+                await(lane);
         else if (question && peer->known && !peer_is_trusted(peer))
                 /* While others are ahead, polkit may be asked about it, but no person has to type for it yet.
                  */

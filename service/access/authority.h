@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "access/backlog.h"
+#include "access/lane.h"
 #include "access/peer.h"
 #include "bus/bus.h"
 #include "bus/member.h"
@@ -31,7 +31,7 @@ typedef enum AuthorityAnswer {
 
 typedef struct AuthorityOwner {
         /* Dispatches a message that was kept. FALSE when it has to be kept for longer. */
-        BacklogFunc *retry;
+        LaneFunc *retry;
         /* polkit has other rules. */
         void (*changed)(void *data);
 } AuthorityOwner;

@@ -29,12 +29,11 @@ void peer_unref(Peer *peer)
         if (--peer->references > 0)
                 return;
 
-        g_clear_pointer(&peer->backlog, g_hash_table_unref);
+        g_clear_pointer(&peer->lanes, g_hash_table_unref);
         quota_close(&peer->quota);
         user_unref(peer->user);
         g_clear_pointer(&peer->answers, g_hash_table_unref);
         free_credentials(&peer->credentials);
-        g_free(peer->awaited);
         g_free(peer->name);
         g_free(peer);
 }
@@ -45,8 +44,8 @@ static void on_removed(void *data)
         Peer *peer = data;
 
         peer->gone = TRUE;
-        if (peer->backlog)
-                g_hash_table_remove_all(peer->backlog);
+        if (peer->lanes)
+                g_hash_table_remove_all(peer->lanes);
         peer_unref(peer);
 }
 

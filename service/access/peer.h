@@ -39,9 +39,10 @@ typedef struct Peer {
         Quota quota; /* a part of its user's */
 
         GHashTable *answers; /* the authority's: what polkit said of it; NULL for nothing yet */
-        char *awaited; /* the same: what was asked for the request that was last told to wait, or NULL */
-        GHashTable *backlog;    /* what it has waiting for a decision (backlog.h); NULL for nothing yet */
-        TurnLine line;          /* what it has waiting for a turn on the main thread */
+        guint64 awaited;   /* the same: the question that the request waits for that was last told to wait */
+        GHashTable *lanes; /* its requests, by their objects (lane.h); NULL for none yet */
+        GQueue calls;      /* of Call: all that are its and not ended, in the order in which they came */
+        TurnLine line;     /* what it has waiting for a turn on the main thread */
         CallerConnection *view; /* what it sees, where callers are forwarded; else NULL */
 } Peer;
 

@@ -248,26 +248,14 @@ void turns_follow(Turns *turns, Turn *turn, TurnLine *line, const void *user, Tu
                 func(data);
 }
 
-/* Some callers' @drop may end what others wait for, or have others wait: each is looked for anew. */
-static Turn *find_turn(const Turns *turns, const TurnLine *line)
+gboolean turns_withdraw(Turns *turns, Turn *turn)
 {
-        if (!line && turns->users.head)
-                line = ((TurnUser *)turns->users.head->data)->lines.head->data;
-
-        return line && line->turns.head ? line->turns.head->data : NULL;
-}
-
-void turns_drop(Turns *turns, const TurnLine *line, TurnFunc *drop)
-{
-        Turn *turn;
-
         ASSERT_MAIN();
-        while (turns && (turn = find_turn(turns, line))) {
-                void *data = turn->data;
+        if (!turn->line)
+                return FALSE;
 
-                leave(turns, turn);
-                drop(data);
-        }
+        leave(turns, turn);
+        return TRUE;
 }
 
 unsigned turns_waiting(const Turns *turns)

@@ -51,8 +51,8 @@ void turns_take(Turns *turns, Turn *turn, TurnLine *line, const void *user, Turn
 /* The same for what takes no time, but has to keep its place: at once where nothing waits in @line. */
 void turns_follow(Turns *turns, Turn *turn, TurnLine *line, const void *user, TurnFunc *run, void *data);
 
-/* Gives what waits in @line, or in all with NULL, to @drop instead, in order for each line. */
-void turns_drop(Turns *turns, const TurnLine *line, TurnFunc *drop);
+/* Whether it waited; it does so no more, and is not run. */
+gboolean turns_withdraw(Turns *turns, Turn *turn);
 
 /* How many wait. */
 unsigned turns_waiting(const Turns *turns);

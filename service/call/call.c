@@ -13,16 +13,24 @@
 #include <errno.h>
 #include <string.h>
 
-Call *call_new(sd_bus_message *message, CallType type, const char *path, const Limits *limits)
+Call *call_new(Peer *peer, sd_bus_message *message, CallType type, const char *path, size_t bytes,
+               GError **error)
 {
-        Call *call = g_new0(Call, 1);
+        Call *call;
 
         ASSERT_MAIN();
+        if (!peer_begin_call(peer, bytes, error))
+                return NULL;
+
+        call = g_new0(Call, 1);
+        call->peer = peer;
+        call->bytes = bytes;
         call->type = type;
         call->message = sd_bus_message_ref(message);
-        call->path = g_strdup(path);
-        call->limits = limits;
-        call->place.data = call;
+        call->path = path;
+        call->limits = peer->peers->limits;
+        call->place.data = call->step.data = call;
+        g_queue_push_tail_link(&peer->calls, &call->place);
         return call;
 }
 
@@ -32,8 +40,12 @@ void call_free(Call *call)
         if (!call)
                 return;
 
-        if (call->peer)
+        if (call->lane)
+                lane_leave(call->lane);
+        if (call->peer) {
+                g_queue_unlink(&call->peer->calls, &call->place);
                 peer_end_call(call->peer, call->bytes);
+        }
         sd_bus_message_unref(call->message);
         g_clear_pointer(&call->args, g_variant_unref);
         g_clear_pointer(&call->known, g_variant_unref);
@@ -42,7 +54,6 @@ void call_free(Call *call)
         g_clear_object(&call->result_fds);
         g_clear_error(&call->error);
         g_free(call->own_source);
-        g_free(call->path);
         g_free(call->object.key);
         g_free(call);
 }
@@ -102,7 +113,7 @@ static void send_reply(Call *call)
         g_autoptr(sd_bus_message) reply = NULL;
         int r;
 
-        if (call->unheard || !sd_bus_message_get_expect_reply(call->message))
+        if (call->peer->gone || !sd_bus_message_get_expect_reply(call->message))
                 return;
 
         if (call->error || !has_room(call, size)) {
@@ -206,19 +217,8 @@ void call_drop(Call *call)
         call_free(call);
 }
 
-GList *calls_withdraw(GQueue *queue, const Peer *peer, GList *calls)
+gboolean call_withdraw(Call *call)
 {
         ASSERT_MAIN();
-        for (GList *each = queue->head, *next; each; each = next) {
-                Call *call = each->data;
-
-                next = each->next;
-                if (call->peer != peer)
-                        continue;
-
-                calls = g_list_prepend(calls, call);
-                g_queue_delete_link(queue, each);
-        }
-
-        return calls;
+        return turns_withdraw(call->turns, &call->turn) || (call->withdraw && call->withdraw(call));
 }

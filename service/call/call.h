@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "access/peer.h"
+#include "access/lane.h"
 #include "access/turns.h"
 #include "base/config.h"
 #include "base/main_queue.h"
@@ -56,8 +56,8 @@ struct Call {
         const Interface *interface;
         const Member *member; /* NULL for GetAll and Introspect */
         const char *connection_path;
-        char *path;    /* the object's */
-        Object object; /* that it was sent to */
+        const char *path; /* the object's, borrowed from the message */
+        Object object;    /* that it was sent to */
         GVariant *args;
         size_t bytes;
         GUnixFDList *fds;
@@ -72,13 +72,17 @@ struct Call {
         /* Main thread only: reference counts of sd-bus are not atomic. */
         Bus *bus;
         sd_bus_message *message;
-        Peer *peer;   /* that sent it, and is charged for it */
+        Peer *peer;   /* that sent it, and is charged for it; when that has left, no reply is made */
+        GList place;  /* among the calls of that */
+        Lane *lane;   /* where libvirt is asked; else NULL */
+        GList step;   /* in that, until it is begun, or among those that wait for what is listed */
         Tally *tally; /* of the object's connection; NULL for the root */
         void *owner;  /* the Connection; NULL for none, as for the root's */
-        GList place;  /* in the owner's list of calls */
         Turns *turns;
         Turn turn;
-        gboolean unheard; /* its caller has left: no reply is made */
+        /* Takes it back from where it waits, unless that is for its turn; FALSE when it is too late. NULL
+         * while nothing can. */
+        gboolean (*withdraw)(Call *call);
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
          * more time: the call was given on then. The next is for it. */
         gboolean (*conclude)(Call *call);
@@ -89,6 +93,8 @@ struct Call {
         size_t written;     /* about how many bytes that makes */
         const void *source; /* from which, borrowed until the next turn, */
         void *own_source;   /* or freed with the call */
+
+        gboolean begun; /* by a worker; under the lock of the links */
 
         /* The worker's, until the call is completed. */
         Link *link;
@@ -104,8 +110,10 @@ struct Call {
         GError *error;
 };
 
-/* A call for @message, which it keeps. Main thread, as call_free(). */
-Call *call_new(sd_bus_message *message, CallType type, const char *path, const Limits *limits);
+/* A call of @peer for @message, which it keeps, and which @path is borrowed from. The peer is charged with it
+ * and @bytes: NULL and LIMITS_EXCEEDED when that is one too many. Main thread, as call_free(). */
+Call *call_new(Peer *peer, sd_bus_message *message, CallType type, const char *path, size_t bytes,
+               GError **error);
 void call_free(Call *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
 
@@ -133,8 +141,8 @@ gboolean call_is_run(const Call *call);
 /* Counts what came of it, or that it was dropped, and frees it without a reply. Main thread. */
 void call_drop(Call *call);
 
-/* Takes the calls of @peer out of @queue, puts them before @calls and returns the list. Main thread. */
-GList *calls_withdraw(GQueue *queue, const Peer *peer, GList *calls);
+/* Whether it waited somewhere, and does so no more: libvirt was not asked for it. Main thread. */
+gboolean call_withdraw(Call *call);
 
 /* Sends an error as the one reply while a worker may still have the call. Main thread. */
 void call_reply_abandoned(Call *call, const char *why);

@@ -49,9 +49,8 @@ typedef struct Worker {
 
         /* All under lock, but @call for the thread that runs it. */
         gboolean open; /* as the link */
-        Lane *lane;    /* of the call that it runs; NULL when it has none */
-        Call *call;
-        gint64 since; /* it has none; monotonic, us */
+        Call *call;    /* that it runs; NULL when it has none */
+        gint64 since;  /* it has none; monotonic, us */
 } Worker;
 
 /* The links for readers, or for all others. */
@@ -91,8 +90,8 @@ static gboolean is_any_ready(const Queue *queue)
 /* Gives the worker the next call, if there is one for it. Under lock. */
 static gboolean take(Worker *worker, gint64 now)
 {
-        worker->lane = queue_take(worker->links->queue, worker->reader, now, &worker->call);
-        return worker->lane != NULL;
+        worker->call = queue_take(worker->links->queue, worker->reader, now);
+        return worker->call != NULL;
 }
 
 /* The first one in the order of their opening: what is not needed is idle, and closed in the end. Under lock.
@@ -102,7 +101,7 @@ static Worker *find_idle(const Group *group)
         for (unsigned i = 0; i < group->workers->len; i++) {
                 Worker *worker = worker_at(group, i);
 
-                if (worker->open && !worker->lane)
+                if (worker->open && !worker->call)
                         return worker;
         }
 
@@ -172,12 +171,16 @@ static gboolean end_call(Worker *worker, gboolean *others)
 {
         HOLD(&worker->links->lock);
         Queue *queue = worker->links->queue;
+        Call *call = worker->call;
         gint64 now = g_get_monotonic_time();
         gboolean more;
 
-        queue_end(queue, worker->lane);
-        worker->lane = NULL;
+        queue_end(queue, call);
+        /* Before anybody can have the lane's next call, so that this one is completed first; and its lane may
+         * end with it. */
+        main_queue_post(call->completed, call);
         worker->since = now;
+        worker->call = NULL;
         more = worker->open && take(worker, now);
         *others = is_any_ready(queue);
         return more;
@@ -204,9 +207,6 @@ static void run_call(Worker *worker)
         /* Its event, which would say so, comes when it comes. */
         if (call->member && call->member->changes && call->object.key)
                 links_forget(worker->links, call->object.key);
-
-        /* Before anybody can have the lane's next call, so that this one is completed first. */
-        main_queue_post(call->completed, call);
 }
 
 /* Worker thread. */
@@ -265,7 +265,7 @@ static gboolean retire(Worker *worker)
 {
         HOLD(&worker->links->lock);
 
-        if (!worker->open || worker->lane ||
+        if (!worker->open || worker->call ||
             g_get_monotonic_time() - worker->since < IDLE_S * G_TIME_SPAN_SECOND)
                 return FALSE;
 
@@ -578,6 +578,7 @@ void links_submit(Links *links, Call *call)
                 return;
         }
 
+        call->lane = lane_enter(call->peer, call->path);
         worker = enter(links, call, &waiting);
         if (worker)
                 start(worker);
@@ -633,17 +634,24 @@ void links_forget(Links *links, const char *uuid)
                         domain_cache_forget(worker_at(&links->groups[reader], i)->domain_cache, uuid);
 }
 
-GList *links_withdraw(Links *links, const Peer *peer)
+gboolean links_withdraw(Links *links, Call *call)
 {
         HOLD(&links->lock);
 
         ASSERT_MAIN();
-        return queue_withdraw(links->queue, peer);
+        return queue_withdraw(links->queue, call);
+}
+
+static GList *withdraw_all(Links *links)
+{
+        HOLD(&links->lock);
+
+        return queue_withdraw_all(links->queue);
 }
 
 void links_shut(Links *links, const GError *error)
 {
-        g_autoptr(GList) calls = links_withdraw(links, NULL);
+        g_autoptr(GList) calls = withdraw_all(links);
 
         ASSERT_MAIN();
         for (GList *each = calls; each; each = each->next)

@@ -39,8 +39,8 @@ void links_failed(Links *links, const GError *error);
 /* Something happened to the domain: its handles may be out of date. Any thread. */
 void links_forget(Links *links, const char *uuid);
 
-/* The calls of @peer that were not begun, as a list to free; they are no longer here. */
-GList *links_withdraw(Links *links, const Peer *peer);
+/* Takes @call back, which was submitted and is not completed; FALSE when it was begun. */
+gboolean links_withdraw(Links *links, Call *call);
 
 /* Fails what was not begun, and closes everything. */
 void links_shut(Links *links, const GError *error);

@@ -4,9 +4,9 @@
  *
  * The calls of one peer to one object form a lane and run in the order in which they were sent; a client
  * that sets a property and reads it back without waiting finds what it wrote. A lane that has run a call goes
- * to the end: a long lane delays no other.
+ * to the end: a long lane delays no other. (The part of a lane that is used here is described in lane.h.)
  *
- *      READY ──take──→ RUNNING ──end──→ READY, or gone when it has no more calls
+ *      READY ──take──→ RUNNING ──end──→ READY, or nowhere when it has no more calls
  *        └──take──→ CAPPED ──the end of another──→ READY
  *
  * A guest that hangs, or a disk or an agent of it, holds up all calls to it. So at most two calls of one
@@ -17,6 +17,8 @@
  * that have taken longer than short ones do, as all about a guest that hangs. */
 
 #include "call/queue.h"
+
+#include "base/assert.h"
 
 #include <string.h>
 
@@ -32,18 +34,6 @@
  * are left for the others. */
 #define LONG_MOST 10
 
-struct Lane {
-        GQueue calls;     /* those not begun */
-        GQueue *in;       /* one of those of the queue, or of a Cap */
-        GList place;      /* in that */
-        const Peer *peer; /* only compared */
-        /* Of its next call, or of the one that runs. */
-        const Member *about; /* NULL where the path says it all */
-        gboolean reader, is_long;
-        gint64 since; /* when it was begun; monotonic, us */
-        char path[];
-};
-
 /* The lanes that wait for the end of a call of the same object. */
 typedef struct Cap {
         GQueue lanes; /* never empty */
@@ -52,36 +42,10 @@ typedef struct Cap {
 
 struct Queue {
         unsigned most_short;
-        GHashTable *lanes;  /* a set of those that have calls that wait or run */
         GQueue ready[2][2]; /* of Lane, by the first call: for readers or not, long or not */
         GQueue running;     /* of Lane; a few */
         GQueue caps;        /* of Cap; fewer */
 };
-
-static guint lane_hash(gconstpointer key)
-{
-        const Lane *lane = key;
-
-        return g_direct_hash(lane->peer) * 33 ^ g_str_hash(lane->path);
-}
-
-static gboolean lane_equal(gconstpointer a, gconstpointer b)
-{
-        const Lane *x = a, *y = b;
-
-        return x->peer == y->peer && strcmp(x->path, y->path) == 0;
-}
-
-static Lane *lane_new(const Call *call)
-{
-        size_t size = strlen(call->path) + 1;
-        Lane *lane = g_malloc0(sizeof *lane + size);
-
-        memcpy(lane->path, call->path, size);
-        lane->peer = call->peer;
-        lane->place.data = lane;
-        return lane;
-}
 
 static void lane_move(Lane *lane, GQueue *to)
 {
@@ -102,20 +66,13 @@ static GQueue *ready_for(Queue *queue, const Call *call)
         return &queue->ready[call->reader][is_long(call)];
 }
 
-static void lane_free(Queue *queue, Lane *lane)
-{
-        lane_move(lane, NULL);
-        g_hash_table_remove(queue->lanes, lane);
-        g_free(lane);
-}
-
-/* To where its first call may be taken from; frees a lane without any. */
+/* To where its first call may be taken from; nowhere without any. */
 static void lane_go_on(Queue *queue, Lane *lane)
 {
-        const Call *first = g_queue_peek_head(&lane->calls);
+        const Call *first = g_queue_peek_head(&lane->queued);
 
         if (!first) {
-                lane_free(queue, lane);
+                lane_move(lane, NULL);
                 return;
         }
 
@@ -190,7 +147,6 @@ Queue *queue_new(unsigned most_short)
         Queue *queue = g_new0(Queue, 1);
 
         queue->most_short = most_short;
-        queue->lanes = g_hash_table_new(lane_hash, lane_equal);
         return queue;
 }
 
@@ -199,25 +155,16 @@ void queue_free(Queue *queue)
         if (!queue)
                 return;
 
-        g_assert(g_hash_table_size(queue->lanes) == 0);
-        g_hash_table_unref(queue->lanes);
+        ASSERT(queue_ready(queue, FALSE) + queue_ready(queue, TRUE) == 0);
+        ASSERT(queue->running.length + queue->caps.length == 0);
         g_free(queue);
 }
 
 void queue_push(Queue *queue, Call *call)
 {
-        size_t size = strlen(call->path) + 1;
-        Lane *key = g_alloca(sizeof *key + size), *lane;
+        Lane *lane = call->lane;
 
-        key->peer = call->peer;
-        memcpy(key->path, call->path, size);
-        lane = g_hash_table_lookup(queue->lanes, key);
-        if (!lane) {
-                lane = lane_new(call);
-                g_hash_table_add(queue->lanes, lane);
-        }
-
-        g_queue_push_tail(&lane->calls, call);
+        g_queue_push_tail_link(&lane->queued, &call->step);
         if (!lane->in)
                 lane_go_on(queue, lane);
 }
@@ -264,9 +211,15 @@ static Lane *take_ready(Queue *queue, GQueue *ready)
         return NULL;
 }
 
-Lane *queue_take(Queue *queue, gboolean reader, gint64 now, Call **call)
+static Call *take_first(Lane *lane)
+{
+        return g_queue_pop_head_link(&lane->queued)->data;
+}
+
+Call *queue_take(Queue *queue, gboolean reader, gint64 now)
 {
         Lane *lane = NULL;
+        Call *call;
 
         /* Long ones come first: they have room of their own. */
         for (int is_long = TRUE; !lane && is_long >= FALSE; is_long--)
@@ -278,15 +231,16 @@ Lane *queue_take(Queue *queue, gboolean reader, gint64 now, Call **call)
 
         lane_move(lane, &queue->running);
         lane->since = now;
-        *call = g_queue_pop_head(&lane->calls);
-        return lane;
+        call = take_first(lane);
+        call->begun = TRUE;
+        return call;
 }
 
-void queue_end(Queue *queue, Lane *lane)
+void queue_end(Queue *queue, Call *call)
 {
-        lane_move(lane, NULL);
-        let_one_go_on(queue, lane);
-        lane_go_on(queue, lane);
+        lane_move(call->lane, NULL);
+        let_one_go_on(queue, call->lane);
+        lane_go_on(queue, call->lane);
 }
 
 unsigned queue_ready(const Queue *queue, gboolean reader)
@@ -301,13 +255,6 @@ unsigned queue_startable(const Queue *queue, gboolean reader, gint64 now)
         return MIN(n, QUEUE_RUNNING_MOST - queue->running.length);
 }
 
-static gboolean is_of(Lane *lane, const Peer *peer)
-{
-        const Call *first = g_queue_peek_head(&lane->calls);
-
-        return first && (!peer || first->peer == peer);
-}
-
 /* Those that all these waited for may never run: whether they still have to wait is found when they are
  * taken.
  */
@@ -319,24 +266,43 @@ static void lift_caps(Queue *queue)
                 let_one_go_on(queue, cap->lanes.head->data);
 }
 
-GList *queue_withdraw(Queue *queue, const Peer *peer)
+gboolean queue_withdraw(Queue *queue, Call *call)
 {
-        g_autoptr(GList) lanes = g_hash_table_get_keys(queue->lanes);
+        Lane *lane = call->lane;
+
+        if (call->begun)
+                return FALSE;
+
+        lift_caps(queue);
+        g_queue_unlink(&lane->queued, &call->step);
+        if (lane->in != &queue->running)
+                lane_go_on(queue, lane);
+        return TRUE;
+}
+
+static GList *take_all(Lane *lane, GList *calls)
+{
+        while (lane->queued.length > 0)
+                calls = g_list_prepend(calls, take_first(lane));
+        return calls;
+}
+
+GList *queue_withdraw_all(Queue *queue)
+{
         GList *calls = NULL;
 
         lift_caps(queue);
-        for (const GList *each = lanes; each; each = each->next) {
-                Lane *lane = each->data;
+        for (unsigned sort = 0; sort < 4; sort++) {
+                Lane *lane;
 
-                if (!is_of(lane, peer))
-                        continue;
-
-                calls = g_list_concat(lane->calls.head, calls);
-                g_queue_init(&lane->calls);
-                if (lane->in != &queue->running)
-                        lane_free(queue, lane);
+                while ((lane = g_queue_peek_head(&queue->ready[sort / 2][sort % 2]))) {
+                        calls = take_all(lane, calls);
+                        lane_move(lane, NULL);
+                }
         }
 
+        for (GList *each = queue->running.head; each; each = each->next)
+                calls = take_all(each->data, calls);
         return calls;
 }
 
@@ -347,8 +313,8 @@ static GList *refuse_all(Queue *queue, GQueue *ready, GList *calls)
         while ((lane = g_queue_peek_head(ready))) {
                 Call *call;
 
-                while ((call = g_queue_peek_head(&lane->calls)) && ready_for(queue, call) == ready)
-                        calls = g_list_prepend(calls, g_queue_pop_head(&lane->calls));
+                while ((call = g_queue_peek_head(&lane->queued)) && ready_for(queue, call) == ready)
+                        calls = g_list_prepend(calls, take_first(lane));
                 lane_go_on(queue, lane);
         }
 

@@ -3,13 +3,10 @@
 
 #include "call/call.h"
 
-/* The calls of one connection to a hypervisor, in the order in which they may run. It has no lock: its owner
- * has one. */
+/* The calls of one connection to a hypervisor, in the order in which they may run: those of a lane one after
+ * the other. It has no lock: its owner has one. */
 
 typedef struct Queue Queue;
-
-/* The calls of one peer to one object. */
-typedef struct Lane Lane;
 
 /* Calls that run at once, of all sorts. libvirtd runs 20 requests at once (max_workers), the same for all its
  * clients: when all are held up it serves no client any more, and the service must not cause that. */
@@ -24,16 +21,15 @@ Queue *queue_new(unsigned most_short);
 /* Frees a queue in which nothing is left. NULL is fine. */
 void queue_free(Queue *queue);
 
-/* Takes @call. */
+/* Takes @call, which has a lane. */
 void queue_push(Queue *queue, Call *call);
 
-/* The next of the calls for readers, or of all others, that may run @now (monotonic, in microseconds), in
- * @call; NULL when there is none. Until queue_end() of the lane that is returned, no other call of that is
- * given. */
-Lane *queue_take(Queue *queue, gboolean reader, gint64 now, Call **call);
+/* The next of the calls for readers, or of all others, that may run @now (monotonic, in microseconds); NULL
+ * when there is none. Until its queue_end() no other call of its lane is given. */
+Call *queue_take(Queue *queue, gboolean reader, gint64 now);
 
-/* The call that the lane gave last was run. It may be freed already. */
-void queue_end(Queue *queue, Lane *lane);
+/* The call was run. The queue knows nothing of it any more. */
+void queue_end(Queue *queue, Call *call);
 
 /* How many lanes for readers, or of all others, have a call for queue_take() but for what runs already; and
  * how many of these calls may run beside that. Those that wait for others to their object may be among them.
@@ -41,9 +37,11 @@ void queue_end(Queue *queue, Lane *lane);
 unsigned queue_ready(const Queue *queue, gboolean reader);
 unsigned queue_startable(const Queue *queue, gboolean reader, gint64 now);
 
-/* Takes back what @peer has waiting. Returns the calls, of which the queue knows nothing any more, as a list
- * to free; with NULL those of all peers. */
-GList *queue_withdraw(Queue *queue, const Peer *peer);
+/* Takes @call back, which was pushed; FALSE when it was taken already. */
+gboolean queue_withdraw(Queue *queue, Call *call);
+
+/* Takes back all that was not taken. Returns the calls, as a list to free. */
+GList *queue_withdraw_all(Queue *queue);
 
 /* Takes back all that nothing but a link for @reader is missing for. Returns the same. */
 GList *queue_refuse(Queue *queue, gboolean reader);

@@ -288,8 +288,6 @@ void caller_connections_drop_peer(Peer *peer)
         if (!view)
                 return;
 
-        for (guint i = 0; i < view->own->len; i++)
-                connection_drop_peer(g_ptr_array_index(view->own, i), peer);
         peer->peers->forwarded--;
         g_hash_table_remove(view->names, peer->name);
         if (g_hash_table_size(view->names) == 0)
@@ -297,23 +295,18 @@ void caller_connections_drop_peer(Peer *peer)
                         g_timeout_add_seconds(view->views->config->limits.view_idle, on_idle, view);
 }
 
-static void for_all(const CallerConnections *views, void (*func)(Connection *))
+void caller_connections_compare(CallerConnections *views)
 {
         GHashTableIter iter;
         gpointer view;
 
+        ASSERT_MAIN();
         if (!views)
                 return;
 
         g_hash_table_iter_init(&iter, views->by_identity);
         while (g_hash_table_iter_next(&iter, NULL, &view))
-                for_each(view, func);
-}
-
-void caller_connections_compare(CallerConnections *views)
-{
-        ASSERT_MAIN();
-        for_all(views, connection_compare);
+                for_each(view, connection_compare);
 }
 
 void caller_connections_stop(CallerConnections *views)
@@ -331,12 +324,6 @@ void caller_connections_stop(CallerConnections *views)
                 g_clear_handle_id(&((CallerConnection *)view)->idle_timer, g_source_remove);
                 for_each(view, connection_stop);
         }
-}
-
-void caller_connections_abandon(CallerConnections *views)
-{
-        ASSERT_MAIN();
-        for_all(views, connection_abandon);
 }
 
 gboolean caller_connections_are_busy(const CallerConnections *views)

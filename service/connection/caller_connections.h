@@ -30,8 +30,7 @@ CallerConnections *caller_connections_new(const Config *config, Bus *bus, EventN
  */
 GHashTable *caller_connections_enter(CallerConnections *views, Peer *peer, GError **error);
 
-/* @peer has left the bus: what it has waiting is dropped, and it is told nothing more. Nothing where it has
- * no view. */
+/* @peer has left the bus: it is told nothing more. Nothing where it has no view. */
 void caller_connections_drop_peer(Peer *peer);
 
 /* Compares all views with libvirt: it may tell some callers more now, or less. */
@@ -39,7 +38,6 @@ void caller_connections_compare(CallerConnections *views);
 
 /* As the functions of the connections: all of them, at the end. */
 void caller_connections_stop(CallerConnections *views);
-void caller_connections_abandon(CallerConnections *views);
 gboolean caller_connections_are_busy(const CallerConnections *views);
 
 /* After caller_connections_stop(), when nothing is busy and no job runs. */

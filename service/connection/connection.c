@@ -30,8 +30,8 @@ struct Connection {
         Events *events;
         Inventory *inventory;
 
-        GQueue open_calls;   /* all that are not answered, by their place */
-        GQueue unlisted;     /* of Call: until all objects are listed */
+        unsigned open_calls; /* all that are not answered */
+        GQueue unlisted;     /* of Call, by their step: until all objects are listed */
         unsigned changing;   /* of @open_calls: those that may change what the mirror shows */
         GError *list_error;  /* why what is there is not known although libvirt could be asked */
         unsigned listings;   /* comparisons under way that end with listed() */
@@ -49,7 +49,7 @@ static gboolean may_change(const Call *call)
 /* The call is no longer one of the connection's. */
 static void disown_call(Connection *connection, Call *call)
 {
-        g_queue_unlink(&connection->open_calls, &call->place);
+        connection->open_calls--;
         if (may_change(call))
                 connection->changing--;
         call->owner = NULL;
@@ -68,9 +68,10 @@ static void conclude_owned(void *data)
 }
 
 /* Main thread: no worker has the call. It counts as open until its reply is made, which may take time. */
-static void call_finish(void *data)
+static void call_finish(Call *call)
 {
-        call_take_turn(data, conclude_owned);
+        call->withdraw = NULL;
+        call_take_turn(call, conclude_owned);
 }
 
 static void call_shown(gboolean told, void *data)
@@ -104,6 +105,7 @@ static void call_completed(void *data)
         char uuid[VIR_UUID_STRING_BUFLEN];
         const Kind *kind;
 
+        call->withdraw = NULL;
         if (call->known_version != 0 && call->result)
                 inventory_remember(connection->inventory, call->object.key, call->known_version,
                                    call->result);
@@ -130,8 +132,8 @@ static void call_completed(void *data)
 static void own_call(Connection *connection, Call *call)
 {
         call->owner = connection;
-        g_queue_push_tail_link(&connection->open_calls, &call->place);
-        connection->most_open = MAX(connection->most_open, connection->open_calls.length);
+        connection->open_calls++;
+        connection->most_open = MAX(connection->most_open, connection->open_calls);
         if (may_change(call))
                 connection->changing++;
 }
@@ -147,12 +149,13 @@ static void fail_call(Call *call, const GError *error, void *data)
 static void finish_unlisted(Connection *connection)
 {
         GQueue calls = connection->unlisted;
-        Call *call;
+        GList *each;
 
         ASSERT_MAIN();
+        /* One may come back. */
         g_queue_init(&connection->unlisted);
-        while ((call = g_queue_pop_head(&calls)))
-                call_shown(TRUE, call);
+        while ((each = g_queue_pop_head_link(&calls)))
+                call_finish(each->data);
 }
 
 /* What a GetAll need not ask for. Not while a call is under way that may change it: one that the same client
@@ -161,6 +164,11 @@ static void add_known(const Connection *connection, Call *call)
 {
         if (call->type == CALL_GET_ALL && call->object.kind == &kind_domain && connection->changing == 0)
                 call->known = inventory_known(connection->inventory, call->object.key, &call->known_version);
+}
+
+static gboolean withdraw_from_links(Call *call)
+{
+        return links_withdraw(((Connection *)call->owner)->links, call);
 }
 
 static void call_begin(void *data)
@@ -175,6 +183,7 @@ static void call_begin(void *data)
         }
 
         add_known(connection, call);
+        call->withdraw = withdraw_from_links;
         links_submit(connection->links, call);
 }
 
@@ -264,6 +273,12 @@ void connection_submit_known(Connection *connection, Call *call)
         call_finish(call);
 }
 
+static gboolean withdraw_from_unlisted(Call *call)
+{
+        g_queue_unlink(&((Connection *)call->owner)->unlisted, &call->step);
+        return TRUE;
+}
+
 void connection_submit_listed(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
@@ -275,10 +290,13 @@ void connection_submit_listed(Connection *connection, Call *call)
                 inventory_compare(connection->inventory, listed, connection);
         }
 
-        if (connection_is_settled(connection))
+        if (connection_is_settled(connection)) {
                 call_finish(call);
-        else
-                g_queue_push_tail(&connection->unlisted, call);
+                return;
+        }
+
+        call->withdraw = withdraw_from_unlisted;
+        g_queue_push_tail_link(&connection->unlisted, &call->step);
 }
 
 void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
@@ -326,7 +344,15 @@ void connection_submit_resync(Connection *connection, Call *call)
                 inventory_compare(connection->inventory, resynced, call);
 }
 
-void connection_submit_wait(Connection *connection, Call *call, const char *leaf)
+static gboolean withdraw_from_waits(Call *call)
+{
+        const Connection *connection = call->owner;
+
+        state_waits_withdraw(inventory_waits(connection->inventory), call);
+        return TRUE;
+}
+
+void connection_submit_wait(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
         own_call(connection, call);
@@ -336,7 +362,8 @@ void connection_submit_wait(Connection *connection, Call *call, const char *leaf
                 return;
         }
 
-        state_waits_add(inventory_waits(connection->inventory), call, leaf);
+        call->withdraw = withdraw_from_waits;
+        state_waits_add(inventory_waits(connection->inventory), call);
 }
 
 static void wait_over(Call *call, void *data)
@@ -350,37 +377,6 @@ void connection_drop_call(Call *call)
         ASSERT_MAIN();
         disown_call(call->owner, call);
         call_drop(call);
-}
-
-static void drop_wait(Call *call, void *data)
-{
-        connection_drop_call(call);
-}
-
-/* To make a reply that no one gets may take as long as any other. */
-static void hear_no_more(const Connection *connection, const Peer *peer)
-{
-        for (GList *each = connection->open_calls.head; each; each = each->next) {
-                Call *call = each->data;
-
-                if (call->peer == peer)
-                        call->unheard = TRUE;
-        }
-}
-
-/* A peer that has left gets no reply; and what it asked for and was not begun is not done either. */
-
-void connection_drop_peer(Connection *connection, const Peer *peer)
-{
-        GList *withdrawn = links_withdraw(connection->links, peer);
-
-        ASSERT_MAIN();
-        withdrawn = calls_withdraw(&connection->unlisted, peer, withdrawn);
-        for (GList *each = withdrawn; each; each = each->next)
-                connection_drop_call(each->data);
-        g_list_free(withdrawn);
-        state_waits_drop(inventory_waits(connection->inventory), peer, drop_wait, NULL);
-        hear_no_more(connection, peer);
 }
 
 /* What a job finds out while it opens the events' link. */
@@ -569,23 +565,16 @@ void connection_stop(Connection *connection)
         connection->stopped = TRUE;
         expect_nothing(connection);
         inventory_stop(connection->inventory);
-        state_waits_drop(inventory_waits(connection->inventory), NULL, fail_wait, error);
+        state_waits_drop(inventory_waits(connection->inventory), fail_wait, error);
         finish_unlisted(connection);
         links_shut(connection->links, error);
         link_shut(connection->events_link);
 }
 
-void connection_abandon(Connection *connection)
-{
-        ASSERT_MAIN();
-        for (GList *each = connection->open_calls.head; each; each = each->next)
-                call_reply_abandoned(each->data, "the service stopped before libvirt answered");
-}
-
 gboolean connection_is_busy(const Connection *connection)
 {
         ASSERT_MAIN();
-        return connection->open_calls.length > 0 || inventory_is_busy(connection->inventory);
+        return connection->open_calls > 0 || inventory_is_busy(connection->inventory);
 }
 
 gboolean connection_is_over(const Connection *connection)

@@ -42,8 +42,8 @@ void connection_submit_settled(Connection *connection, Call *call, const Kind *k
 /* Takes @call, which is Connection1.Resync: compares everything, and answers with the differences. */
 void connection_submit_resync(Connection *connection, Call *call);
 
-/* Takes @call, which is Domain1.WaitForState of the domain with that leaf. */
-void connection_submit_wait(Connection *connection, Call *call, const char *leaf);
+/* Takes @call, which is Domain1.WaitForState. */
+void connection_submit_wait(Connection *connection, Call *call);
 
 /* Compares everything with libvirt, as far as it can be asked. */
 void connection_compare(Connection *connection);
@@ -51,17 +51,11 @@ void connection_compare(Connection *connection);
 /* Why nothing can be said of what is there, or NULL when it can: all was listed once. */
 const GError *connection_missing(const Connection *connection);
 
-/* Drops what @peer has waiting, and replies to nothing of what is under way. */
-void connection_drop_peer(Connection *connection, const Peer *peer);
-
-/* Drops a call that it has taken and that waits for its turn. */
+/* Drops a call that it has taken and that was withdrawn. */
 void connection_drop_call(Call *call);
 
 /* Answers everything that waits with an error and lets go of libvirt, in the background. */
 void connection_stop(Connection *connection);
-
-/* Answers what libvirt still holds up with an error. For when it has been waited for long enough. */
-void connection_abandon(Connection *connection);
 
 /* Whether there are calls without an answer, or answers of libvirt's that are not told yet. */
 gboolean connection_is_busy(const Connection *connection);

@@ -27,7 +27,6 @@
 typedef struct Wait {
         StateWaits *waits;
         Call *call;
-        char *leaf;
         char **states;
         unsigned settle;       /* ms; 0: at once */
         unsigned timer;        /* the end of all waiting */
@@ -71,12 +70,13 @@ void state_waits_free(StateWaits *waits)
 static Call *wait_end(Wait *wait)
 {
         StateWaits *waits = wait->waits;
-        GPtrArray *others = g_hash_table_lookup(waits->by_leaf, wait->leaf);
         Call *call = wait->call;
+        const char *leaf = call->object.leaf;
+        GPtrArray *others = g_hash_table_lookup(waits->by_leaf, leaf);
 
         g_ptr_array_remove_fast(others, wait);
         if (others->len == 0)
-                g_hash_table_remove(waits->by_leaf, wait->leaf);
+                g_hash_table_remove(waits->by_leaf, leaf);
         /* The call has its peer until it ends, and its peer what was charged, whatever became of the peer's
          * name and user meanwhile. */
         quota_discharge(&call->peer->quota, QUOTA_WAITS, 1);
@@ -85,7 +85,6 @@ static Call *wait_end(Wait *wait)
         g_clear_handle_id(&wait->timer, g_source_remove);
         g_clear_handle_id(&wait->settle_timer, g_source_remove);
         g_strfreev(wait->states);
-        g_free(wait->leaf);
         g_free(wait);
         return call;
 }
@@ -114,7 +113,7 @@ static gboolean on_timeout(gpointer user_data)
 /* The state of the domain; NULL while it is not known. */
 static const char *current_state(const Wait *wait)
 {
-        const Item *item = mirror_find(wait->waits->mirror, &kind_domain, wait->leaf);
+        const Item *item = mirror_find(wait->waits->mirror, &kind_domain, wait->call->object.leaf);
 
         if (wait->waits->blind)
                 return NULL;
@@ -216,8 +215,9 @@ static gboolean has_room(const StateWaits *waits, const Call *call, GError **err
         return FALSE;
 }
 
-static Wait *wait_new(StateWaits *waits, Call *call, const char *leaf)
+static Wait *wait_new(StateWaits *waits, Call *call)
 {
+        const char *leaf = call->object.leaf;
         Wait *wait = g_new0(Wait, 1);
         GPtrArray *others = g_hash_table_lookup(waits->by_leaf, leaf);
 
@@ -229,13 +229,12 @@ static Wait *wait_new(StateWaits *waits, Call *call, const char *leaf)
         g_ptr_array_add(others, wait);
         wait->waits = waits;
         wait->call = call;
-        wait->leaf = g_strdup(leaf);
         quota_charge(&call->peer->quota, QUOTA_WAITS, 1);
         quota_charge(&waits->total, QUOTA_WAITS, 1);
         return wait;
 }
 
-void state_waits_add(StateWaits *waits, Call *call, const char *leaf)
+void state_waits_add(StateWaits *waits, Call *call)
 {
         g_auto(GStrv) states = NULL;
         g_autoptr(GVariant) options = NULL;
@@ -250,7 +249,7 @@ void state_waits_add(StateWaits *waits, Call *call, const char *leaf)
                 return;
         }
 
-        wait = wait_new(waits, call, leaf);
+        wait = wait_new(waits, call);
         wait->states = g_steal_pointer(&states);
         wait->settle = settle;
         if (timeout > 0)
@@ -306,27 +305,32 @@ void state_waits_disturb(StateWaits *waits, const char *leaf)
         }
 }
 
-void state_waits_drop(StateWaits *waits, const Peer *peer, void (*drop)(Call *call, void *data), void *data)
+void state_waits_withdraw(StateWaits *waits, const Call *call)
 {
-        g_autoptr(GPtrArray) dropped = g_ptr_array_new();
+        const GPtrArray *some = g_hash_table_lookup(waits->by_leaf, call->object.leaf);
+
+        ASSERT_MAIN();
+        for (guint i = 0; some && i < some->len; i++) {
+                Wait *wait = g_ptr_array_index(some, i);
+
+                if (wait->call == call) {
+                        wait_end(wait);
+                        return;
+                }
+        }
+}
+
+void state_waits_drop(StateWaits *waits, void (*drop)(Call *call, void *data), void *data)
+{
         GHashTableIter iter;
         gpointer some;
 
         ASSERT_MAIN();
-        g_hash_table_iter_init(&iter, waits->by_leaf);
-        while (g_hash_table_iter_next(&iter, NULL, &some)) {
-                GPtrArray *each = some;
-
-                for (guint i = 0; i < each->len; i++) {
-                        Wait *wait = g_ptr_array_index(each, i);
-
-                        if (!peer || wait->call->peer == peer)
-                                g_ptr_array_add(dropped, wait);
-                }
+        while (g_hash_table_size(waits->by_leaf) > 0) {
+                g_hash_table_iter_init(&iter, waits->by_leaf);
+                g_hash_table_iter_next(&iter, NULL, &some);
+                drop(wait_end(g_ptr_array_index((GPtrArray *)some, 0)), data);
         }
-
-        for (guint i = 0; i < dropped->len; i++)
-                drop(wait_end(g_ptr_array_index(dropped, i)), data);
 }
 
 unsigned state_waits_size(const StateWaits *waits)

@@ -76,13 +76,11 @@ static Call *make_call(const Dispatcher *dispatcher, Request *request, CallType 
         size_t bytes = (arguments ? g_variant_get_size(arguments) : 0) + path_cost(path);
         Call *call;
 
-        if (!peer_begin_call(request->peer, bytes, error))
+        call = call_new(request->peer, request->message, type, path, bytes, error);
+        if (!call)
                 return NULL;
 
-        call = call_new(request->message, type, path, dispatcher->limits);
         call->bus = dispatcher->bus;
-        call->peer = request->peer;
-        call->bytes = bytes;
         call->tally = tally_of(&request->object);
         call->interface = interface;
         call->member = member;
@@ -524,7 +522,7 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
 
         request.peer = peers_get(dispatcher->peers, bus_sender(message));
         /* While an earlier request for the same object is kept, this one has to wait, too. */
-        if (!backlog_has(request.peer, sd_bus_message_get_path(message)))
+        if (!lane_has_unread(request.peer, sd_bus_message_get_path(message)))
                 outcome = dispatch_request(dispatcher, &request, &error);
         if (outcome == OUTCOME_LATER && keep_request(dispatcher, &request, &error))
                 outcome = OUTCOME_TAKEN;
@@ -532,9 +530,11 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         return outcome == OUTCOME_TAKEN ? 1 : refuse(dispatcher, error, reply);
 }
 
-static void drop(void *data)
+/* What has begun goes on; but nothing is replied to a peer that is gone. */
+static void withdraw(Call *call)
 {
-        Call *call = data;
+        if (!call_withdraw(call))
+                return;
 
         if (call->owner)
                 connection_drop_call(call);
@@ -545,35 +545,30 @@ static void drop(void *data)
 void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name)
 {
         Peer *peer = peers_find(dispatcher->peers, name);
-        GHashTableIter iter;
-        gpointer connection;
 
         ASSERT_MAIN();
         if (!peer)
                 return;
 
         peer_ref(peer);
-        /* Before the view: what waits may be of its connections. */
-        turns_drop(dispatcher->turns, &peer->line, drop);
         peer_leave(peer);
+        for (GList *each = peer->calls.head, *next; each; each = next) {
+                next = each->next;
+                withdraw(each->data);
+        }
         authority_forget(dispatcher->authority, peer);
         caller_connections_drop_peer(peer);
-        g_hash_table_iter_init(&iter, dispatcher->connections);
-        while (peer->quota.charged[QUOTA_CALLS] > 0 && g_hash_table_iter_next(&iter, NULL, &connection))
-                connection_drop_peer(connection, peer);
         peer_unref(peer);
-}
-
-static void abandon(void *data)
-{
-        Call *call = data;
-
-        if (!call->owner)
-                call_reply_abandoned(call, "the service stopped before this was answered");
 }
 
 void dispatch_abandon(const Dispatcher *dispatcher)
 {
+        GHashTableIter iter;
+        gpointer peer;
+
         ASSERT_MAIN();
-        turns_drop(dispatcher->turns, NULL, abandon);
+        g_hash_table_iter_init(&iter, dispatcher->peers->by_name);
+        while (g_hash_table_iter_next(&iter, NULL, &peer))
+                for (GList *each = ((Peer *)peer)->calls.head; each; each = each->next)
+                        call_reply_abandoned(each->data, "the service stopped before this was answered");
 }

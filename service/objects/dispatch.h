@@ -32,7 +32,7 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply);
  * replies. All that a departure means is here. Main thread. */
 void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name);
 
-/* Answers what is no connection's and waits for its turn with an error, for the end. Main thread. */
+/* Answers all that still waits with an error, for the end. Main thread. */
 void dispatch_abandon(const Dispatcher *dispatcher);
 
 /* For the authority: @data is the Dispatcher. */

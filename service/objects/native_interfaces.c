@@ -197,7 +197,7 @@ GVariant *domain1_wait_for_state(Call *call, const Object *object, GError **erro
         if (missing)
                 g_propagate_error(error, g_error_copy(missing));
         else
-                connection_submit_wait(object->connection, call, object->leaf);
+                connection_submit_wait(object->connection, call);
 
         return NULL;
 }

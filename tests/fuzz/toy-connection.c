@@ -78,11 +78,6 @@ Connection *toy_connection_new(Bus *bus, const Limits *limits)
         return connection;
 }
 
-static void drop(Call *call, void *data)
-{
-        call_free(call);
-}
-
 void connection_drop_call(Call *call)
 {
         call_free(call);
@@ -102,7 +97,7 @@ void toy_connection_free(Connection *connection)
                 continue;
         while ((call = g_queue_pop_head(&connection->unlisted)))
                 call_conclude(call);
-        state_waits_drop(inventory_waits(connection->inventory), NULL, refuse, NULL);
+        state_waits_drop(inventory_waits(connection->inventory), refuse, NULL);
         inventory_stop(connection->inventory);
         inventory_free(connection->inventory);
         g_free(connection);
@@ -166,21 +161,35 @@ void toy_connection_hide(Connection *connection, guint8 number)
 
 /* What the service's own connection.c has, as far as others use it. */
 
+static gboolean withdraw(Call *call)
+{
+        Connection *connection = call->owner;
+
+        return g_queue_remove(&connection->waiting, call) || g_queue_remove(&connection->unlisted, call);
+}
+
+static void push(Connection *connection, GQueue *queue, Call *call)
+{
+        call->owner = connection;
+        call->withdraw = withdraw;
+        g_queue_push_tail(queue, call);
+}
+
 void connection_submit(Connection *connection, Call *call)
 {
         call->connection_path = connection_path(connection);
         call->link = open_link();
-        g_queue_push_tail(&connection->waiting, call);
+        push(connection, &connection->waiting, call);
 }
 
 void connection_submit_listed(Connection *connection, Call *call)
 {
-        g_queue_push_tail(&connection->unlisted, call);
+        push(connection, &connection->unlisted, call);
 }
 
 void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
 {
-        g_queue_push_tail(&connection->unlisted, call);
+        push(connection, &connection->unlisted, call);
 }
 
 void connection_submit_known(Connection *connection, Call *call)
@@ -191,12 +200,22 @@ void connection_submit_known(Connection *connection, Call *call)
 void connection_submit_resync(Connection *connection, Call *call)
 {
         call->result = g_variant_ref_sink(g_variant_new("(uuu)", 0, 0, 0));
-        g_queue_push_tail(&connection->unlisted, call);
+        push(connection, &connection->unlisted, call);
 }
 
-void connection_submit_wait(Connection *connection, Call *call, const char *leaf)
+static gboolean withdraw_wait(Call *call)
 {
-        state_waits_add(inventory_waits(connection->inventory), call, leaf);
+        const Connection *connection = call->owner;
+
+        state_waits_withdraw(inventory_waits(connection->inventory), call);
+        return TRUE;
+}
+
+void connection_submit_wait(Connection *connection, Call *call)
+{
+        call->owner = connection;
+        call->withdraw = withdraw_wait;
+        state_waits_add(inventory_waits(connection->inventory), call);
 }
 
 gboolean connection_is_settled(const Connection *connection)
@@ -207,21 +226,6 @@ gboolean connection_is_settled(const Connection *connection)
 const GError *connection_missing(const Connection *connection)
 {
         return NULL;
-}
-
-static void drop_from(GQueue *queue, const Peer *peer)
-{
-        g_autoptr(GList) calls = calls_withdraw(queue, peer, NULL);
-
-        for (GList *each = calls; each; each = each->next)
-                drop(each->data, NULL);
-}
-
-void connection_drop_peer(Connection *connection, const Peer *peer)
-{
-        drop_from(&connection->waiting, peer);
-        drop_from(&connection->unlisted, peer);
-        state_waits_drop(inventory_waits(connection->inventory), peer, drop, NULL);
 }
 
 const char *connection_name(const Connection *connection)

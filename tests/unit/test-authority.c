@@ -203,7 +203,7 @@ static gboolean try_about(const char *sender, const char *object, const char *na
                         0);
         g_assert_cmpint(sd_bus_message_set_sender(message, sender), >=, 0);
         message_finish(message);
-        if (!backlog_has(peer, object) && try(peer, message, NULL))
+        if (!lane_has_unread(peer, object) && try(peer, message, NULL))
                 return TRUE;
 
         question = question_of(message);

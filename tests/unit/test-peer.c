@@ -2,7 +2,7 @@
 
 /* Peers: that each name has one, whose it is, and what it may have in flight. All users are known. */
 
-#include "access/backlog.h"
+#include "access/lane.h"
 #include "access/peer.h"
 #include "base/error.h"
 
@@ -104,7 +104,7 @@ static void test_leave(void)
 }
 
 /* What waits goes with the peer, and is no longer charged. */
-static void test_backlog_goes_along(void)
+static void test_lanes_go_along(void)
 {
         g_autoptr(sd_bus_message) message = NULL;
         Peer *peer;
@@ -114,10 +114,10 @@ static void test_backlog_goes_along(void)
         g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", "/a", "a.b", "M"), >=, 0);
         message_finish(message);
         peer = get_of(":1.1", 1000);
-        g_assert_false(backlog_has(peer, "/a"));
-        g_assert_true(backlog_add(peer, message, NULL));
-        g_assert_true(backlog_has(peer, "/a"));
-        g_assert_false(backlog_has(peer, "/b"));
+        g_assert_false(lane_has_unread(peer, "/a"));
+        g_assert_nonnull(lane_keep(peer, message, NULL));
+        g_assert_true(lane_has_unread(peer, "/a"));
+        g_assert_false(lane_has_unread(peer, "/b"));
         g_assert_cmpuint(user_charged(peer->user, QUOTA_KEPT), ==, 1);
         peer_leave(peer);
         tear_down();
@@ -294,7 +294,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/peer/one-for-each-name", test_one_for_each_name);
         g_test_add_func("/peer/leave", test_leave);
-        g_test_add_func("/peer/backlog-goes-along", test_backlog_goes_along);
+        g_test_add_func("/peer/lanes-go-along", test_lanes_go_along);
         g_test_add_func("/peer/trusted", test_trusted);
         g_test_add_func("/peer/turns-key", test_turns_key);
         g_test_add_func("/peer/calls-of-a-peer", test_calls_of_a_peer);

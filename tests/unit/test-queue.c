@@ -18,46 +18,54 @@ static gint64 now;
 #define SHORT 5
 
 /* What the call is known by is the number of its bytes. */
-static void push_as(unsigned number, const char *caller, const char *path, const Member *member,
-                    gboolean reader, gboolean connection)
+static Call *push_as(unsigned number, const char *caller, const char *path, const Member *member,
+                     gboolean reader, gboolean connection)
 {
-        Call *call = call_new(NULL, CALL_METHOD, path, &limits);
+        Call *call = call_new(peers_get(peers, caller), NULL, CALL_METHOD, NULL, number, NULL);
 
-        call->peer = peers_get(peers, caller);
-        g_assert_true(peer_begin_call(call->peer, number, NULL));
-        call->bytes = number;
+        call->lane = lane_enter(call->peer, path);
         call->member = member;
         call->reader = reader;
         call->object.key = connection ? NULL : g_strdup("key");
         queue_push(queue, call);
+        return call;
 }
 
-static void push(unsigned number, const char *caller, const char *path)
+static Call *push(unsigned number, const char *caller, const char *path)
 {
-        push_as(number, caller, path, &plain, FALSE, FALSE);
+        return push_as(number, caller, path, &plain, FALSE, FALSE);
 }
 
-/* The lane of the next call, which must be @number; with 0 there must be none. */
-static Lane *take_for(unsigned number, gboolean reader)
+/* The next call, which must be @number; with 0 there must be none. */
+static Call *take_for(unsigned number, gboolean reader)
 {
-        Call *call = NULL;
-        Lane *lane = queue_take(queue, reader, now, &call);
+        Call *call = queue_take(queue, reader, now);
 
         g_assert_cmpuint(call ? call->bytes : 0, ==, number);
-        g_assert_true((lane != NULL) == (number > 0));
-        /* A call may be gone before its lane hears that it has ended. */
-        call_free(call);
-        return lane;
+        return call;
 }
 
-static Lane *take(unsigned number)
+static Call *take(unsigned number)
 {
         return take_for(number, FALSE);
 }
 
+static void end(Call *call)
+{
+        g_assert_false(queue_withdraw(queue, call));
+        queue_end(queue, call);
+        call_free(call);
+}
+
 static void run(unsigned number)
 {
-        queue_end(queue, take(number));
+        end(take(number));
+}
+
+static void withdraw(Call *call)
+{
+        g_assert_true(queue_withdraw(queue, call));
+        call_free(call);
 }
 
 static void assert_calls(GList *calls, const char *expected)
@@ -95,16 +103,16 @@ static void tear_down(void)
 
 static void test_order(void)
 {
-        Lane *lane;
+        Call *call;
 
         set_up();
         push(1, ":1.1", "/a");
         push(2, ":1.1", "/a");
-        lane = take(1);
+        call = take(1);
         take(0);
         push(3, ":1.1", "/a");
         take(0);
-        queue_end(queue, lane);
+        end(call);
         run(2);
         run(3);
         take(0);
@@ -130,7 +138,7 @@ static void test_turns(void)
 /* One caller's calls for readers, and long ones, have the same lane as the others. */
 static void test_sorts(void)
 {
-        Lane *lane;
+        Call *call;
 
         set_up();
         push_as(1, ":1.1", "/a", &plain, TRUE, FALSE);
@@ -139,18 +147,18 @@ static void test_sorts(void)
         take(0);
         take(0);
         g_assert_cmpuint(queue_ready(queue, TRUE), ==, 1);
-        lane = take_for(1, TRUE);
+        call = take_for(1, TRUE);
         take(0);
-        queue_end(queue, lane);
+        end(call);
         g_assert_cmpuint(queue_ready(queue, FALSE), ==, 1);
-        queue_end(queue, take(2));
+        end(take(2));
         run(3);
         tear_down();
 }
 
 static void test_two_of_an_object(void)
 {
-        Lane *first, *second, *third;
+        Call *first, *second, *third;
 
         set_up();
         push(1, ":1.1", "/a");
@@ -164,11 +172,11 @@ static void test_two_of_an_object(void)
         take(0);
         g_assert_cmpuint(ready(), ==, 0);
 
-        queue_end(queue, first);
+        end(first);
         third = take(3);
         take(0);
-        queue_end(queue, third);
-        queue_end(queue, second);
+        end(third);
+        end(second);
         run(4);
         tear_down();
 }
@@ -176,7 +184,7 @@ static void test_two_of_an_object(void)
 /* Of a whole hypervisor, each member counts for itself. */
 static void test_two_of_a_connection(void)
 {
-        Lane *first, *second, *third;
+        Call *first, *second, *third;
 
         set_up();
         push_as(1, ":1.1", "/c", &plain, FALSE, TRUE);
@@ -187,11 +195,11 @@ static void test_two_of_a_connection(void)
         second = take(2);
         third = take(4);
         take(0);
-        queue_end(queue, third);
+        end(third);
         take(0);
-        queue_end(queue, second);
+        end(second);
         run(3);
-        queue_end(queue, first);
+        end(first);
         tear_down();
 }
 
@@ -205,32 +213,32 @@ static void push_many(unsigned number, unsigned n, const Member *member, gboolea
         }
 }
 
-static void take_many(Lane **lanes, unsigned number, unsigned n, gboolean reader)
+static void take_many(Call **calls, unsigned number, unsigned n, gboolean reader)
 {
         for (unsigned i = 0; i < n; i++)
-                lanes[i] = take_for(number + i, reader);
+                calls[i] = take_for(number + i, reader);
 }
 
-static void end_many(Lane **lanes, unsigned n)
+static void end_many(Call **calls, unsigned n)
 {
         for (unsigned i = 0; i < n; i++)
-                queue_end(queue, lanes[i]);
+                end(calls[i]);
 }
 
 /* So many short ones run as the host has use for, and as many for readers. */
 static void test_short(void)
 {
-        Lane *lanes[SHORT], *others[SHORT];
+        Call *calls[SHORT], *others[SHORT];
 
         set_up();
         push_many(1, SHORT + 1, &plain, FALSE);
         g_assert_cmpuint(queue_startable(queue, FALSE, now), ==, SHORT);
-        take_many(lanes, 1, SHORT, FALSE);
+        take_many(calls, 1, SHORT, FALSE);
         take(0);
         g_assert_cmpuint(queue_startable(queue, FALSE, now), ==, 0);
         push_many(101, SHORT, &plain, TRUE);
         take_many(others, 101, SHORT, TRUE);
-        end_many(lanes, SHORT);
+        end_many(calls, SHORT);
         run(SHORT + 1);
         end_many(others, SHORT);
         tear_down();
@@ -239,25 +247,25 @@ static void test_short(void)
 /* What takes longer does not count, until there is too much of it. */
 static void test_held_up(void)
 {
-        Lane *lanes[QUEUE_RUNNING_MOST];
+        Call *calls[QUEUE_RUNNING_MOST];
 
         set_up();
         push_many(1, QUEUE_RUNNING_MOST + 1, &plain, FALSE);
-        take_many(lanes, 1, SHORT, FALSE);
+        take_many(calls, 1, SHORT, FALSE);
         take(0);
         now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND - 1;
         take(0);
         now++;
-        take_many(lanes + SHORT, SHORT + 1, SHORT, FALSE);
+        take_many(calls + SHORT, SHORT + 1, SHORT, FALSE);
         take(0);
         now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND;
-        take_many(lanes + 2 * SHORT, 2 * SHORT + 1, SHORT, FALSE);
+        take_many(calls + 2 * SHORT, 2 * SHORT + 1, SHORT, FALSE);
         now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND;
         g_assert_cmpuint(queue_startable(queue, FALSE, now), ==, 1);
-        lanes[QUEUE_RUNNING_MOST - 1] = take(QUEUE_RUNNING_MOST);
+        calls[QUEUE_RUNNING_MOST - 1] = take(QUEUE_RUNNING_MOST);
         now += QUEUE_HELD_MS * G_TIME_SPAN_MILLISECOND;
         take(0);
-        end_many(lanes, QUEUE_RUNNING_MOST);
+        end_many(calls, QUEUE_RUNNING_MOST);
         run(QUEUE_RUNNING_MOST + 1);
         tear_down();
 }
@@ -266,16 +274,16 @@ static void test_held_up(void)
 static void test_long(void)
 {
         enum { LONG = 10 };
-        Lane *lanes[LONG], *others[SHORT];
+        Call *calls[LONG], *others[SHORT];
 
         set_up();
         push_many(101, SHORT, &plain, FALSE);
         push_many(1, LONG + 1, &slow, FALSE);
-        take_many(lanes, 1, LONG, FALSE);
+        take_many(calls, 1, LONG, FALSE);
         now += 1000 * G_TIME_SPAN_MILLISECOND;
         take_many(others, 101, SHORT, FALSE);
         take(0);
-        end_many(lanes, LONG);
+        end_many(calls, LONG);
         run(LONG + 1);
         end_many(others, SHORT);
         tear_down();
@@ -283,66 +291,73 @@ static void test_long(void)
 
 static void test_withdraw(void)
 {
-        Lane *first, *second;
+        Call *first, *second, *waiting, *capped[2];
 
         set_up();
         push(1, ":1.1", "/a");
-        push(2, ":1.1", "/a");
+        waiting = push(2, ":1.1", "/a");
         push(3, ":1.2", "/a");
         push(4, ":1.2", "/a");
-        push(5, ":1.3", "/a");
-        push(6, ":1.3", "/a");
+        capped[0] = push(5, ":1.3", "/a");
+        capped[1] = push(6, ":1.3", "/a");
         push(7, ":1.4", "/a");
         first = take(1);
         second = take(3);
         take(0);
-        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.1")), "2 ");
-        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.3")), "5 6 ");
+        withdraw(waiting);
+        withdraw(capped[0]);
+        withdraw(capped[1]);
         take(0);
-        queue_end(queue, first);
+        end(first);
         run(7);
-        queue_end(queue, second);
+        end(second);
         run(4);
-        assert_calls(queue_withdraw(queue, NULL), "");
+        assert_calls(queue_withdraw_all(queue), "");
         tear_down();
 }
 
 /* A lane whose last call runs goes on with what comes. */
 static void test_withdraw_all(void)
 {
-        Lane *lane;
+        Call *first, *second;
 
         set_up();
         push(1, ":1.1", "/a");
         push(2, ":1.1", "/a");
-        lane = take(1);
-        assert_calls(queue_withdraw(queue, NULL), "2 ");
-        push(3, ":1.1", "/a");
+        push(3, ":1.2", "/a");
+        push(4, ":1.3", "/a");
+        push_as(5, ":1.3", "/b", &slow, TRUE, FALSE);
+        first = take(1);
+        second = take(3);
         take(0);
-        queue_end(queue, lane);
-        run(3);
+        assert_calls(queue_withdraw_all(queue), "2 5 4 ");
+        push(6, ":1.1", "/a");
+        take(0);
+        end(first);
+        run(6);
+        end(second);
         tear_down();
 }
 
 /* Those that a third one waited for may never run. */
 static void test_withdrawn_before_the_third(void)
 {
-        Lane *first, *second;
+        Call *first, *second, *third, *fourth;
 
         set_up();
         push(1, ":1.1", "/a");
         push(2, ":1.2", "/a");
-        push(3, ":1.3", "/a");
-        push(4, ":1.4", "/a");
+        third = push(3, ":1.3", "/a");
+        fourth = push(4, ":1.4", "/a");
         push(5, ":1.5", "/a");
         first = take(1);
         second = take(2);
         take(0);
-        queue_end(queue, first);
-        queue_end(queue, second);
+        end(first);
+        end(second);
         g_assert_cmpuint(ready(), ==, 2);
-        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.3")), "3 ");
-        assert_calls(queue_withdraw(queue, peers_get(peers, ":1.4")), "4 ");
+        withdraw(third);
+        withdraw(fourth);
         run(5);
         tear_down();
 }
@@ -350,7 +365,7 @@ static void test_withdrawn_before_the_third(void)
 /* Of a lane, only what comes before the first that may still be served. */
 static void test_refuse(void)
 {
-        Lane *first, *second;
+        Call *first, *second;
 
         set_up();
         push(1, ":1.1", "/a");
@@ -364,9 +379,9 @@ static void test_refuse(void)
         push_as(6, ":1.2", "/b", &plain, TRUE, FALSE);
         push(7, ":1.2", "/b");
         assert_calls(queue_refuse(queue, FALSE), "5 3 4 ");
-        queue_end(queue, first);
-        queue_end(queue, second);
-        queue_end(queue, take_for(6, TRUE));
+        end(first);
+        end(second);
+        end(take_for(6, TRUE));
         run(7);
         tear_down();
 }

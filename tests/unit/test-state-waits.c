@@ -57,7 +57,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-        state_waits_drop(waits, NULL, on_dropped, NULL);
+        state_waits_drop(waits, on_dropped, NULL);
         g_assert_cmpuint(state_waits_size(waits), ==, 0);
         g_ptr_array_unref(finished);
         state_waits_free(waits);
@@ -79,12 +79,11 @@ static GVariant *settle_for(unsigned ms)
 static void begin(const char *caller, const char *states, guint32 timeout, GVariant *options)
 {
         g_auto(GStrv) words = g_strsplit(states, " ", 0);
-        Call *call = call_new(NULL, CALL_METHOD, ROOT "/domain/" LEAF, &limits);
+        Call *call = call_new(peers_get(peers, caller), NULL, CALL_METHOD, ROOT "/domain/" LEAF, 0, NULL);
 
-        call->peer = peers_get(peers, caller);
-        g_assert_true(peer_begin_call(call->peer, 0, NULL));
+        call->object.leaf = LEAF;
         call->args = g_variant_ref_sink(g_variant_new("(^asu@a{sv})", words, timeout, options));
-        state_waits_add(waits, call, LEAF);
+        state_waits_add(waits, call);
 }
 
 static void check_finished(unsigned index, const char *state)
@@ -280,16 +279,27 @@ static void test_stale(void)
         tear_down();
 }
 
-static void test_drop(void)
+/* All that the caller has, which is all waits. */
+static void withdraw(const char *caller)
+{
+        Peer *peer = peers_get(peers, caller);
+
+        while (peer->calls.length > 0) {
+                Call *call = peer->calls.head->data;
+
+                state_waits_withdraw(waits, call);
+                on_dropped(call, NULL);
+        }
+}
+
+static void test_withdraw(void)
 {
         set_up();
         for (unsigned i = 0; i < 100; i++)
                 begin(i % 2 ? ":1.1" : ":1.2", "paused", 0, settle_for(i % 3));
-        state_waits_drop(waits, peers_get(peers, ":1.2"), on_dropped, NULL);
+        withdraw(":1.2");
         g_assert_cmpuint(dropped, ==, 50);
         g_assert_cmpuint(state_waits_size(waits), ==, 50);
-        state_waits_drop(waits, peers_get(peers, ":1.3"), on_dropped, NULL);
-        g_assert_cmpuint(dropped, ==, 50);
         set_state(UUID, "paused");
         wait_finished(50);
         state_waits_free(NULL);
@@ -309,7 +319,7 @@ static void test_known_late(void)
         g_assert_cmpuint(user_charged(peer->user, QUOTA_WAITS), ==, 1);
         begin(":1.1", "paused", 0, settle_for(0));
         g_assert_cmpuint(user_charged(peer->user, QUOTA_WAITS), ==, 2);
-        state_waits_drop(waits, peer, on_dropped, NULL);
+        withdraw(":1.1");
         g_assert_cmpuint(dropped, ==, 2);
         g_assert_cmpuint(user_charged(peer->user, QUOTA_WAITS), ==, 0);
         g_assert_cmpuint(user_charged(peer->user, QUOTA_CALLS), ==, 0);
@@ -328,7 +338,7 @@ int main(int argc, char **argv)
         g_test_add_func("/waits/does-not-settle", test_does_not_settle);
         g_test_add_func("/waits/disturbed", test_disturbed);
         g_test_add_func("/waits/stale", test_stale);
-        g_test_add_func("/waits/drop", test_drop);
+        g_test_add_func("/waits/withdraw", test_withdraw);
         g_test_add_func("/waits/known-late", test_known_late);
         return g_test_run();
 }

@@ -21,7 +21,6 @@ static gint64 clock_us;
 static gboolean held;
 static GString *done;
 static Turns *turns;
-static unsigned dropped;
 
 /* The line of the caller of that name, which is a letter or "" for another. */
 static TurnLine *line(const char *caller)
@@ -47,7 +46,6 @@ static void set_up(void)
 {
         clock_us = 1000 * MS;
         held = FALSE;
-        dropped = 0;
         done = g_string_new(NULL);
         turns = turns_new(&owner);
 }
@@ -70,12 +68,6 @@ static void run(void *data)
                 job->again = FALSE;
                 turns_take(turns, &job->turn, line(""), "", run, job);
         }
-}
-
-static void drop(void *data)
-{
-        g_string_append_c(done, g_ascii_tolower(((Job *)data)->name));
-        dropped++;
 }
 
 /* Of the user and the caller of these names. */
@@ -241,44 +233,38 @@ static void test_callers_of_a_user(void)
         tear_down();
 }
 
-static void test_drop(void)
+static void test_withdraw(void)
 {
         Job jobs[] = {{.name = 'A'}, {.name = 'B'}, {.name = 'C'}, {.name = 'D'}, {.name = 'E'}};
 
         set_up();
+        g_assert_false(turns_withdraw(turns, &jobs[0].turn));
         use_up();
         take(&jobs[0], "one", "a");
         take(&jobs[1], "one", "b");
         take(&jobs[2], "one", "a");
         take(&jobs[3], "two", "c");
-        turns_drop(turns, line("a"), drop);
-        turns_drop(turns, line("n"), drop);
-        g_assert_cmpstr(done->str, ==, "ac");
+        g_assert_true(turns_withdraw(turns, &jobs[0].turn));
+        g_assert_true(turns_withdraw(turns, &jobs[2].turn));
+        g_assert_false(turns_withdraw(turns, &jobs[0].turn));
         g_assert_cmpuint(turns_waiting(turns), ==, 2);
-        /* It may come back. */
+        /* The caller may come back. */
         take(&jobs[4], "one", "a");
         finish();
-        g_assert_cmpstr(done->str, ==, "acBED");
-
-        use_up();
-        for (unsigned i = 0; i < G_N_ELEMENTS(jobs); i++)
-                take(&jobs[i], i % 2 ? "one" : "two", i < 3 ? "a" : "b");
-        dropped = 0;
-        turns_drop(turns, NULL, drop);
-        g_assert_cmpuint(dropped, ==, 5);
-        g_assert_cmpuint(turns_waiting(turns), ==, 0);
-        turns_drop(NULL, line("a"), drop);
+        g_assert_cmpstr(done->str, ==, "BED");
+        g_assert_false(turns_withdraw(turns, &jobs[1].turn));
+        g_assert_false(turns_withdraw(NULL, &jobs[1].turn));
         tear_down();
 }
 
-static gboolean drop_all(gpointer data)
+static gboolean withdraw(gpointer data)
 {
-        turns_drop(turns, NULL, drop);
+        g_assert_true(turns_withdraw(turns, data));
         return G_SOURCE_REMOVE;
 }
 
 /* A source before this one may tell of a caller's departure after the loop has asked who is ready. */
-static void test_dropped_when_ready(void)
+static void test_withdrawn_when_ready(void)
 {
         Job job = {.name = 'A'};
         GSource *other = g_idle_source_new();
@@ -289,13 +275,13 @@ static void test_dropped_when_ready(void)
          * anew. */
         turns_free(turns);
         g_source_set_priority(other, G_PRIORITY_DEFAULT);
-        g_source_set_callback(other, drop_all, NULL, NULL);
+        g_source_set_callback(other, withdraw, &job.turn, NULL);
         g_source_attach(other, NULL);
         turns = turns_new(&owner);
         use_up();
         take(&job, "one", "a");
         turn_loop();
-        g_assert_cmpstr(done->str, ==, "a");
+        g_assert_cmpstr(done->str, ==, "");
         g_source_unref(other);
         tear_down();
 }
@@ -372,8 +358,8 @@ int main(int argc, char **argv)
         g_test_add_func("/turns/users", test_users);
         g_test_add_func("/turns/small-and-large", test_small_and_large);
         g_test_add_func("/turns/callers-of-a-user", test_callers_of_a_user);
-        g_test_add_func("/turns/drop", test_drop);
-        g_test_add_func("/turns/dropped-when-ready", test_dropped_when_ready);
+        g_test_add_func("/turns/withdraw", test_withdraw);
+        g_test_add_func("/turns/withdrawn-when-ready", test_withdrawn_when_ready);
         g_test_add_func("/turns/follow", test_follow);
         g_test_add_func("/turns/within-a-turn", test_within_a_turn);
         g_test_add_func("/turns/held", test_held);

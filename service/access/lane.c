@@ -4,8 +4,9 @@
  * meanwhile, and a caller without any right must not fill it. sd-bus does not tell the size of a message, so
  * its arguments are counted, which takes no memory and a fraction of the time of reading them. */
 
-#include "access/backlog.h"
+#include "access/lane.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/thread.h"
 #include "bus/codec.h"
@@ -14,52 +15,73 @@
 #include <errno.h>
 #include <string.h>
 
-typedef struct Kept {
-        Peer *peer;
+typedef struct UnreadMessage {
         sd_bus_message *message;
         size_t bytes;
-} Kept;
+} UnreadMessage;
 
 /* Gives back what it took. */
-static void kept_free(void *data)
+static void drop_first(Lane *lane)
 {
-        Kept *kept = data;
+        UnreadMessage *first = g_queue_pop_head(&lane->unread);
 
-        quota_discharge(&kept->peer->quota, QUOTA_KEPT, 1);
-        quota_discharge(&kept->peer->quota, QUOTA_KEPT_BYTES, kept->bytes);
-        sd_bus_message_unref(kept->message);
-        g_free(kept);
+        quota_discharge(&lane->peer->quota, QUOTA_KEPT, 1);
+        quota_discharge(&lane->peer->quota, QUOTA_KEPT_BYTES, first->bytes);
+        sd_bus_message_unref(first->message);
+        g_free(first);
 }
 
-static void lane_free(void *data)
+/* The table has it no more: its peer has left, or nothing of it is there. */
+static void on_removed(void *data)
 {
-        g_queue_free_full(data, kept_free);
+        Lane *lane = data;
+
+        while (lane->unread.length > 0)
+                drop_first(lane);
+        if (lane->open_calls == 0)
+                g_free(lane);
 }
 
-/* Of Kept; NULL for nothing. */
-static GQueue *lane_at(const Peer *peer, const char *path)
+static void release(Lane *lane)
 {
-        return peer->backlog ? g_hash_table_lookup(peer->backlog, path) : NULL;
+        if (lane->open_calls > 0 || lane->unread.length > 0)
+                return;
+
+        if (lane->peer->gone)
+                g_free(lane);
+        else
+                g_hash_table_remove(lane->peer->lanes, lane->path);
 }
 
-static GQueue *lane_get(Peer *peer, const char *path)
+static Lane *lane_get(Peer *peer, const char *path)
 {
-        GQueue *lane = lane_at(peer, path);
+        Lane *lane = peer->lanes ? g_hash_table_lookup(peer->lanes, path) : NULL;
+        size_t size = strlen(path) + 1;
 
+        ASSERT(!peer->gone);
         if (lane)
                 return lane;
 
-        if (!peer->backlog)
-                peer->backlog = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, lane_free);
-        lane = g_queue_new();
-        g_hash_table_insert(peer->backlog, g_strdup(path), lane);
+        if (!peer->lanes)
+                peer->lanes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, on_removed);
+        lane = g_malloc0(sizeof *lane + size);
+        memcpy(lane->path, path, size);
+        lane->peer = peer;
+        lane->place.data = lane;
+        g_hash_table_insert(peer->lanes, lane->path, lane);
         return lane;
 }
 
-gboolean backlog_has(const Peer *peer, const char *path)
+gboolean lane_has_unread(const Peer *peer, const char *path)
 {
+        const Lane *lane;
+
         ASSERT_MAIN();
-        return lane_at(peer, path) != NULL;
+        if (peer->quota.charged[QUOTA_KEPT] == 0)
+                return FALSE;
+
+        lane = g_hash_table_lookup(peer->lanes, path);
+        return lane && lane->unread.length > 0;
 }
 
 /* What was seen of a message's arguments. */
@@ -174,76 +196,87 @@ static gboolean has_room(const Peer *peer, size_t arguments, size_t bytes, GErro
         return FALSE;
 }
 
-gboolean backlog_add(Peer *peer, sd_bus_message *message, GError **error)
+Lane *lane_keep(Peer *peer, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
         size_t arguments = count_bytes(message, peer->peers->limits->request_bytes);
         size_t bytes = arguments + path_cost(path);
-        Kept *kept;
+        UnreadMessage *unread;
+        Lane *lane;
 
         ASSERT_MAIN();
         if (!has_room(peer, arguments, bytes, error))
-                return FALSE;
+                return NULL;
 
-        kept = g_new0(Kept, 1);
-        kept->peer = peer;
-        kept->message = sd_bus_message_ref(message);
-        kept->bytes = bytes;
-        g_queue_push_tail(lane_get(peer, path), kept);
+        unread = g_new0(UnreadMessage, 1);
+        unread->message = sd_bus_message_ref(message);
+        unread->bytes = bytes;
+        lane = lane_get(peer, path);
+        g_queue_push_tail(&lane->unread, unread);
         quota_charge(&peer->quota, QUOTA_KEPT, 1);
         quota_charge(&peer->quota, QUOTA_KEPT_BYTES, bytes);
+        return lane;
+}
+
+gboolean lane_retry(Lane *lane, LaneFunc *func, void *data)
+{
+        UnreadMessage *first;
+
+        ASSERT_MAIN();
+        while ((first = g_queue_peek_head(&lane->unread))) {
+                if (!func(lane->peer, first->message, data))
+                        return FALSE;
+
+                drop_first(lane);
+        }
+
+        release(lane);
         return TRUE;
 }
 
-void backlog_retry(Peer *peer, const char *path, BacklogFunc *func, void *data)
+GList *lanes_unread(const Peer *peer)
 {
-        GQueue *lane = lane_at(peer, path);
-        Kept *kept;
-
-        ASSERT_MAIN();
-        if (!lane)
-                return;
-
-        while ((kept = g_queue_peek_head(lane))) {
-                if (!func(peer, kept->message, data))
-                        return;
-
-                g_queue_pop_head(lane);
-                kept_free(kept);
-        }
-
-        g_hash_table_remove(peer->backlog, path);
-}
-
-GPtrArray *backlog_paths(const Peer *peer)
-{
-        GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
-        GHashTableIter iter;
-        gpointer path;
-
-        ASSERT_MAIN();
-        if (!peer->backlog)
-                return paths;
-
-        g_hash_table_iter_init(&iter, peer->backlog);
-        while (g_hash_table_iter_next(&iter, &path, NULL))
-                g_ptr_array_add(paths, g_strdup(path));
-        return paths;
-}
-
-void backlog_refuse(Peer *peer, const char *why)
-{
+        GList *lanes = NULL;
         GHashTableIter iter;
         gpointer lane;
 
         ASSERT_MAIN();
-        if (!peer->backlog)
-                return;
+        if (peer->quota.charged[QUOTA_KEPT] == 0)
+                return NULL;
 
-        g_hash_table_iter_init(&iter, peer->backlog);
+        g_hash_table_iter_init(&iter, peer->lanes);
         while (g_hash_table_iter_next(&iter, NULL, &lane))
-                for (GList *each = ((GQueue *)lane)->head; each; each = each->next)
-                        sd_bus_reply_method_errorf(((Kept *)each->data)->message, SD_BUS_ERROR_FAILED, "%s",
-                                                   why);
-        g_hash_table_remove_all(peer->backlog);
+                if (((Lane *)lane)->unread.length > 0)
+                        lanes = g_list_prepend(lanes, lane);
+        return lanes;
+}
+
+static gboolean refuse(Peer *peer, sd_bus_message *message, void *data)
+{
+        sd_bus_reply_method_errorf(message, SD_BUS_ERROR_FAILED, "%s", (const char *)data);
+        return TRUE;
+}
+
+void lanes_refuse(const Peer *peer, const char *why)
+{
+        g_autoptr(GList) lanes = lanes_unread(peer);
+
+        for (GList *each = lanes; each; each = each->next)
+                lane_retry(each->data, refuse, (void *)why);
+}
+
+Lane *lane_enter(Peer *peer, const char *path)
+{
+        Lane *lane = lane_get(peer, path);
+
+        ASSERT_MAIN();
+        lane->open_calls++;
+        return lane;
+}
+
+void lane_leave(Lane *lane)
+{
+        ASSERT_MAIN();
+        lane->open_calls--;
+        release(lane);
 }
