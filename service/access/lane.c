@@ -7,7 +7,6 @@
 #include "access/lane.h"
 
 #include "base/assert.h"
-#include "base/error.h"
 #include "base/thread.h"
 #include "bus/codec.h"
 #include "bus/path.h"
@@ -20,13 +19,11 @@ typedef struct UnreadMessage {
         size_t bytes;
 } UnreadMessage;
 
-/* Gives back what it took. */
 static void drop_first(Lane *lane)
 {
         UnreadMessage *first = g_queue_pop_head(&lane->unread);
 
-        quota_discharge(&lane->peer->quota, QUOTA_KEPT, 1);
-        quota_discharge(&lane->peer->quota, QUOTA_KEPT_BYTES, first->bytes);
+        peer_discharge(lane->peer, QUOTA_KEPT, first->bytes);
         sd_bus_message_unref(first->message);
         g_free(first);
 }
@@ -171,41 +168,15 @@ static size_t count_bytes(sd_bus_message *message, size_t most)
         return r < 0 || is_too_much(&count) ? most + 1 : count.bytes;
 }
 
-static gboolean has_room(const Peer *peer, size_t arguments, size_t bytes, GError **error)
-{
-        const Limits *limits = peer->peers->limits;
-        User *user = peer->user;
-        const guint64 *own = peer->quota.charged, *all = peer->peers->users.total.charged;
-        /* Until the user is known, the peer is taken for all that its user has. */
-        guint64 user_calls = user ? user_charged(user, QUOTA_KEPT) : own[QUOTA_KEPT];
-        guint64 bytes_of_user = user ? user_charged(user, QUOTA_KEPT_BYTES) : own[QUOTA_KEPT_BYTES];
-
-        if (arguments > limits->request_bytes) {
-                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                            "at most %u bytes of arguments in one call are accepted", limits->request_bytes);
-                return FALSE;
-        }
-
-        if (own[QUOTA_KEPT] < limits->calls_per_sender && user_calls < user_part(limits->calls_total) &&
-            all[QUOTA_KEPT] < limits->calls_total && bytes_of_user + bytes <= user_bytes(limits) &&
-            all[QUOTA_KEPT_BYTES] + bytes <= limits->pending_bytes)
-                return TRUE;
-
-        g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                            "too many requests wait for polkit already");
-        return FALSE;
-}
-
 Lane *lane_keep(Peer *peer, sd_bus_message *message, GError **error)
 {
         const char *path = sd_bus_message_get_path(message);
-        size_t arguments = count_bytes(message, peer->peers->limits->request_bytes);
-        size_t bytes = arguments + path_cost(path);
+        size_t bytes = count_bytes(message, peer->peers->limits->request_bytes) + path_cost(path);
         UnreadMessage *unread;
         Lane *lane;
 
         ASSERT_MAIN();
-        if (!has_room(peer, arguments, bytes, error))
+        if (!peer_charge(peer, QUOTA_KEPT, bytes, error))
                 return NULL;
 
         unread = g_new0(UnreadMessage, 1);
@@ -213,8 +184,6 @@ Lane *lane_keep(Peer *peer, sd_bus_message *message, GError **error)
         unread->bytes = bytes;
         lane = lane_get(peer, path);
         g_queue_push_tail(&lane->unread, unread);
-        quota_charge(&peer->quota, QUOTA_KEPT, 1);
-        quota_charge(&peer->quota, QUOTA_KEPT_BYTES, bytes);
         return lane;
 }
 

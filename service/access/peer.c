@@ -169,52 +169,58 @@ const void *peer_turns_key(const Peer *peer)
         return peer_has_credentials(peer) ? &trusted : &unknown;
 }
 
-static gboolean within_limits(const Peer *peer, size_t bytes, GError **error)
+static gboolean within_limits(const Peer *peer, QuotaKind kind, size_t bytes, GError **error)
 {
         const Limits *limits = peer->peers->limits;
-        User *user = peer->user;
-        const guint64 *all = peer->peers->users.total.charged;
-        unsigned bytes_of_user = user_bytes(limits);
-        unsigned calls_of_user = user_part(limits->calls_total);
+        const guint64 *own = peer->quota.charged, *all = peer->peers->users.total.charged;
+        /* What waits for that its user is known counts as if it were all that this user has. */
+        guint64 calls = kind == QUOTA_KEPT ? own[kind] : 0, waiting = kind == QUOTA_KEPT ? own[kind + 1] : 0;
+        unsigned calls_of_user = user_part(limits->calls_total), bytes_of_user = user_bytes(limits);
         const char *problem = NULL;
         unsigned limit = 0;
 
+        if (peer->user) {
+                calls = user_charged(peer->user, kind);
+                waiting = user_charged(peer->user, kind + 1);
+        }
+
         if (bytes > limits->request_bytes)
                 problem = "bytes of arguments in one call", limit = limits->request_bytes;
-        else if (peer->quota.charged[QUOTA_CALLS] >= limits->calls_per_sender)
+        else if (own[kind] >= limits->calls_per_sender)
                 problem = "calls in flight from one caller", limit = limits->calls_per_sender;
-        else if (user && user_charged(user, QUOTA_CALLS) >= calls_of_user)
+        else if (calls >= calls_of_user)
                 problem = "calls in flight from one user", limit = calls_of_user;
-        else if (user && user_charged(user, QUOTA_BYTES) + bytes > bytes_of_user)
+        else if (waiting + bytes > bytes_of_user)
                 problem = "bytes of arguments in flight from one user", limit = bytes_of_user;
-        else if (all[QUOTA_CALLS] >= limits->calls_total)
+        else if (all[kind] >= limits->calls_total)
                 problem = "calls in flight", limit = limits->calls_total;
-        else if (all[QUOTA_BYTES] + bytes > limits->pending_bytes)
+        else if (all[kind + 1] + bytes > limits->pending_bytes)
                 problem = "bytes of arguments in flight", limit = limits->pending_bytes;
 
         if (problem)
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
-                            "at most %u %s are accepted", limit, problem);
+                            "at most %u %s are accepted%s", limit, problem,
+                            kind == QUOTA_KEPT ? " while they wait for polkit" : "");
 
         return !problem;
 }
 
-gboolean peer_begin_call(Peer *peer, size_t bytes, GError **error)
+gboolean peer_charge(Peer *peer, QuotaKind kind, size_t bytes, GError **error)
 {
         ASSERT_MAIN();
-        if (!within_limits(peer, bytes, error))
+        if (!within_limits(peer, kind, bytes, error))
                 return FALSE;
 
-        quota_charge(&peer->quota, QUOTA_CALLS, 1);
-        quota_charge(&peer->quota, QUOTA_BYTES, bytes);
+        quota_charge(&peer->quota, kind, 1);
+        quota_charge(&peer->quota, kind + 1, bytes);
         peer_ref(peer);
         return TRUE;
 }
 
-void peer_end_call(Peer *peer, size_t bytes)
+void peer_discharge(Peer *peer, QuotaKind kind, size_t bytes)
 {
         ASSERT_MAIN();
-        quota_discharge(&peer->quota, QUOTA_CALLS, 1);
-        quota_discharge(&peer->quota, QUOTA_BYTES, bytes);
+        quota_discharge(&peer->quota, kind, 1);
+        quota_discharge(&peer->quota, kind + 1, bytes);
         peer_unref(peer);
 }

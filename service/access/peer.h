@@ -86,7 +86,9 @@ gboolean peer_has_credentials(const Peer *peer);
 /* What stands for its user among those that take turns (turns.h). */
 const void *peer_turns_key(const Peer *peer);
 
-/* Charges one call of @bytes, which holds @peer until peer_end_call(). FALSE and LIMITS_EXCEEDED when that is
- * one too many for the peer, its user or the service. */
-gboolean peer_begin_call(Peer *peer, size_t bytes, GError **error);
-void peer_end_call(Peer *peer, size_t bytes);
+/* Charges one call, QUOTA_CALLS, or one request that is kept, QUOTA_KEPT, with its @bytes. It holds @peer
+ * until peer_discharge(). FALSE and LIMITS_EXCEEDED when that is one too many for the peer, its user or the
+ * service.
+ */
+gboolean peer_charge(Peer *peer, QuotaKind kind, size_t bytes, GError **error);
+void peer_discharge(Peer *peer, QuotaKind kind, size_t bytes);

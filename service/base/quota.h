@@ -12,9 +12,9 @@
 
 typedef enum QuotaKind {
         QUOTA_CALLS,      /* that were accepted and have no reply yet */
-        QUOTA_BYTES,      /* of their arguments */
+        QUOTA_BYTES,      /* of their arguments, which follows them here */
         QUOTA_KEPT,       /* requests that wait for a decision */
-        QUOTA_KEPT_BYTES, /* of their arguments */
+        QUOTA_KEPT_BYTES, /* the same */
         QUOTA_ASKED,      /* questions that polkit has yet to answer */
         QUOTA_WAITS,      /* calls that wait for a state; they count among calls, too */
         N_QUOTAS,

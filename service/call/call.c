@@ -19,7 +19,7 @@ Call *call_new(Peer *peer, sd_bus_message *message, CallType type, const char *p
         Call *call;
 
         ASSERT_MAIN();
-        if (!peer_begin_call(peer, bytes, error))
+        if (!peer_charge(peer, QUOTA_CALLS, bytes, error))
                 return NULL;
 
         call = g_new0(Call, 1);
@@ -44,7 +44,7 @@ void call_free(Call *call)
                 lane_leave(call->lane);
         if (call->peer) {
                 g_queue_unlink(&call->peer->calls, &call->place);
-                peer_end_call(call->peer, call->bytes);
+                peer_discharge(call->peer, QUOTA_CALLS, call->bytes);
         }
         sd_bus_message_unref(call->message);
         g_clear_pointer(&call->args, g_variant_unref);

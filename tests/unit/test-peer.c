@@ -35,7 +35,7 @@ static Peer *get_of(const char *name, uid_t uid)
 
 static void begin(Peer *peer, size_t bytes)
 {
-        g_assert_true(peer_begin_call(peer, bytes, NULL));
+        g_assert_true(peer_charge(peer, QUOTA_CALLS, bytes, NULL));
 }
 
 /* One call is too much, for that reason. */
@@ -43,7 +43,7 @@ static void check_refused(Peer *peer, size_t bytes, const char *reason)
 {
         g_autoptr(GError) error = NULL;
 
-        g_assert_false(peer_begin_call(peer, bytes, &error));
+        g_assert_false(peer_charge(peer, QUOTA_CALLS, bytes, &error));
         g_assert_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED);
         g_assert_nonnull(strstr(error->message, reason));
 }
@@ -52,7 +52,7 @@ static void check_refused(Peer *peer, size_t bytes, const char *reason)
 static void end_all(Peer *peer, size_t bytes)
 {
         while (peer->quota.charged[QUOTA_CALLS] > 0)
-                peer_end_call(peer, bytes);
+                peer_discharge(peer, QUOTA_CALLS, bytes);
 }
 
 static void tear_down(void)
@@ -99,7 +99,7 @@ static void test_leave(void)
         peer_leave(peer);
         g_assert_true(peers_find(peers, ":1.1") == next);
         g_assert_cmpuint(user_charged(next->user, QUOTA_BYTES), ==, 7);
-        peer_end_call(peer, 7);
+        peer_discharge(peer, QUOTA_CALLS, 7);
         tear_down();
 }
 
@@ -172,7 +172,7 @@ static void test_calls_of_a_peer(void)
         begin(peer, 0);
         check_refused(peer, 0, "from one caller");
         /* One call less makes room for one more. */
-        peer_end_call(peer, 0);
+        peer_discharge(peer, QUOTA_CALLS, 0);
         begin(peer, 0);
         end_all(peer, 0);
         tear_down();
@@ -202,7 +202,7 @@ static void test_bytes(void)
         begin(one, 100);
         check_refused(other, 101, "in one call");
         check_refused(other, 51, "bytes of arguments in flight");
-        peer_end_call(one, 100);
+        peer_discharge(one, QUOTA_CALLS, 100);
         begin(other, 51);
         end_all(other, 51);
         tear_down();
@@ -230,7 +230,7 @@ static void test_calls_of_a_user(void)
         for (unsigned i = 0; i < 4; i++)
                 begin(trusted, 0);
 
-        peer_end_call(get(":1.1"), 0);
+        peer_discharge(get(":1.1"), QUOTA_CALLS, 0);
         begin(get(":1.4"), 0);
         for (unsigned i = 0; i < 4; i++)
                 end_all(get(names[i]), 0);
@@ -283,8 +283,8 @@ static void test_known_late(void)
         g_assert_cmpuint(user_charged(peer->user, QUOTA_CALLS), ==, 2);
         g_assert_cmpuint(user_charged(peer->user, QUOTA_BYTES), ==, 12);
         g_assert_cmpuint(peers_charged(peers, QUOTA_BYTES), ==, 12);
-        peer_end_call(peer, 5);
-        peer_end_call(peer, 7);
+        peer_discharge(peer, QUOTA_CALLS, 5);
+        peer_discharge(peer, QUOTA_CALLS, 7);
         g_assert_cmpuint(user_charged(peer->user, QUOTA_CALLS), ==, 0);
         tear_down();
 }
