@@ -16,6 +16,8 @@
 #include "virt/enums.h"
 #include "virt/event_loop.h"
 
+#include <string.h>
+
 struct Inventory {
         InventoryConfig config;
         Mirror *mirror;
@@ -209,11 +211,30 @@ static void on_listed(const Kind *kind, gboolean told, void *data)
         mirror_set_stale(inventory->mirror, kind, !told, on_stale, inventory);
 }
 
+static void set_all_stale(Inventory *inventory)
+{
+        for (size_t i = 0; mirrored_kinds[i]; i++)
+                mirror_set_stale(inventory->mirror, mirrored_kinds[i], TRUE, on_stale, inventory);
+}
+
+/* Events are heard, but what they do not tell is not known. When libvirt answers again, everything is
+ * compared. */
+static void on_silent(void *data)
+{
+        Inventory *inventory = data;
+
+        g_warning("%s: libvirt has not answered for %u s", strrchr(inventory->config.path, '/') + 1,
+                  inventory->config.limits->open_timeout);
+        set_all_stale(inventory);
+        sync_all(inventory->sync, NULL, NULL);
+}
+
 static const SyncOwner sync_owner = {.applying = on_applying,
                                      .absent = on_absent,
                                      .answer = on_answer,
                                      .applied = on_applied,
-                                     .listed = on_listed};
+                                     .listed = on_listed,
+                                     .silent = on_silent};
 
 /* libvirt has answered, or could not be asked. */
 static void on_compared(gboolean told, void *data)
@@ -323,8 +344,7 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
                                         error ? error->message : "");
         sync_forget(inventory->sync);
         state_waits_set_blind(inventory->waits, TRUE);
-        for (size_t i = 0; mirrored_kinds[i]; i++)
-                mirror_set_stale(inventory->mirror, mirrored_kinds[i], TRUE, on_stale, inventory);
+        set_all_stale(inventory);
 }
 
 void inventory_failed(Inventory *inventory, const GError *error)
@@ -440,7 +460,8 @@ Inventory *inventory_new(const InventoryConfig *config)
         ASSERT_MAIN();
         inventory->config = *config;
         inventory->mirror = mirror_new(config->path);
-        inventory->sync = sync_new(config->link, inventory->mirror, &sync_owner, inventory);
+        inventory->sync = sync_new(config->link, inventory->mirror, config->limits->open_timeout * 1000,
+                                   &sync_owner, inventory);
         inventory->event_log = event_log_new(config->bus, config->limits, config->epoch);
         inventory->waits = state_waits_new(inventory->mirror, config->finish, config->data);
         inventory->announcer = make_announcer(inventory);

@@ -49,6 +49,8 @@ struct Sync {
         unsigned rest_timer;
         unsigned late_timer; /* while something may wait with a deadline */
         gint64 began;        /* the last pass */
+        gint64 patience_us;  /* for an answer; 0: any time */
+        GSource *silence;    /* when that is over; its time is set while a pass asks */
 
         Pass *pass;    /* that is under way; or NULL */
         Pass *next;    /* what is dirty, and what waits for that; of domains there is more than all or none */
@@ -374,12 +376,40 @@ static void ask_pass(void *data)
         pass_ask(data);
 }
 
+static void expect_answer(Sync *sync, gboolean asking)
+{
+        g_source_set_ready_time(sync->silence,
+                                asking && sync->patience_us > 0 ? sync->began + sync->patience_us : -1);
+}
+
+static gboolean on_silence(GSource *source, GSourceFunc func, gpointer user_data)
+{
+        Sync *sync = user_data;
+
+        expect_answer(sync, FALSE);
+        if (!sync->stopped && link_state(sync->link) == LINK_OPEN)
+                sync->owner->silent(sync->data);
+        return G_SOURCE_CONTINUE;
+}
+
+static GSource *silence_new(Sync *sync)
+{
+        static GSourceFuncs funcs = {.dispatch = on_silence};
+        GSource *source = g_source_new(&funcs, sizeof(GSource));
+
+        g_source_set_static_name(source, "silence of libvirt");
+        g_source_set_callback(source, NULL, sync, NULL);
+        g_source_attach(source, NULL);
+        return source;
+}
+
 /* Main thread. */
 static void take_pass(void *data)
 {
         Pass *pass = data;
         Sync *sync = pass->data;
 
+        expect_answer(sync, FALSE);
         /* What libvirt told before it answered. A comparison would announce it as if libvirt had not. */
         event_loop_catch_up();
 
@@ -408,6 +438,7 @@ static void start_pass(Sync *sync)
         sync->began = g_get_monotonic_time();
         sync->pass = take_next(sync);
         sync->pass->generation = sync->generation;
+        expect_answer(sync, TRUE);
         background_run(ask_pass, take_pass, sync->pass);
 }
 
@@ -430,7 +461,7 @@ static void start_pass_soon(Sync *sync)
                 sync->rest_timer = g_timeout_add((unsigned)MAX(REST_MS - rested, SHARED_MS), on_rested, sync);
 }
 
-Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)
+Sync *sync_new(Link *link, Mirror *mirror, unsigned patience, const SyncOwner *owner, void *data)
 {
         Sync *sync = g_new0(Sync, 1);
 
@@ -442,6 +473,8 @@ Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data)
         sync->data = data;
         sync->systems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         sync->next = new_pass(sync);
+        sync->patience_us = (gint64)patience * 1000;
+        sync->silence = silence_new(sync);
         return sync;
 }
 
@@ -461,6 +494,8 @@ void sync_free(Sync *sync)
         if (!sync)
                 return;
 
+        g_source_destroy(sync->silence);
+        g_source_unref(sync->silence);
         domain_cache_free(sync->domain_cache);
         pass_free(sync->next);
         g_hash_table_unref(sync->systems);

@@ -30,10 +30,13 @@ typedef struct SyncOwner {
         /* Before applied: all objects of a kind were asked for, and libvirt told of them or did not. Networks
          * and pools may have a daemon of their own, which is away while that of the domains is there. */
         void (*listed)(const Kind *kind, gboolean told, void *data);
+        /* libvirt has not answered the pass that is under way for the time that sync_new() was told, although
+         * the connection lives. */
+        void (*silent)(void *data);
 } SyncOwner;
 
-/* Asks over @link, which must outlive it, as @mirror must. */
-Sync *sync_new(Link *link, Mirror *mirror, const SyncOwner *owner, void *data);
+/* Asks over @link, which must outlive it, as @mirror must. After @patience ms libvirt is silent; 0 for never. */
+Sync *sync_new(Link *link, Mirror *mirror, unsigned patience, const SyncOwner *owner, void *data);
 
 /* Asks for nothing any more; what waits is told so. */
 void sync_stop(Sync *sync);

@@ -178,6 +178,23 @@ def test_who_waits_for_something_else(lists, known):
     assert body_of(client.take_reply(wait, WITHIN)) == ("shutoff",)
 
 
+def test_what_is_not_known_is_stale(lists, known):
+    """While libvirt answers no question for open-timeout, though it keeps the connection alive, all objects are
+    stale; when it answers, everything is compared."""
+    def stale():
+        objects = picture(known)
+        return {path for path in (GUEST, NET, TEST_POOL)
+                if any(values.get("Stale") for values in objects[path].values())}
+
+    assert not stale()
+    lists.hang()
+    comparison = known.send(TEST, CONNECTION, "Resync")
+    wait_until(lambda: stale() == {GUEST, NET, TEST_POOL}, WITHIN, "all are stale")
+    lists.go()
+    body_of(known.take_reply(comparison, WITHIN))
+    wait_until(lambda: not stale(), WITHIN, "nothing is stale")
+
+
 def test_others_ask(lists, start, one_bus, connect):
     """A pool whose server is gone holds up those that ask for it, and for the list of pools; but nobody who asks
     for something else, however many those are. All are answered when its server is back."""

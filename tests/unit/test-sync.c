@@ -26,6 +26,7 @@ static Mirror *mirror;
 static Sync *tested;
 static virConnectPtr plain; /* keeps what the driver has */
 static unsigned added, changed, removed;
+static unsigned patience, silent; /* in ms; and how often libvirt was */
 static unsigned applied, applied_told, applied_all, done, done_told;
 static gint networks_fail, networks_hang; /* atomic: workers ask */
 static gint starting;                     /* the same: all domains are being started */
@@ -108,6 +109,11 @@ static void on_answer(Answer *answer, void *data)
         changed += news != 0 ? 1 : 0;
 }
 
+static void on_silent(void *data)
+{
+        silent++;
+}
+
 static void on_applying(gboolean all, void *data)
 {
 }
@@ -128,7 +134,8 @@ static const SyncOwner sync_owner = {.applying = on_applying,
                                      .absent = on_absent,
                                      .answer = on_answer,
                                      .applied = on_applied,
-                                     .listed = on_listed};
+                                     .listed = on_listed,
+                                     .silent = on_silent};
 
 static void on_link(Link *link, void *data)
 {
@@ -175,7 +182,7 @@ static void set_up(gboolean open)
                         g_main_context_iteration(NULL, TRUE);
         }
         mirror = mirror_new(ROOT);
-        tested = sync_new(test_link, mirror, &sync_owner, NULL);
+        tested = sync_new(test_link, mirror, patience, &sync_owner, NULL);
 }
 
 static void tear_down(void)
@@ -550,6 +557,26 @@ static void test_starting(void)
         tear_down();
 }
 
+/* libvirt does not answer a pass: the owner is told, and nothing is lost when it answers after all. */
+static void test_silence(void)
+{
+        patience = 50;
+        set_up(TRUE);
+        sync_all(tested, NULL, NULL);
+        finish_jobs();
+        silent = 0;
+        g_atomic_int_set(&networks_hang, TRUE);
+        sync_one(tested, &kind_network, TEST, ASPECT_STATE, TRUE);
+        while (silent == 0)
+                g_main_context_iteration(NULL, TRUE);
+        sync_all(tested, on_done, NULL);
+        g_atomic_int_set(&networks_hang, FALSE);
+        finish_jobs();
+        g_assert_cmpuint(done_told, ==, 1);
+        tear_down();
+        patience = 0;
+}
+
 int main(int argc, char **argv)
 {
         int r;
@@ -571,6 +598,7 @@ int main(int argc, char **argv)
                         test_what_is_not_answered_holds_up_nothing);
         g_test_add_func("/sync/deadlines", test_deadlines);
         g_test_add_func("/sync/events-come-before-answers", test_events_come_before_answers);
+        g_test_add_func("/sync/silence", test_silence);
         g_test_add_func("/sync/starting", test_starting);
         r = g_test_run();
         main_queue_shutdown();
