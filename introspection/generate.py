@@ -4,7 +4,8 @@
 The interface XML is the API: this program turns it into one row per member (name, signatures, access class,
 handlers) and into the text that Introspect serves. A member annotated
 
-    org.guestbus.Calls      is one libvirt function, argument by argument: its handler is written here;
+    org.guestbus.Calls      is one libvirt function, argument by argument: its handler is written here, from what
+                            libvirt's description of its API says of the function;
     org.guestbus.Function   stands on a libvirt function: its handler is written by hand, under the name that
                             the rule gives (Domain.GetXMLDesc is domain_get_xml_desc()); where it is missing,
                             the build fails, and one that no file names is a warning;
@@ -13,7 +14,10 @@ handlers) and into the text that Introspect serves. A member annotated
 The properties of the service's own interfaces (all but org.libvirt) are values in memory. Each has a slot, which
 the header names: DOMAIN1_STATE.
 
-The shapes that a generated handler can have stand below: each D-Bus type says what libvirt gets or gives for it.
+A member whose function the libvirt of the build lacks is left out: it is neither served nor introspected.
+
+What a generated handler can do stands below: each D-Bus type says what libvirt gets or gives for it. A function's
+results are what it returns and what it writes to its arguments, in that order.
 Further annotations: org.guestbus.EmptyIsNull on an argument, org.guestbus.Names on an argument of a signal (the
 enumeration whose numbers it has), org.guestbus.Access (monitor or manage, libvirt's own rule of what a read-only
 connection may do; writing a property is always manage), org.guestbus.SecureFlags (on an argument: bits with
@@ -26,6 +30,8 @@ import argparse
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
+
+from libvirt_api import (NUMBERS, PARAMS_FILLED, PARAMS_GIVEN, STRINGS, TEXT, Api, annotation, functions_of, setter_of)
 
 # D-Bus type: (C type, how g_variant_get() reads it)
 BASIC = {
@@ -46,6 +52,17 @@ COMPOUND = {
     'ab': ('Bitmap', 'call_bitmap', '{0}.bits, {0}.n'),
     'ah': ('Files', 'call_files', '{0}.n, {0}.files'),
     'a{sv}': ('Params', 'call_params', '{0}.params, {0}.n'),
+}
+
+# D-Bus type: how a result of libvirt becomes a value of g_variant_new(), and the form of that.
+VALUES = {
+    's': ('@s', 'utf8_variant({})'),
+    'b': ('b', '{} != 0'),
+    'i': ('i', '(gint32){}'),
+    'u': ('u', '(guint32){}'),
+    'x': ('x', '(gint64){}'),
+    't': ('t', '(guint64){}'),
+    'a{sv}': ('@a{sv}', 'typed_params_to_variant({0}.params, {0}.n)'),
 }
 
 # Kinds of objects as members name them, the longest first: SnapshotLookupByName gives a domain's snapshot.
@@ -69,13 +86,6 @@ def fail(message):
 def snake(name):
     """GetXMLDesc -> get_xml_desc, OSType -> os_type, MigrateToURI3 -> migrate_to_uri3"""
     return re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', '_', name).lower()
-
-
-def annotation(element, name):
-    for child in element.findall('annotation'):
-        if child.get('name') == name:
-            return child.get('value')
-    return None
 
 
 CHANGES = {'state': 'CHANGES_STATE', 'life': 'CHANGES_LIFE', 'true': 'CHANGES_ANYTHING'}
@@ -137,11 +147,13 @@ class Member:
 
 
 class Interface:
-    def __init__(self, element):
+    def __init__(self, element, api):
         self.name = element.get('name')
         self.short = self.name.rsplit('.', 1)[1]
         self.element = element
         self.native = not self.name.startswith('org.libvirt.')
+        for absent in [e for e in element if not api.has(functions_of(e))]:
+            element.remove(absent)
         members = [Member(self, e) for e in element if e.tag in ('method', 'property', 'signal')]
         self.members = sorted(members, key=lambda m: (m.kind != 'method', m.kind != 'property', m.name))
         self.properties = [m for m in self.members if m.kind == 'property']
@@ -200,72 +212,131 @@ def read_arguments(member):
     return declare, read, expressions
 
 
-def reply_lines(member, expressions):
-    """How the function is called, and how its result becomes the reply."""
+class Results:
+    """What a function writes to its arguments: the declarations, how it is called, and the expressions of the values.
+    `expressions` are those of the member's own arguments."""
+
+    def __init__(self, api, member, expressions):
+        self.declare, self.before, self.values = [], [], []
+        self.list = None
+        self.places = []
+        pieces = [piece for one in expressions for piece in one.split(', ')]
+        kinds = api.functions[member.calls].arguments
+        place = 1
+        while place < len(kinds):
+            # Descriptors are numbers as well, but the function only reads them.
+            if api.is_result(member.calls, place) and not (pieces and pieces[0].endswith('.files')):
+                place += self.add(api, f'out{place}', kinds[place:])
+            elif pieces:
+                self.places.append(pieces.pop(0))
+                place += 1
+            else:
+                no_rule(member, f'with fewer arguments than {member.calls} has')
+        if pieces:
+            no_rule(member, f'with more arguments than {member.calls} has')
+
+    def add(self, api, name, kinds):
+        """Takes the result that is the first of the arguments; returns how many of them it is."""
+        kind = kinds[0]
+        if kind in (PARAMS_GIVEN, PARAMS_FILLED):
+            self.declare.append(f'        g_auto(Params) {name} = {{}};')
+            self.values.append(name)
+            number = f'&{name}.n' if kinds[1] == 'int *' else f'({kinds[1]})&{name}.n'
+            self.places += [f'&{name}.params' if kind == PARAMS_GIVEN else f'{name}.params', number]
+            if kind == PARAMS_FILLED:
+                self.before.append(name)
+            return 2
+        if kind == TEXT:
+            # Only a UUID is written to the caller's memory.
+            self.declare.append(f'        char {name}[VIR_UUID_STRING_BUFLEN];')
+            self.values.append(name)
+            self.places.append(name)
+            return 1
+        if kind in NUMBERS:
+            self.declare.append(f'        {NUMBERS[kind]} {name} = 0;')
+            self.values.append(name)
+        elif kind in api.structures:
+            structure, fields = api.structures[kind]
+            self.declare.append(f'        {structure} {name} = {{}};')
+            self.values += [f'{name}.{field}' for field in fields]
+        else:
+            self.declare.append(f'        {kind[:-1]}{"" if kind[-2] == "*" else " "}{name} = NULL;')
+            self.list = name
+        self.places.append(f'&{name}')
+        return 1
+
+
+def reply_value(member, values):
+    """The expression of a reply that is made of so many results."""
+    pieces = re.findall(r'a\{sv\}|.', ''.join(member.outs).strip('()'))
+    if len(pieces) != len(values):
+        no_rule(member, f'that returns {member.out_type!r}, while the function has {len(values)} results')
+    forms, casts = zip(*((VALUES[piece][0], VALUES[piece][1].format(value)) for piece, value in zip(pieces, values)))
+    if member.out_type.startswith('('):
+        return f'g_variant_new("({"".join(forms)})", {", ".join(casts)})'
+    # g_variant_new() wants no value that is one already.
+    return casts[0] if forms[0].startswith('@') else f'g_variant_new("{forms[0]}", {casts[0]})'
+
+
+def fill_lines(call, name):
+    """Asks how many parameters there are, makes room, and asks for them."""
+    return [f'        if ({call.replace(f"{name}.params", "NULL", 1)} < 0 || !params_allocate(&{name}) ||',
+            f'            {call} < 0)',
+            '                return call_failed(error);', '']
+
+
+def reply_lines(api, member, expressions):
+    """The declarations of the results, how the function is called, and how its results become the reply."""
     out = ''.join(member.outs)
-    call = f'{member.calls}({", ".join(["object"] + expressions)})'
+    results = Results(api, member, expressions)
+    call = f'{member.calls}({", ".join(["object"] + results.places)})'
+    returns = api.functions[member.calls].returns
     simple = {'s': 'text', 'b': 'boolean', 'i': 'int32', 'u': 'uint32'}
 
+    if results.list and out in ('ao', 'as'):
+        count = [f'        n = {call};']
+        if out == 'as':
+            reply = f'        return call_reply_strings({results.list}, n, error);'
+        else:
+            reply = (f'        return call_reply_list(call, &kind_{snake(kind_of(member))}, '
+                     f'(void **){results.list}, n, error);')
+        return results.declare + ['        int n;'], count + [reply]
+    if results.values and returns == TEXT:
+        results.declare.append('        g_autofree char *text = NULL;')
+        lines = [f'        text = {call};', '        if (!text)', '                return call_failed(error);', '']
+        return results.declare, lines + [f'        return {reply_value(member, ["text"] + results.values)};']
+    if results.values:
+        lines = [f'        if ({call} < 0)', '                return call_failed(error);', '']
+        for name in results.before:
+            lines = fill_lines(call, name)
+        return results.declare, lines + [f'        return {reply_value(member, results.values)};']
     if not member.outs:
-        return [f'        return {call} < 0 ? call_failed(error) : call_done();']
+        return [], [f'        return {call} < 0 ? call_failed(error) : call_done();']
     if out in simple:
-        return [f'        return call_reply_{simple[out]}({call}, error);']
+        return [], [f'        return call_reply_{simple[out]}({call}, error);']
     if out == 'o':
-        return [f'        return call_reply_object(call, &kind_{snake(kind_of(member))}, {call}, error);']
-    if out == 'ao':
-        kind = kind_of(member)
-        call = f'{member.calls}({", ".join(["object", "&list"] + expressions)})'
-        return [f'        vir{kind}Ptr *list = NULL;', f'        int n = {call};', '',
-                f'        return call_reply_list(call, &kind_{snake(kind)}, (void **)list, n, error);']
-    if out == 'a{sv}':
-        leading = ', '.join(['object'] + expressions[:-1])
-        flags = expressions[-1]
-        return ['        g_auto(Params) result = {};', '',
-                f'        if ({member.calls}({leading}, NULL, &result.n, {flags}) < 0 || !params_allocate(&result) ||',
-                f'            {member.calls}({leading}, result.params, &result.n, {flags}) < 0)',
-                '                return call_failed(error);', '',
-                '        return typed_params_to_variant(result.params, result.n);']
+        return [], [f'        return call_reply_object(call, &kind_{snake(kind_of(member))}, {call}, error);']
     return no_rule(member, f'that returns {out!r}')
 
 
-def uuid_handler(member):
-    return [f'static GVariant *{member.handler}(Call *call, GError **error)', '{',
-            f'        vir{member.interface.short}Ptr object = call_object(call);',
-            '        char uuid[VIR_UUID_STRING_BUFLEN];', '',
-            f'        if (!object || {member.calls}(object, uuid) < 0)',
-            '                return call_failed(error);', '',
-            '        return g_variant_new_string(uuid);', '}', '']
+def handler_lines(name, interface, declare, body):
+    return [f'static GVariant *{name}(Call *call, GError **error)', '{',
+            f'        vir{interface.short}Ptr object = call_object(call);', *declare, '',
+            '        if (!object)', '                return call_failed(error);', '', *body, '}', '']
 
 
-def autostart_handlers(member):
-    """The one property that is written, of each kind that has it; libvirt's functions come in a pair."""
-    kind = f'vir{member.interface.short}Ptr'
-    return [f'static GVariant *{member.handler}(Call *call, GError **error)', '{',
-            f'        {kind} object = call_object(call);',
-            '        int value = 0;', '',
-            f'        if (!object || {member.calls}(object, &value) < 0)',
-            '                return call_failed(error);', '',
-            '        return g_variant_new_boolean(value != 0);', '}', '',
-            f'static GVariant *{member.setter}(Call *call, GError **error)', '{',
-            f'        {kind} object = call_object(call);',
-            '        gboolean value;', '',
-            '        g_variant_get(call_args(call), "(b)", &value);',
-            f'        if (!object || {member.calls.replace("Get", "Set")}(object, value) < 0)',
-            '                return call_failed(error);', '',
-            '        return call_done();', '}', '']
+def setter_lines(member):
+    """libvirt's functions of a property that is written come in a pair."""
+    return handler_lines(member.setter, member.interface, ['        gboolean value;'], [
+        '        g_variant_get(call_args(call), "(b)", &value);',
+        f'        return {setter_of(member.calls)}(object, value) < 0 ? call_failed(error) : call_done();'])
 
 
-def generated_handler(member):
-    if member.calls.endswith('GetUUIDString'):
-        return uuid_handler(member)
-    if member.calls.endswith('GetAutostart'):
-        return autostart_handlers(member)
-
+def generated_handler(api, member):
     declare, read, expressions = read_arguments(member)
-    lines = [f'static GVariant *{member.handler}(Call *call, GError **error)', '{',
-             f'        vir{member.interface.short}Ptr object = call_object(call);']
-    lines += declare + ['', '        if (!object)', '                return call_failed(error);', '']
-    return lines + read + reply_lines(member, expressions) + ['}', '']
+    results, reply = reply_lines(api, member, expressions)
+    lines = handler_lines(member.handler, member.interface, declare + results, read + reply)
+    return lines + setter_lines(member) if member.writable else lines
 
 
 def row(member):
@@ -317,11 +388,11 @@ def c_string(text, width=90):
     return '\n'.join(f'        "{piece}"' for piece in pieces)
 
 
-def interface_table(interface):
+def interface_table(api, interface):
     lines = []
     for member in interface.members:
         if member.kind != 'signal' and member.calls:
-            lines += generated_handler(member)
+            lines += generated_handler(api, member)
     lines.append(f'static const Member {interface.symbol}_members[] = {{')
     lines += [row(m) for m in interface.members]
     lines += ['};', '', f'const Interface {interface.symbol} = {{',
@@ -336,11 +407,12 @@ def interface_table(interface):
     return lines
 
 
-def write_source(interfaces, standard):
+def write_source(api, interfaces, standard):
     lines = ['/* Made by generate.py from the interface files; do not edit. */', '',
-             '#include "call/arguments.h"', '#include "call/handler.h"', '#include "members.h"', '#include "virt/typed_params.h"', '']
+             '#include "base/utf8.h"', '#include "call/arguments.h"', '#include "call/handler.h"',
+             '#include "members.h"', '#include "virt/typed_params.h"', '']
     for interface in interfaces:
-        lines += interface_table(interface)
+        lines += interface_table(api, interface)
     lines += ['const char interface_standard_xml[] =',
               c_string(''.join(served_text(e) for e in standard)) + ';', '']
     return lines
@@ -375,13 +447,15 @@ def main():
     parser.add_argument('--source', required=True)
     parser.add_argument('--header', required=True)
     parser.add_argument('--standard', required=True)
+    parser.add_argument('--api', action='append', required=True, help="libvirt's description of its API")
     parser.add_argument('files', nargs='+')
     options = parser.parse_args()
 
-    interfaces = [Interface(e) for f in options.files
+    api = Api(options.api)
+    interfaces = [Interface(e, api) for f in options.files
                   for e in ElementTree.parse(f).getroot().findall('interface')]
     standard = ElementTree.parse(options.standard).getroot().findall('interface')
-    for path, lines in ((options.source, write_source(interfaces, standard)),
+    for path, lines in ((options.source, write_source(api, interfaces, standard)),
                         (options.header, write_header(interfaces))):
         with open(path, 'w', encoding='utf-8') as output:
             output.write('\n'.join(lines))

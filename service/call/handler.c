@@ -116,6 +116,23 @@ GVariant *call_reply_owned_text(char *text, GError **error)
         return owned ? utf8_variant(owned) : call_failed(error);
 }
 
+GVariant *call_reply_strings(char **strings, int n, GError **error)
+{
+        GVariantBuilder builder;
+
+        if (n < 0)
+                return call_failed(error);
+
+        g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
+        for (int i = 0; i < n; i++) {
+                g_variant_builder_add_value(&builder, utf8_variant(strings[i]));
+                free(strings[i]);
+        }
+        free(strings);
+
+        return g_variant_builder_end(&builder);
+}
+
 GVariant *call_reply_boolean(int value, GError **error)
 {
         return value >= 0 ? g_variant_new_boolean(value > 0) : call_failed(error);

@@ -61,6 +61,10 @@ GVariant *call_reply_boolean(int value, GError **error);
 GVariant *call_reply_int32(int value, GError **error);
 GVariant *call_reply_uint32(int value, GError **error);
 
+/* The @n strings of an array that libvirt allocated, which is freed with them. A negative @n means failure.
+ */
+GVariant *call_reply_strings(char **strings, int n, GError **error);
+
 /* The path of @object, which is freed; NULL means failure. An error when sd-bus does not take the path. */
 GVariant *call_reply_object(Call *call, const Kind *kind, void *object, GError **error);
 

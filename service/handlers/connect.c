@@ -8,27 +8,6 @@
 #include "virt/autoptr.h"
 #include "virt/typed_params.h"
 
-static GVariant *version(int result, unsigned long number, GError **error)
-{
-        return result < 0 ? call_failed(error) : g_variant_new_uint64(number);
-}
-
-GVariant *connect_property_lib_version(Call *call, GError **error)
-{
-        unsigned long number = 0;
-        int result = virConnectGetLibVersion(call_connect(call), &number);
-
-        return version(result, number, error);
-}
-
-GVariant *connect_property_version(Call *call, GError **error)
-{
-        unsigned long number = 0;
-        int result = virConnectGetVersion(call_connect(call), &number);
-
-        return version(result, number, error);
-}
-
 GVariant *connect_get_all_domain_stats(Call *call, GError **error)
 {
         g_autoptr(virDomainStatsRecordPtr) records = NULL;

@@ -2,7 +2,6 @@
 
 /* org.libvirt.Domain: the members that are more than one call of libvirt with the arguments as they come. */
 
-#include "base/utf8.h"
 #include "call/handler.h"
 #include "members.h"
 #include "virt/autoptr.h"
@@ -45,28 +44,6 @@ GVariant *domain_property_uuid(Call *call, GError **error)
                 return call_failed(error);
 
         return g_variant_new_string(uuid);
-}
-
-GVariant *domain_property_scheduler_type(Call *call, GError **error)
-{
-        virDomainPtr domain = call_object(call);
-        int parameters = 0;
-        g_autofree char *type = domain ? virDomainGetSchedulerType(domain, &parameters) : NULL;
-
-        return type ? g_variant_new("(@si)", utf8_variant(type), parameters) : call_failed(error);
-}
-
-GVariant *domain_get_state(Call *call, GError **error)
-{
-        virDomainPtr domain = call_object(call);
-        int state = 0, reason = 0;
-        guint32 flags;
-
-        g_variant_get(call_args(call), "(u)", &flags);
-        if (!domain || virDomainGetState(domain, &state, &reason, flags) < 0)
-                return call_failed(error);
-
-        return g_variant_new("(ii)", state, reason);
 }
 
 GVariant *domain_get_stats(Call *call, GError **error)

@@ -70,21 +70,6 @@ GVariant *domain_block_peek(Call *call, GError **error)
                       : NULL;
 }
 
-GVariant *domain_get_block_job_info(Call *call, GError **error)
-{
-        virDomainPtr domain = call_object(call);
-        virDomainBlockJobInfo info = {};
-        const char *disk;
-        guint32 flags;
-
-        g_variant_get(call_args(call), "(&su)", &disk, &flags);
-        if (!domain || virDomainGetBlockJobInfo(domain, disk, &info, flags) < 0)
-                return call_failed(error);
-
-        return g_variant_new("(ittt)", info.type, (guint64)info.bandwidth, (guint64)info.cur,
-                             (guint64)info.end);
-}
-
 GVariant *domain_get_disk_errors(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);

@@ -80,20 +80,6 @@ GVariant *domain_get_fs_info(Call *call, GError **error)
         return g_variant_builder_end(&builder);
 }
 
-GVariant *domain_get_time(Call *call, GError **error)
-{
-        virDomainPtr domain = call_object(call);
-        long long seconds = 0;
-        unsigned nanoseconds = 0;
-        guint32 flags;
-
-        g_variant_get(call_args(call), "(u)", &flags);
-        if (!domain || virDomainGetTime(domain, &seconds, &nanoseconds, flags) < 0)
-                return call_failed(error);
-
-        return g_variant_new("(tu)", (guint64)seconds, nanoseconds);
-}
-
 GVariant *domain_send_key(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);

@@ -31,34 +31,6 @@ GVariant *domain_get_scheduler_parameters(Call *call, GError **error)
         return typed_params_to_variant(result.params, result.n);
 }
 
-GVariant *domain_get_perf_events(Call *call, GError **error)
-{
-        virDomainPtr domain = call_object(call);
-        g_auto(Params) result = {};
-        guint32 flags;
-
-        g_variant_get(call_args(call), "(u)", &flags);
-        if (!domain || virDomainGetPerfEvents(domain, &result.params, &result.n, flags) < 0)
-                return call_failed(error);
-
-        return typed_params_to_variant(result.params, result.n);
-}
-
-GVariant *domain_get_guest_vcpus(Call *call, GError **error)
-{
-        virDomainPtr domain = call_object(call);
-        g_auto(Params) result = {};
-        unsigned n = 0;
-        guint32 flags;
-
-        g_variant_get(call_args(call), "(u)", &flags);
-        if (!domain || virDomainGetGuestVcpus(domain, &result.params, &n, flags) < 0)
-                return call_failed(error);
-
-        result.n = (int)n;
-        return typed_params_to_variant(result.params, result.n);
-}
-
 /* libvirt takes the CPUs of the guest as text: "0,3,4". */
 static char *cpu_list(const Bitmap *cpus)
 {

@@ -56,36 +56,6 @@ GVariant *connect_node_get_free_memory(Call *call, GError **error)
         return bytes > 0 ? g_variant_new_uint64(bytes) : call_failed(error);
 }
 
-GVariant *connect_node_get_security_model(Call *call, GError **error)
-{
-        g_autofree virSecurityModelPtr model = g_new0(virSecurityModel, 1);
-
-        if (virNodeGetSecurityModel(call_connect(call), model) < 0)
-                return call_failed(error);
-
-        return g_variant_new("(@s@s)", utf8_variant(model->model), utf8_variant(model->doi));
-}
-
-GVariant *connect_get_cpu_model_names(Call *call, GError **error)
-{
-        g_auto(GStrv) models = NULL;
-        GVariantBuilder builder;
-        const char *arch;
-        guint32 flags;
-        int n;
-
-        g_variant_get(call_args(call), "(&su)", &arch, &flags);
-        n = virConnectGetCPUModelNames(call_connect(call), arch, &models, flags);
-        if (n < 0)
-                return call_failed(error);
-
-        g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
-        for (int i = 0; i < n; i++)
-                g_variant_builder_add_value(&builder, utf8_variant(models[i]));
-
-        return g_variant_builder_end(&builder);
-}
-
 GVariant *node_device_list_caps(Call *call, GError **error)
 {
         virNodeDevicePtr device = call_object(call);

@@ -7,18 +7,6 @@
 #include "members.h"
 #include "virt/autoptr.h"
 
-GVariant *storage_pool_get_info(Call *call, GError **error)
-{
-        virStoragePoolPtr pool = call_object(call);
-        virStoragePoolInfo info = {};
-
-        if (!pool || virStoragePoolGetInfo(pool, &info) < 0)
-                return call_failed(error);
-
-        return g_variant_new("(ittt)", info.state, (guint64)info.capacity, (guint64)info.allocation,
-                             (guint64)info.available);
-}
-
 GVariant *storage_pool_storage_vol_create_xml_from(Call *call, GError **error)
 {
         virStoragePoolPtr pool = call_object(call);
@@ -34,17 +22,4 @@ GVariant *storage_pool_storage_vol_create_xml_from(Call *call, GError **error)
 
         return call_reply_object(call, &kind_storage_vol,
                                  virStorageVolCreateXMLFrom(pool, xml, source, flags), error);
-}
-
-GVariant *storage_vol_get_info(Call *call, GError **error)
-{
-        virStorageVolPtr volume = call_object(call);
-        virStorageVolInfo info = {};
-        guint32 flags;
-
-        g_variant_get(call_args(call), "(u)", &flags);
-        if (!volume || virStorageVolGetInfoFlags(volume, &info, flags) < 0)
-                return call_failed(error);
-
-        return g_variant_new("(itt)", info.type, (guint64)info.capacity, (guint64)info.allocation);
 }
