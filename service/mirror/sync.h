@@ -35,7 +35,8 @@ typedef struct SyncOwner {
         void (*silent)(void *data);
 } SyncOwner;
 
-/* Asks over @link, which must outlive it, as @mirror must. After @patience ms libvirt is silent; 0 for never. */
+/* Asks over @link, which must outlive it, as @mirror must. After @patience ms libvirt is silent; 0 for never.
+ */
 Sync *sync_new(Link *link, Mirror *mirror, unsigned patience, const SyncOwner *owner, void *data);
 
 /* Asks for nothing any more; what waits is told so. */
