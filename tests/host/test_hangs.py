@@ -8,10 +8,12 @@ import contextlib
 import os
 import signal
 
+import libvirt
 import pytest
 
 from support.client import DOMAIN, Client, body_of
 from support.hosts.guests import ROOT, stage  # noqa: F401 -- stage is a fixture
+from support.hosts.migration import PEER, destination, full_of, typed  # noqa: F401 -- destination is a fixture
 from support.models.listener import INTERFACES
 from support.process import PATIENCE
 from support.programs.bystander import assert_served
@@ -92,3 +94,26 @@ def test_long_jobs(stage, guests, callers):  # noqa: F811
     assert all(guest.plain.hasManagedSaveImage() for guest in hung)
     for guest in hung:
         stage.client.domain(guest.path, "Create", "u", 0)
+
+
+def jobs(moving):
+    return [guest.plain.jobInfo()[0] for guest in moving]
+
+
+def test_migrations(stage, guests, callers, destination):  # noqa: F811
+    """Five guests move to another host, slowly, and arrive there."""
+    other, there = destination
+    more = full_of(os.path.join(stage.directory("content"), "random"))
+    values = typed({"migrate_uri": "tcp://127.0.0.1", "bandwidth": 1})
+    with contextlib.ExitStack() as stack:
+        moving = [stack.enter_context(stage.guest(f"moves{number}", more=more)) for number in range(HUNG)]
+        asked = ask_all(callers[:1], moving, "MigrateToURI3", "sa{sv}u", (other.uri, values, PEER))
+        assert_served(stage.client, ROOT, guests[1].path, SECONDS)
+        assert jobs(moving) == [libvirt.VIR_DOMAIN_JOB_UNBOUNDED] * HUNG
+        for guest in moving:
+            stage.client.domain(guest.path, "MigrateSetMaxSpeed", "tu", 1000, 0)
+        assert answers(asked) == [()] * HUNG
+        arrived = [there.lookupByUUIDString(guest.number) for guest in moving]
+        assert [one.state()[0] for one in arrived] == [libvirt.VIR_DOMAIN_RUNNING] * HUNG
+        for one in arrived:
+            one.destroy()

@@ -7,13 +7,12 @@ import libvirt
 import pytest
 
 from support.client import CONNECT, DOMAIN, Client, DBusError, body_of
-from support.hosts import host
 from support.hosts.guests import (  # noqa: F401 -- stage is a fixture
     ROOT, WITHIN, outcome, plain_values, stage)
+from support.hosts.migration import PEER, destination, full_of, typed  # noqa: F401 -- destination is a fixture
 from support.process import wait_until
 
 (DEFINED, UNDEFINED, STARTED, SUSPENDED, RESUMED, STOPPED) = range(6)
-OTHER_HOST = "cccccccc-1111-2222-3333-444444444444"
 
 
 def state(guest):
@@ -120,27 +119,6 @@ def with_files(stage, path, interface, *call):  # noqa: F811
 
 # Migration
 
-@pytest.fixture(scope="module")
-def destination(stage, libvirt_cache):  # noqa: F811
-    """A second libvirtd, on a host of its own as far as it knows."""
-    home = stage.home / "second"
-    home.mkdir()
-    other = host.Libvirtd(home, libvirt_cache)
-    stage.others.append(other)
-    other.configure(f'host_uuid = "{OTHER_HOST}"\n')
-    other.start()
-    connection = libvirt.open(other.uri)
-    yield other, connection
-    connection.close()
-
-
-PEER = libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_LIVE
-
-
-def typed(values):
-    return {name: ("t" if isinstance(value, int) else "s", value) for name, value in values.items()}
-
-
 def test_migration(stage, destination):  # noqa: F811
     other, there = destination
     with stage.guest("migrated") as guest:
@@ -160,14 +138,6 @@ def test_migration(stage, destination):  # noqa: F811
         assert plain_values(parameters) == stats and stats["memory_total"] >= 48 << 20
         signalled, = (one[1] for one in told if one[0] == "JobCompleted")
         assert {name: signalled[name] for name in stats if name in signalled} == stats
-
-
-def full_of(file):
-    """A guest with so many random bytes in its memory that it takes a while to move."""
-    with open(file, "wb") as content:
-        content.write(os.urandom(24 << 20))
-    return (f"<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='-device'/>"
-            f"<qemu:arg value='loader,file={file},addr=0x1000000,force-raw=on'/></qemu:commandline>")
 
 
 def test_migration_that_is_given_up(stage, destination):  # noqa: F811
