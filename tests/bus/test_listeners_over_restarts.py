@@ -16,6 +16,7 @@ from support.hosts.native import NETWORK, POOL, TEST, XML, filled, plain  # noqa
 from support.hosts.scene import different
 from support.hosts.workload import truth
 from support.models import recipe
+from support.models.compiled import CompiledListener
 from support.models.listener import CONNECTION, EventListener, StandardListener, picture
 from support.models.recipe import RecipeListener
 from support.process import PATIENCE, wait_until
@@ -95,7 +96,8 @@ class World:
         self.random = dice
         self.guests = Guests(connection, dice)
         self.literal = [RecipeListener(service.bus, "by the rules alone", looks=False),
-                        RecipeListener(service.bus, "by the rules, and the name")]
+                        RecipeListener(service.bus, "by the rules, and the name"),
+                        CompiledListener(service.bus, "in C", service.home)]
         self.others = [EventListener(service.bus, "stream"), EventListener(service.bus, "by threes", batch=3),
                        StandardListener(service.bus, "standard")]
         for listener in self.listeners():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """check_architecture.py CHECKOUT: docs/architecture.md is a map of what is there. Each folder and each .c file of the
-service is in it, and what it names exists: files, and functions."""
+service and of its clients is in it, and what it names exists: files, and functions."""
 
 import pathlib
 import re
@@ -33,6 +33,7 @@ def main(checkout):
     page = (checkout / PAGE).read_text(encoding="utf-8")
     service = checkout / "service"
     sources = sorted(service.rglob("*.c"))
+    clients = sorted((checkout / "clients").rglob("*.c"))
     code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(service.rglob("*.[ch]")))
     table = {name for name in re.findall(r"^\| `([\w./]+)` \|", page, re.M)}
     headings = set(re.findall(r"^### `service/([\w/]*)`$", page, re.M))
@@ -42,9 +43,9 @@ def main(checkout):
     fine = [
         compare(1, "each file that it names is there",
                 {f"there is no {name}" for name in named_files(page) if not exists(checkout, name)}),
-        compare(2, "each file of the service is in it",
-                {f"{path.relative_to(service)} is missing" for path in sources} -
-                {f"{name} is missing" for name in table}),
+        compare(2, "each file of the service and of the clients is in it",
+                {f"{name} is missing" for name in ({str(path.relative_to(service)) for path in sources} |
+                 {str(path.relative_to(checkout)) for path in clients}) - table}),
         compare(3, "each folder of the service is in it",
                 {f"{name} is missing" for name in folders - {name.rstrip("/") or "." for name in headings}}),
         compare(4, "each function that it names is there",
