@@ -322,6 +322,10 @@ static void on_failed(Link *link, const GError *error, void *data)
         const Worker *worker = data;
         Group *group = &worker->links->groups[worker->reader];
 
+        /* Otherwise that link's own failure says as much. */
+        if (link_state(worker->links->config.events_link) == LINK_OPEN)
+                link_log_failure(link);
+
         if (!is_first(worker)) {
                 group->refused_at = g_get_monotonic_time();
                 return;

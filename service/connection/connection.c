@@ -449,6 +449,7 @@ static void events_failed(Link *link, const GError *error, void *data)
 {
         Connection *connection = data;
 
+        link_log_failure(link);
         links_failed(connection->links, error);
         inventory_failed(connection->inventory, error);
         finish_unlisted(connection);

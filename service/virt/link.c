@@ -299,18 +299,6 @@ static void link_closed(Link *link)
         link_wait(link);
 }
 
-/* Calls may start many attempts; a failure that they all meet is logged once. */
-static void link_log_failure(Link *link)
-{
-        if (g_strcmp0(link->logged, link->error->message) == 0)
-                return;
-
-        g_free(link->logged);
-        link->logged = g_strdup(link->error->message);
-        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
-                       "failed to connect: %s", link->error->message);
-}
-
 static void link_attempt_failed(Link *link, Session *session)
 {
         /* No such driver, here or in libvirtd: only a call makes sense as the next attempt. */
@@ -326,7 +314,6 @@ static void link_attempt_failed(Link *link, Session *session)
         if (link->shut)
                 return;
 
-        link_log_failure(link);
         link->owner->failed(link, link->error, link->data);
         if (absent)
                 link_stop_waiting(link);
@@ -446,6 +433,18 @@ LinkState link_state(const Link *link)
 {
         ASSERT_MAIN();
         return link->state;
+}
+
+void link_log_failure(Link *link)
+{
+        ASSERT_MAIN();
+        if (g_strcmp0(link->logged, link->error->message) == 0)
+                return;
+
+        g_free(link->logged);
+        link->logged = g_strdup(link->error->message);
+        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
+                       "failed to connect: %s", link->error->message);
 }
 
 const GError *link_error(const Link *link)

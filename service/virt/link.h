@@ -64,6 +64,10 @@ LinkState link_state(const Link *link);
 /* Why the last attempt failed, or why the current one takes so long; NULL while there is hope. */
 const GError *link_error(const Link *link);
 
+/* Logs why the last attempt failed. Calls may start many attempts: a failure that they all meet is logged
+ * once. */
+void link_log_failure(Link *link);
+
 /* What the owner's prepare() made of the connection that is open. */
 const void *link_prepared(const Link *link);
 

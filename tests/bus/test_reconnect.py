@@ -153,6 +153,25 @@ def test_a_kernel_out_of_watches(one_bus, libvirtd, run_service, connect, preloa
     wait_until(told, 30 * PATIENCE, service.stderr, every=0.2)
 
 
+def test_a_failure_is_one_line(one_bus, libvirtd, run_service, connect):
+    """However many connections to libvirt there are for one hypervisor, and however often they are tried."""
+    service = run_service(one_bus, {"Test": libvirtd.test_uri})
+    client = connect(one_bus)
+    wait_connected(client)
+    client.call(TEST, CONNECT, "ListDomains", "u", (0,))
+    libvirtd.stop(signal.SIGKILL)  # its socket stays
+    with pytest.raises(DBusError):
+        wait_until(lambda: client.call(TEST, CONNECT, "ListDomains", "u", (0,)) is None, 20 * PATIENCE,
+                   "a call meets it")
+    wait_until(lambda: "failed to connect" in service.stderr(), 20 * PATIENCE, "an attempt fails")
+    for _ in range(3):
+        time.sleep(0.15)  # a failure answers for calls within 100 ms of it
+        with pytest.raises(DBusError):
+            client.call(TEST, CONNECT, "ListDomains", "u", (0,))
+    lines = [line for line in service.lines() if "failed to connect" in line]
+    assert len(lines) == len(set(lines)), lines
+
+
 LEAVES = [
     ("domain", "_aaaaaaaa_bbbb_cccc_dddd_0123456789ab"),
     ("domainsnapshot", "_6695eb01_f6a4_8304_79aa_97f2502e193f_first"),
