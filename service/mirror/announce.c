@@ -639,6 +639,11 @@ void announcer_end_comparison(Announcer *announcer)
         comparisons_answered(announcer->comparisons);
 }
 
+void announcer_hold_comparisons(Announcer *announcer)
+{
+        comparisons_hold(announcer->comparisons);
+}
+
 gboolean announcer_is_comparing(const Announcer *announcer)
 {
         ASSERT_MAIN();

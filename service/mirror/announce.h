@@ -50,6 +50,10 @@ void announcer_absent(Announcer *announcer, const Kind *kind, GHashTable *leaves
 void announcer_begin_comparison(Announcer *announcer, ComparisonCause cause);
 void announcer_end_comparison(Announcer *announcer);
 
+/* libvirt does not answer, and all that was compared is stale: no comparison is over before another one has
+ * its answers. */
+void announcer_hold_comparisons(Announcer *announcer);
+
 /* Whether one is not over. */
 gboolean announcer_is_comparing(const Announcer *announcer);
 
@@ -67,5 +71,5 @@ gboolean announcer_wait(Announcer *announcer, const Kind *kind, const char *uuid
 void announcer_flush(Announcer *announcer);
 
 /* The connection is lost, or left: what waits is told without libvirt's word, as far as an event said it.
- * Comparisons whose answers are not over are forgotten. */
+ * Comparisons are over by that, but those whose answers are not, which are forgotten. */
 void announcer_give_up(Announcer *announcer);

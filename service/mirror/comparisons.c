@@ -10,7 +10,8 @@
 struct Comparisons {
         ComparedFunc *compared;
         void *data;
-        GQueue open; /* of Comparison, in order */
+        GQueue open;   /* of Comparison, in order */
+        gboolean held; /* until the answers of another one are over */
 };
 
 Comparisons *comparisons_new(ComparedFunc *compared, void *data)
@@ -29,7 +30,7 @@ void comparisons_free(Comparisons *comparisons)
         if (!comparisons)
                 return;
 
-        comparisons_forget(comparisons);
+        g_queue_clear_full(&comparisons->open, g_free);
         g_free(comparisons);
 }
 
@@ -48,7 +49,8 @@ static void complete(Comparisons *comparisons)
 {
         const Comparison *first;
 
-        while ((first = g_queue_peek_head(&comparisons->open)) && first->answered && first->awaited == 0) {
+        while (!comparisons->held && (first = g_queue_peek_head(&comparisons->open)) && first->answered &&
+               first->awaited == 0) {
                 g_autofree Comparison *over = g_queue_pop_head(&comparisons->open);
 
                 comparisons->compared(over->cause, &over->found, comparisons->data);
@@ -62,6 +64,7 @@ void comparisons_answered(Comparisons *comparisons)
         ASSERT_MAIN();
         ASSERT(current);
         current->answered = TRUE;
+        comparisons->held = FALSE;
         complete(comparisons);
 }
 
@@ -101,8 +104,16 @@ void comparisons_release(Comparisons *comparisons, Comparison *comparison)
         complete(comparisons);
 }
 
+void comparisons_hold(Comparisons *comparisons)
+{
+        ASSERT_MAIN();
+        comparisons->held = TRUE;
+}
+
 void comparisons_forget(Comparisons *comparisons)
 {
         ASSERT_MAIN();
+        comparisons->held = FALSE;
+        complete(comparisons);
         g_queue_clear_full(&comparisons->open, g_free);
 }

@@ -54,5 +54,8 @@ gboolean comparisons_are_at(const Comparisons *comparisons, ComparisonCause caus
 void comparison_await(Comparison *comparison);
 void comparisons_release(Comparisons *comparisons, Comparison *comparison);
 
-/* Forgets all that are not over. Nothing must be awaited any more. */
+/* What was compared is not known any more: none is over before the answers of another one are. */
+void comparisons_hold(Comparisons *comparisons);
+
+/* Ends those whose answers are over, and forgets the others. Nothing must be awaited any more. */
 void comparisons_forget(Comparisons *comparisons);

@@ -225,6 +225,7 @@ static void on_silent(void *data)
 
         g_warning("%s: libvirt has not answered for %u s", strrchr(inventory->config.path, '/') + 1,
                   inventory->config.limits->open_timeout);
+        announcer_hold_comparisons(inventory->announcer);
         set_all_stale(inventory);
         sync_all(inventory->sync, NULL, NULL);
 }

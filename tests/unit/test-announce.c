@@ -276,6 +276,26 @@ static void test_comparisons_overlap(void)
         tear_down();
 }
 
+/* libvirt does not answer any more before all is told that a comparison has found: another one has to be
+ * answered, or the connection lost. */
+static void test_held_comparison(void)
+{
+        begin_with("running", 7);
+        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
+        announcer_hold_comparisons(announcer);
+        let_time_pass();
+        g_assert_cmpstr(shown_state(), ==, "paused");
+        g_assert_cmpuint(times_compared, ==, 0);
+        g_assert_true(compare(COMPARISON_AGAIN, "paused", 7));
+        g_assert_cmpuint(times_compared, ==, 2);
+
+        g_assert_false(compare(COMPARISON_AGAIN, "running", 7));
+        announcer_hold_comparisons(announcer);
+        announcer_give_up(announcer);
+        g_assert_cmpuint(times_compared, ==, 3);
+        tear_down();
+}
+
 /* An object that is announced while a comparison waits is not stale any more at its end. */
 static void test_stale_at_the_end(void)
 {
@@ -351,6 +371,7 @@ int main(int argc, char **argv)
         g_test_add_func("/announce/found-restart", test_found_restart);
         g_test_add_func("/announce/giving-up", test_giving_up);
         g_test_add_func("/announce/comparisons-overlap", test_comparisons_overlap);
+        g_test_add_func("/announce/held-comparison", test_held_comparison);
         g_test_add_func("/announce/stale-at-the-end", test_stale_at_the_end);
         g_test_add_func("/announce/name-passes", test_name_passes);
         return g_test_run();
