@@ -315,16 +315,18 @@ static Decision decide(Peer *peer, const Question *question, gboolean interactiv
         return decision;
 }
 
+/* @interactive: the caller has let polkit ask a person. */
 static AuthorityAnswer refuse(sd_bus_message *message, const Question *question, Decision decision,
-                              GError **error)
+                              gboolean interactive, GError **error)
 {
         const char *action = question->access == ACCESS_MANAGE ? POLKIT_MANAGE : POLKIT_MONITOR;
 
         if (decision == DECISION_CHALLENGE)
                 g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_INTERACTIVE,
-                            "%s takes the right %s, for which somebody has to authenticate: allow "
-                            "interactive authorization",
-                            sd_bus_message_get_member(message), action);
+                            "%s takes the right %s, for which a person has to authenticate: %s",
+                            sd_bus_message_get_member(message), action,
+                            interactive ? "no authentication agent answers for the caller"
+                                        : "allow interactive authorization");
         else if (decision == DECISION_FULL)
                 g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
                                     "polkit has too many questions to answer already");
@@ -367,7 +369,7 @@ static AuthorityAnswer ask_about(Peer *peer, sd_bus_message *message, const Ques
                 break;
         }
 
-        return refuse(message, question, decision, error);
+        return refuse(message, question, decision, interactive, error);
 }
 
 /* polkit has other rules, or forgot a password. */

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.client import DOMAIN, PROPERTIES, body_of, field
+from support.client import DOMAIN, PROPERTIES, DBusError, body_of, field
 from support.hosts import guarded as guards
 from support.hosts.guarded import (DENIED, GUEST, INTERACTIVE, MANAGE, MONITOR, RULES, Agent, allow, guarded, send,
                                    set_autostart)
@@ -237,6 +237,15 @@ def test_without_the_flag_nobody_is_asked(world):
     agent = Agent(world, outsider)
     assert outcome(outsider) == INTERACTIVE
     assert not agent.is_asked()
+
+
+def test_the_hint_helps(world):
+    """With the flag it is not the flag that is missing."""
+    outsider = world.client("outsider")
+    for interactive, hint in ((False, "allow interactive authorization"), (True, "no authentication agent answers")):
+        with pytest.raises(DBusError, match=hint) as refused:
+            body_of(outsider.take_reply(set_autostart(outsider, interactive=interactive), LONG))
+        assert refused.value.name == INTERACTIVE
 
 
 def test_a_password_that_polkit_keeps(world):
