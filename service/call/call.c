@@ -40,6 +40,10 @@ void call_free(Call *call)
         if (!call)
                 return;
 
+        if (call->tally) {
+                call->tally->open--;
+                call->tally->changing -= call_may_change(call);
+        }
         if (call->lane)
                 lane_leave(call->lane);
         if (call->peer) {
@@ -56,6 +60,23 @@ void call_free(Call *call)
         g_free(call->own_source);
         g_free(call->object.key);
         g_free(call);
+}
+
+gboolean call_may_change(const Call *call)
+{
+        return call->member && call->member->changes && call->type != CALL_GET;
+}
+
+void call_open(Call *call, Tally *tally)
+{
+        ASSERT_MAIN();
+        call->tally = tally;
+        if (!tally)
+                return;
+
+        tally->open++;
+        tally->most = MAX(tally->most, tally->open);
+        tally->changing += call_may_change(call);
 }
 
 static int append_result(const Call *call, sd_bus_message *reply)
@@ -167,12 +188,6 @@ void call_reply_abandoned(Call *call, const char *why)
                 sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_FAILED, "%s", why);
 }
 
-void call_take_turn(Call *call, TurnFunc *run)
-{
-        ASSERT_MAIN();
-        turns_take(call->turns, &call->turn, &call->peer->line, peer_turns_key(call->peer), run, call);
-}
-
 void call_follow(Call *call, TurnFunc *run)
 {
         ASSERT_MAIN();
@@ -198,7 +213,9 @@ static void conclude_answer(void *data)
 void call_answer(Call *call)
 {
         ASSERT_MAIN();
-        call_take_turn(call, conclude_answer);
+        call->withdraw = NULL;
+        turns_take(call->turns, &call->turn, &call->peer->line, peer_turns_key(call->peer), conclude_answer,
+                   call);
 }
 
 gboolean call_is_run(const Call *call)
@@ -207,18 +224,15 @@ gboolean call_is_run(const Call *call)
         return call->result || call->error;
 }
 
-void call_drop(Call *call)
+void call_withdraw(Call *call)
 {
         ASSERT_MAIN();
+        if (!turns_withdraw(call->turns, &call->turn) && !(call->withdraw && call->withdraw(call)))
+                return;
+
         if (call_is_run(call))
                 count(call);
         else if (call->tally)
                 call->tally->dropped++;
         call_free(call);
-}
-
-gboolean call_withdraw(Call *call)
-{
-        ASSERT_MAIN();
-        return turns_withdraw(call->turns, &call->turn) || (call->withdraw && call->withdraw(call));
 }

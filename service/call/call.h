@@ -4,7 +4,6 @@
 #include "access/lane.h"
 #include "access/turns.h"
 #include "base/config.h"
-#include "base/main_queue.h"
 #include "bus/bus.h"
 #include "bus/member.h"
 #include "virt/domain_cache.h"
@@ -45,9 +44,11 @@ typedef enum CallType {
         CALL_INTROSPECT,
 } CallType;
 
-/* Calls by what came of them. */
+/* Calls to the objects of one connection. */
 typedef struct Tally {
-        guint64 ok, failed, refused, dropped;
+        guint64 ok, failed, refused, dropped; /* by what came of them */
+        guint64 open, most;                   /* those without a reply, and how many these were at most */
+        guint64 changing; /* of the open ones: those that may change what the mirror shows */
 } Tally;
 
 struct Call {
@@ -63,7 +64,6 @@ struct Call {
         GUnixFDList *fds;
         gboolean reader; /* the caller may monitor only: a read-only connection serves it */
         const Limits *limits;
-        MainQueueFunc *completed; /* main thread, with the call: it was run */
         /* Of a domain's GetAll: properties that are known already, by name, a{sv}; () stands for one that
          * cannot be read. May be NULL. */
         GVariant *known;
@@ -72,12 +72,12 @@ struct Call {
         /* Main thread only: reference counts of sd-bus are not atomic. */
         Bus *bus;
         sd_bus_message *message;
-        Peer *peer;   /* that sent it, and is charged for it; when that has left, no reply is made */
-        GList place;  /* among the calls of that */
-        Lane *lane;   /* where libvirt is asked; else NULL */
-        GList step;   /* in that, until it is begun, or among those that wait for what is listed */
-        Tally *tally; /* of the object's connection; NULL for the root */
-        void *owner;  /* the Connection; NULL for none, as for the root's */
+        Peer *peer;       /* that sent it, and is charged for it; when that has left, no reply is made */
+        GList place;      /* among the calls of that */
+        Lane *lane;       /* where libvirt is asked; else NULL */
+        GQueue *unlisted; /* where it waits for what is listed; NULL where it does not */
+        GList step;       /* in that; or in the lane, until it is begun */
+        Tally *tally;     /* of the object's connection; NULL for the root */
         Turns *turns;
         Turn turn;
         /* Takes it back from where it waits, unless that is for its turn; FALSE when it is too late. NULL
@@ -94,7 +94,7 @@ struct Call {
         const void *source; /* from which, borrowed until the next turn, */
         void *own_source;   /* or freed with the call */
 
-        gboolean begun; /* by a worker; under the lock of the links */
+        gboolean begun; /* by a worker; under the lock of the links, until it is completed */
 
         /* The worker's, until the call is completed. */
         Link *link;
@@ -117,32 +117,32 @@ Call *call_new(Peer *peer, sd_bus_message *message, CallType type, const char *p
 void call_free(Call *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_free)
 
+/* Counts @call, whose type and member are set, as open in @tally until it is freed. NULL is fine. Main
+ * thread. */
+void call_open(Call *call, Tally *tally);
+
+/* Whether it may change what the mirror shows. */
+gboolean call_may_change(const Call *call);
+
 /* Sends the one reply, the result or the error, counts it and frees @call, unless its conclude() keeps it.
  * Main thread, when no worker has it. */
 void call_conclude(Call *call);
 
-/* Concludes @call, which is no connection's and needs nothing but memory, when it is its turn. Main thread.
- */
+/* Concludes @call when it is its turn, which may be at once: no worker has it, and what it still needs is in
+ * memory. All that takes the main thread time for a caller goes through here. Main thread. */
 void call_answer(Call *call);
 
 /* Ends @call with the error that the service is stopping. Main thread. */
 void call_set_stopping(Call *call);
 
-/* Has @run called with @call when it is its turn, which may be at once. All that takes the main thread time
- * for a caller goes through here. Main thread. */
-void call_take_turn(Call *call, TurnFunc *run);
-
-/* The same for what only has to keep its place among what the caller has waiting. Main thread. */
+/* Has @run called when @call has its place among what the caller has waiting. Main thread. */
 void call_follow(Call *call, TurnFunc *run);
 
 /* Whether something has come of it yet, a result or an error. */
 gboolean call_is_run(const Call *call);
 
-/* Counts what came of it, or that it was dropped, and frees it without a reply. Main thread. */
-void call_drop(Call *call);
-
-/* Whether it waited somewhere, and does so no more: libvirt was not asked for it. Main thread. */
-gboolean call_withdraw(Call *call);
+/* Takes it back from where it waits, if that is possible, and frees it without a reply. Main thread. */
+void call_withdraw(Call *call);
 
 /* Sends an error as the one reply while a worker may still have the call. Main thread. */
 void call_reply_abandoned(Call *call, const char *why);

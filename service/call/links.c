@@ -178,7 +178,7 @@ static gboolean end_call(Worker *worker, gboolean *others)
         queue_end(queue, call);
         /* Before anybody can have the lane's next call, so that this one is completed first; and its lane may
          * end with it. */
-        main_queue_post(call->completed, call);
+        main_queue_post(worker->links->config.completed, call);
         worker->since = now;
         worker->call = NULL;
         more = worker->open && take(worker, now);
@@ -247,6 +247,12 @@ static GList *take_refused(Links *links, gboolean reader)
         return queue_refuse(links->queue, reader);
 }
 
+static void fail(const Links *links, Call *call, const GError *error)
+{
+        call->error = g_error_copy(error);
+        links->config.completed(call);
+}
+
 /* What waits for a link of the group, and there will be none. */
 static void refuse(Links *links, gboolean reader, const GError *error)
 {
@@ -257,7 +263,7 @@ static void refuse(Links *links, gboolean reader, const GError *error)
 
         calls = take_refused(links, reader);
         for (GList *each = calls; each; each = each->next)
-                links->config.fail(each->data, error, links->config.data);
+                fail(links, each->data, error);
 }
 
 /* Whether it had no call for long; then it gets none any more. */
@@ -556,7 +562,7 @@ static void refuse_secrets(const Links *links, Call *call)
 
         g_set_error(&error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
                     "operation forbidden: %s with these flags takes the right to manage", call->member->name);
-        links->config.fail(call, error, links->config.data);
+        fail(links, call, error);
 }
 
 /* The worker that was given it, or another call, and in @waiting whether some are ready still. */
@@ -659,7 +665,7 @@ void links_shut(Links *links, const GError *error)
 
         ASSERT_MAIN();
         for (GList *each = calls; each; each = each->next)
-                links->config.fail(each->data, error, links->config.data);
+                fail(links, each->data, error);
 
         /* What is on its way to on_waiting() arrives there, and finds nothing. */
         if (links->timer)

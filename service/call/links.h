@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/main_queue.h"
 #include "call/call.h"
 #include "virt/link.h"
 
@@ -19,15 +20,14 @@ typedef struct LinksConfig {
         const Identity *identity;
         gboolean shared;   /* the events' link serves calls, too */
         Link *events_link; /* outlives these, as @limits does */
-        /* Takes a call that cannot be served. */
-        void (*fail)(Call *call, const GError *error, void *data);
-        void *data;
+        /* Takes a call that was run, or that has an error because it cannot be. Main thread. */
+        MainQueueFunc *completed;
 } LinksConfig;
 
 Links *links_new(const LinksConfig *config);
 
 /* Takes @call. It runs when its turn comes: after the calls of the same peer to the same object, beside all
- * others, but for a third one to the same object. Then call->completed is called. */
+ * others, but for a third one to the same object. Then completed() is called. */
 void links_submit(Links *links, Call *call);
 
 /* The events' link is open, lost, or could not be opened. With @eager the first link is opened, too; else it

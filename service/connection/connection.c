@@ -30,53 +30,17 @@ struct Connection {
         Events *events;
         Inventory *inventory;
 
-        unsigned open_calls; /* all that are not answered */
         GQueue unlisted;     /* of Call, by their step: until all objects are listed */
-        unsigned changing;   /* of @open_calls: those that may change what the mirror shows */
         GError *list_error;  /* why what is there is not known although libvirt could be asked */
         unsigned listings;   /* comparisons under way that end with listed() */
         unsigned list_timer; /* while the first list is under way */
         gboolean stopped;
         Tally tally;
-        guint64 most_open;
 };
-
-static gboolean may_change(const Call *call)
-{
-        return call->member && call->member->changes && call->type != CALL_GET;
-}
-
-/* The call is no longer one of the connection's. */
-static void disown_call(Connection *connection, Call *call)
-{
-        connection->open_calls--;
-        if (may_change(call))
-                connection->changing--;
-        call->owner = NULL;
-}
-
-static void conclude_owned(void *data)
-{
-        Call *call = data;
-        Connection *connection = call->owner;
-
-        /* What has its answer keeps it; what would look for one finds nothing any more. */
-        if (connection->stopped && call->conclude && !call_is_run(call))
-                call_set_stopping(call);
-        disown_call(connection, call);
-        call_conclude(call);
-}
-
-/* Main thread: no worker has the call. It counts as open until its reply is made, which may take time. */
-static void call_finish(Call *call)
-{
-        call->withdraw = NULL;
-        call_take_turn(call, conclude_owned);
-}
 
 static void call_shown(gboolean told, void *data)
 {
-        call_finish(data);
+        call_answer(data);
 }
 
 /* The object that a call has made or changed, as far as the mirror has such; FALSE for none. */
@@ -101,7 +65,7 @@ static gboolean changed_object(const Call *call, const Kind **kind, char uuid[VI
 static void call_completed(void *data)
 {
         Call *call = data;
-        Connection *connection = call->owner;
+        Connection *connection = call->object.connection;
         char uuid[VIR_UUID_STRING_BUFLEN];
         const Kind *kind;
 
@@ -110,8 +74,8 @@ static void call_completed(void *data)
                 inventory_remember(connection->inventory, call->object.key, call->known_version,
                                    call->result);
 
-        if (!may_change(call) || connection->stopped || !changed_object(call, &kind, uuid)) {
-                call_finish(call);
+        if (!call_may_change(call) || connection->stopped || !changed_object(call, &kind, uuid)) {
+                call_answer(call);
                 return;
         }
 
@@ -124,25 +88,9 @@ static void call_completed(void *data)
         }
 
         /* What failed halfway may have left the object in another state. */
-        if (g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT))
+        if (call->begun && g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT))
                 inventory_ask(connection->inventory, kind, uuid);
-        call_finish(call);
-}
-
-static void own_call(Connection *connection, Call *call)
-{
-        call->owner = connection;
-        connection->open_calls++;
-        connection->most_open = MAX(connection->most_open, connection->open_calls);
-        if (may_change(call))
-                connection->changing++;
-}
-
-static void fail_call(Call *call, const GError *error, void *data)
-{
-        ASSERT_MAIN();
-        call->error = g_error_copy(error);
-        call_finish(call);
+        call_answer(call);
 }
 
 /* The mirror has what there is to have. */
@@ -155,30 +103,31 @@ static void finish_unlisted(Connection *connection)
         /* One may come back. */
         g_queue_init(&connection->unlisted);
         while ((each = g_queue_pop_head_link(&calls)))
-                call_finish(each->data);
+                call_answer(each->data);
 }
 
 /* What a GetAll need not ask for. Not while a call is under way that may change it: one that the same client
  * sent before this one, for instance. */
 static void add_known(const Connection *connection, Call *call)
 {
-        if (call->type == CALL_GET_ALL && call->object.kind == &kind_domain && connection->changing == 0)
+        if (call->type == CALL_GET_ALL && call->object.kind == &kind_domain &&
+            connection->tally.changing == 0)
                 call->known = inventory_known(connection->inventory, call->object.key, &call->known_version);
 }
 
 static gboolean withdraw_from_links(Call *call)
 {
-        return links_withdraw(((Connection *)call->owner)->links, call);
+        return links_withdraw(call->object.connection->links, call);
 }
 
 static void call_begin(void *data)
 {
         Call *call = data;
-        Connection *connection = call->owner;
+        Connection *connection = call->object.connection;
 
         if (connection->stopped) {
                 call_set_stopping(call);
-                call_finish(call);
+                call_answer(call);
                 return;
         }
 
@@ -190,9 +139,7 @@ static void call_begin(void *data)
 void connection_submit(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
-        own_call(connection, call);
         call->connection_path = connection->path;
-        call->completed = call_completed;
         /* What the caller has sent before for the same object may wait for its turn. */
         call_follow(call, call_begin);
 }
@@ -266,23 +213,15 @@ static void listed(const Differences *found, void *data)
         finish_unlisted(connection);
 }
 
-void connection_submit_known(Connection *connection, Call *call)
-{
-        ASSERT_MAIN();
-        own_call(connection, call);
-        call_finish(call);
-}
-
 static gboolean withdraw_from_unlisted(Call *call)
 {
-        g_queue_unlink(&((Connection *)call->owner)->unlisted, &call->step);
+        g_queue_unlink(call->unlisted, &call->step);
         return TRUE;
 }
 
 void connection_submit_listed(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
-        own_call(connection, call);
         /* A list that failed is asked for again, for later calls. */
         if (connection->list_error && connection->listings == 0 &&
             link_state(connection->events_link) == LINK_OPEN) {
@@ -291,20 +230,20 @@ void connection_submit_listed(Connection *connection, Call *call)
         }
 
         if (connection_is_settled(connection)) {
-                call_finish(call);
+                call_answer(call);
                 return;
         }
 
         call->withdraw = withdraw_from_unlisted;
+        call->unlisted = &connection->unlisted;
         g_queue_push_tail_link(&connection->unlisted, &call->step);
 }
 
 void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
 {
         ASSERT_MAIN();
-        own_call(connection, call);
         if (connection->stopped || inventory_is_settled(connection->inventory, kind, uuid))
-                call_finish(call);
+                call_answer(call);
         else
                 inventory_settle(connection->inventory, kind, uuid, call_shown, call);
 }
@@ -319,7 +258,7 @@ void connection_compare(Connection *connection)
 static void resynced(const Differences *found, void *data)
 {
         Call *call = data;
-        Connection *connection = call->owner;
+        const Connection *connection = call->object.connection;
         const GError *error = link_error(connection->events_link);
 
         if (found)
@@ -331,13 +270,12 @@ static void resynced(const Differences *found, void *data)
                 g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "%s could not be asked",
                             connection->uri);
 
-        call_finish(call);
+        call_answer(call);
 }
 
 void connection_submit_resync(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
-        own_call(connection, call);
         if (connection->stopped || link_state(connection->events_link) != LINK_OPEN)
                 resynced(NULL, call);
         else
@@ -346,19 +284,16 @@ void connection_submit_resync(Connection *connection, Call *call)
 
 static gboolean withdraw_from_waits(Call *call)
 {
-        const Connection *connection = call->owner;
-
-        state_waits_withdraw(inventory_waits(connection->inventory), call);
+        state_waits_withdraw(inventory_waits(call->object.connection->inventory), call);
         return TRUE;
 }
 
 void connection_submit_wait(Connection *connection, Call *call)
 {
         ASSERT_MAIN();
-        own_call(connection, call);
         if (connection->stopped) {
                 call_set_stopping(call);
-                call_finish(call);
+                call_answer(call);
                 return;
         }
 
@@ -369,14 +304,7 @@ void connection_submit_wait(Connection *connection, Call *call)
 static void wait_over(Call *call, void *data)
 {
         ASSERT_MAIN();
-        call_finish(call);
-}
-
-void connection_drop_call(Call *call)
-{
-        ASSERT_MAIN();
-        disown_call(call->owner, call);
-        call_drop(call);
+        call_answer(call);
 }
 
 /* What a job finds out while it opens the events' link. */
@@ -519,8 +447,7 @@ static Links *make_links(Connection *connection, const ConnectionConfig *connect
                 .identity = identity,
                 .shared = is_private(connection->uri),
                 .events_link = connection->events_link,
-                .fail = fail_call,
-                .data = connection,
+                .completed = call_completed,
         };
 
         return links_new(&config);
@@ -554,7 +481,8 @@ Connection *connection_new(const ConnectionConfig *config, const Identity *ident
 
 static void fail_wait(Call *call, void *data)
 {
-        fail_call(call, data, NULL);
+        call->error = g_error_copy(data);
+        call_answer(call);
 }
 
 void connection_stop(Connection *connection)
@@ -575,7 +503,7 @@ void connection_stop(Connection *connection)
 gboolean connection_is_busy(const Connection *connection)
 {
         ASSERT_MAIN();
-        return connection->open_calls > 0 || inventory_is_busy(connection->inventory);
+        return connection->tally.open > 0 || inventory_is_busy(connection->inventory);
 }
 
 gboolean connection_is_over(const Connection *connection)
@@ -644,7 +572,7 @@ static GVariant *counters(const Connection *connection)
         g_variant_builder_add(&builder, "{st}", "calls.failed", connection->tally.failed);
         g_variant_builder_add(&builder, "{st}", "calls.refused", connection->tally.refused);
         g_variant_builder_add(&builder, "{st}", "calls.dropped", connection->tally.dropped);
-        g_variant_builder_add(&builder, "{st}", "calls.most", connection->most_open);
+        g_variant_builder_add(&builder, "{st}", "calls.most", connection->tally.most);
         return g_variant_builder_end(&builder);
 }
 

@@ -27,9 +27,6 @@ gboolean connection_is_forwarded(const Connection *connection);
  */
 void connection_submit(Connection *connection, Call *call);
 
-/* Takes @call, which needs nothing but memory: concludes it when it is its turn. */
-void connection_submit_known(Connection *connection, Call *call);
-
 /* Takes @call, which needs no run but the mirror: concludes it as soon as all objects were listed, or libvirt
  * could not be reached, or did not list them within open-timeout: as soon as connection_is_settled(). */
 void connection_submit_listed(Connection *connection, Call *call);
@@ -50,9 +47,6 @@ void connection_compare(Connection *connection);
 
 /* Why nothing can be said of what is there, or NULL when it can: all was listed once. */
 const GError *connection_missing(const Connection *connection);
-
-/* Drops a call that it has taken and that was withdrawn. */
-void connection_drop_call(Call *call);
 
 /* Answers everything that waits with an error and lets go of libvirt, in the background. */
 void connection_stop(Connection *connection);

@@ -81,7 +81,6 @@ static Call *make_call(const Dispatcher *dispatcher, Request *request, CallType 
                 return NULL;
 
         call->bus = dispatcher->bus;
-        call->tally = tally_of(&request->object);
         call->interface = interface;
         call->member = member;
         call->args = arguments ? g_variant_ref(arguments) : NULL;
@@ -91,6 +90,7 @@ static Call *make_call(const Dispatcher *dispatcher, Request *request, CallType 
         call->stopping = &dispatcher->stopping;
         call->connections = request->connections;
         call->turns = dispatcher->turns;
+        call_open(call, tally_of(&request->object));
         return call;
 }
 
@@ -269,15 +269,6 @@ static Outcome dispatch_set(const Dispatcher *dispatcher, Request *request, GErr
                      : OUTCOME_REFUSED;
 }
 
-/* A call that needs nothing but memory. */
-static void answer(Call *call)
-{
-        if (call->object.connection)
-                connection_submit_known(call->object.connection, call);
-        else
-                call_answer(call);
-}
-
 static Outcome dispatch_get_all(const Dispatcher *dispatcher, Request *request, GError **error)
 {
         g_autoptr(GVariant) arguments = read_arguments(request->message, "s", FEW_VALUES, NULL, error);
@@ -296,7 +287,7 @@ static Outcome dispatch_get_all(const Dispatcher *dispatcher, Request *request, 
         call = make_call(dispatcher, request, CALL_GET_ALL, interface, NULL, NULL, error);
         if (call && interface->n_members == 0) {
                 call->result = g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0));
-                answer(call);
+                call_answer(call);
                 return OUTCOME_TAKEN;
         }
 
@@ -339,7 +330,7 @@ static Outcome dispatch_introspect(const Dispatcher *dispatcher, Request *reques
         object = &call->object;
         call->conclude = conclude_introspect;
         if (object->level < OBJECT_COLLECTION || object_item(object))
-                answer(call);
+                call_answer(call);
         else if (object->level == OBJECT_COLLECTION && kind_is_mirrored(object->kind))
                 connection_submit_listed(object->connection, call);
         else
@@ -530,18 +521,6 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         return outcome == OUTCOME_TAKEN ? 1 : refuse(dispatcher, error, reply);
 }
 
-/* What has begun goes on; but nothing is replied to a peer that is gone. */
-static void withdraw(Call *call)
-{
-        if (!call_withdraw(call))
-                return;
-
-        if (call->owner)
-                connection_drop_call(call);
-        else
-                call_drop(call);
-}
-
 void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name)
 {
         Peer *peer = peers_find(dispatcher->peers, name);
@@ -552,9 +531,10 @@ void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name)
 
         peer_ref(peer);
         peer_leave(peer);
+        /* What has begun goes on; but nothing is replied to a peer that is gone. */
         for (GList *each = peer->calls.head, *next; each; each = next) {
                 next = each->next;
-                withdraw(each->data);
+                call_withdraw(each->data);
         }
         authority_forget(dispatcher->authority, peer);
         caller_connections_drop_peer(peer);

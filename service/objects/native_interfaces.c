@@ -152,8 +152,6 @@ void native_submit(Call *call)
         call->conclude = mirrored ? conclude_listed : native_conclude;
         if (mirrored)
                 connection_submit_listed(object->connection, call);
-        else if (object->connection)
-                connection_submit_known(object->connection, call);
         else
                 call_answer(call);
 }

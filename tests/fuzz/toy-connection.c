@@ -78,11 +78,6 @@ Connection *toy_connection_new(Bus *bus, const Limits *limits)
         return connection;
 }
 
-void connection_drop_call(Call *call)
-{
-        call_free(call);
-}
-
 static void refuse(Call *call, void *data)
 {
         g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
@@ -163,14 +158,12 @@ void toy_connection_hide(Connection *connection, guint8 number)
 
 static gboolean withdraw(Call *call)
 {
-        Connection *connection = call->owner;
-
-        return g_queue_remove(&connection->waiting, call) || g_queue_remove(&connection->unlisted, call);
+        return g_queue_remove(call->unlisted, call);
 }
 
-static void push(Connection *connection, GQueue *queue, Call *call)
+static void push(GQueue *queue, Call *call)
 {
-        call->owner = connection;
+        call->unlisted = queue;
         call->withdraw = withdraw;
         g_queue_push_tail(queue, call);
 }
@@ -179,41 +172,33 @@ void connection_submit(Connection *connection, Call *call)
 {
         call->connection_path = connection_path(connection);
         call->link = open_link();
-        push(connection, &connection->waiting, call);
+        push(&connection->waiting, call);
 }
 
 void connection_submit_listed(Connection *connection, Call *call)
 {
-        push(connection, &connection->unlisted, call);
+        push(&connection->unlisted, call);
 }
 
 void connection_submit_settled(Connection *connection, Call *call, const Kind *kind, const char *uuid)
 {
-        push(connection, &connection->unlisted, call);
-}
-
-void connection_submit_known(Connection *connection, Call *call)
-{
-        call_conclude(call);
+        push(&connection->unlisted, call);
 }
 
 void connection_submit_resync(Connection *connection, Call *call)
 {
         call->result = g_variant_ref_sink(g_variant_new("(uuu)", 0, 0, 0));
-        push(connection, &connection->unlisted, call);
+        push(&connection->unlisted, call);
 }
 
 static gboolean withdraw_wait(Call *call)
 {
-        const Connection *connection = call->owner;
-
-        state_waits_withdraw(inventory_waits(connection->inventory), call);
+        state_waits_withdraw(inventory_waits(call->object.connection->inventory), call);
         return TRUE;
 }
 
 void connection_submit_wait(Connection *connection, Call *call)
 {
-        call->owner = connection;
         call->withdraw = withdraw_wait;
         state_waits_add(inventory_waits(connection->inventory), call);
 }

@@ -116,7 +116,6 @@ static Call *toy_call(const Member *member, const char *caller, const char *path
 
         call->member = member;
         call->object.key = g_strdup("object");
-        call->completed = toy_completed;
         call->args = letter ? g_variant_ref_sink(g_variant_new("(y)", letter)) : NULL;
         return call;
 }
@@ -124,12 +123,6 @@ static Call *toy_call(const Member *member, const char *caller, const char *path
 static void push(const Member *member, const char *caller, const char *path, char letter)
 {
         links_submit(links, toy_call(member, caller, path, letter));
-}
-
-static void toy_fail(Call *call, const GError *error, void *data)
-{
-        call->error = g_error_copy(error);
-        toy_completed(call);
 }
 
 static void wait_completed(unsigned number)
@@ -182,7 +175,7 @@ static void set_up_at(const char *uri, gboolean shared)
                 .limits = &limits,
                 .shared = shared,
                 .events_link = events_link,
-                .fail = toy_fail,
+                .completed = toy_completed,
         };
 
         completed = running = most_running = 0;

@@ -2,11 +2,8 @@
 
 /* Peers: that each name has one, whose it is, and what it may have in flight. All users are known. */
 
-#include "access/lane.h"
 #include "access/peer.h"
 #include "base/error.h"
-
-#include "codec-bus.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -101,27 +98,6 @@ static void test_leave(void)
         g_assert_cmpuint(user_charged(next->user, QUOTA_BYTES), ==, 7);
         peer_discharge(peer, QUOTA_CALLS, 7);
         tear_down();
-}
-
-/* What waits goes with the peer, and is no longer charged. */
-static void test_lanes_go_along(void)
-{
-        g_autoptr(sd_bus_message) message = NULL;
-        Peer *peer;
-
-        set_up(&limits);
-        test_bus_open();
-        g_assert_cmpint(sd_bus_message_new_method_call(test_bus, &message, "a.b", "/a", "a.b", "M"), >=, 0);
-        message_finish(message);
-        peer = get_of(":1.1", 1000);
-        g_assert_false(lane_has_unread(peer, "/a"));
-        g_assert_nonnull(lane_keep(peer, message, NULL));
-        g_assert_true(lane_has_unread(peer, "/a"));
-        g_assert_false(lane_has_unread(peer, "/b"));
-        g_assert_cmpuint(user_charged(peer->user, QUOTA_KEPT), ==, 1);
-        peer_leave(peer);
-        tear_down();
-        test_bus_close();
 }
 
 static void test_trusted(void)
@@ -294,7 +270,6 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/peer/one-for-each-name", test_one_for_each_name);
         g_test_add_func("/peer/leave", test_leave);
-        g_test_add_func("/peer/lanes-go-along", test_lanes_go_along);
         g_test_add_func("/peer/trusted", test_trusted);
         g_test_add_func("/peer/turns-key", test_turns_key);
         g_test_add_func("/peer/calls-of-a-peer", test_calls_of_a_peer);
