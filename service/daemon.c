@@ -96,7 +96,7 @@ static int on_call(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Daemon *daemon = userdata;
 
-        return dispatch(message, &daemon->dispatcher, error);
+        return dispatch(&daemon->dispatcher, message);
 }
 
 static void on_suspicion(void *data)

@@ -101,15 +101,21 @@ static int append_result(const Call *call, sd_bus_message *reply)
         g_return_val_if_reached(-EINVAL);
 }
 
-static void reply_error(Call *call)
+void call_refuse(Bus *bus, sd_bus_message *message, const GError *error, const Limits *limits)
 {
-        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        g_auto(sd_bus_error) reply = SD_BUS_ERROR_NULL;
 
-        error_to_bus(call->error, call->limits->error_bytes, &error);
-        sd_bus_reply_method_error(call->message, &error);
-        bus_sent(call->bus, error.message ? strlen(error.message) : 0);
-        if (g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
-                bus_refused(call->bus);
+        ASSERT_MAIN();
+        error_to_bus(error, limits->error_bytes, &reply);
+        sd_bus_reply_method_error(message, &reply);
+        bus_sent(bus, reply.message ? strlen(reply.message) : 0);
+        if (g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
+                bus_refused(bus);
+}
+
+static void reply_error(const Call *call)
+{
+        call_refuse(call->bus, call->message, call->error, call->limits);
 }
 
 /* What is shorter is sent however much waits: an error would hardly be shorter, and might hide that something
@@ -186,12 +192,6 @@ void call_reply_abandoned(Call *call, const char *why)
         ASSERT_MAIN();
         if (sd_bus_message_get_expect_reply(call->message))
                 sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_FAILED, "%s", why);
-}
-
-void call_follow(Call *call, TurnFunc *run)
-{
-        ASSERT_MAIN();
-        turns_follow(call->turns, &call->turn, &call->peer->line, peer_turns_key(call->peer), run, call);
 }
 
 void call_set_stopping(Call *call)

@@ -128,15 +128,15 @@ gboolean call_may_change(const Call *call);
  * Main thread, when no worker has it. */
 void call_conclude(Call *call);
 
+/* Sends @error as the one reply to @message, be it a call's or not. Main thread. */
+void call_refuse(Bus *bus, sd_bus_message *message, const GError *error, const Limits *limits);
+
 /* Concludes @call when it is its turn, which may be at once: no worker has it, and what it still needs is in
  * memory. All that takes the main thread time for a caller goes through here. Main thread. */
 void call_answer(Call *call);
 
 /* Ends @call with the error that the service is stopping. Main thread. */
 void call_set_stopping(Call *call);
-
-/* Has @run called when @call has its place among what the caller has waiting. Main thread. */
-void call_follow(Call *call, TurnFunc *run);
 
 /* Whether something has come of it yet, a result or an error. */
 gboolean call_is_run(const Call *call);

@@ -141,7 +141,8 @@ void connection_submit(Connection *connection, Call *call)
         ASSERT_MAIN();
         call->connection_path = connection->path;
         /* What the caller has sent before for the same object may wait for its turn. */
-        call_follow(call, call_begin);
+        turns_follow(call->turns, &call->turn, &call->peer->line, peer_turns_key(call->peer), call_begin,
+                     call);
 }
 
 gboolean connection_is_settled(const Connection *connection)

@@ -439,38 +439,22 @@ static gboolean keep_request(const Dispatcher *dispatcher, const Request *reques
         return FALSE;
 }
 
-/* Writes the error that is the reply. */
-static int refuse(const Dispatcher *dispatcher, const GError *error, sd_bus_error *reply)
-{
-        if (g_error_matches(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED))
-                bus_refused(dispatcher->bus);
-
-        return error_to_bus(error, dispatcher->limits->error_bytes, reply);
-}
-
 static gboolean dispatch_again(Peer *peer, sd_bus_message *message, void *data)
 {
         const Dispatcher *dispatcher = data;
-        g_auto(sd_bus_error) reply = SD_BUS_ERROR_NULL;
         g_autoptr(GError) error = NULL;
         g_auto(Request) request = {};
+        Outcome outcome;
 
         /* Its arguments may have been read, and with them the flags that took another right. */
         sd_bus_message_rewind(message, TRUE);
         request_init(&request, message, dispatcher->connections);
         request.peer = peer;
-        switch (dispatch_request(dispatcher, &request, &error)) {
-        case OUTCOME_TAKEN:
-                return TRUE;
-        case OUTCOME_LATER:
-                return FALSE;
-        case OUTCOME_REFUSED:
-                break;
-        }
+        outcome = dispatch_request(dispatcher, &request, &error);
+        if (outcome == OUTCOME_REFUSED)
+                call_refuse(dispatcher->bus, message, error, dispatcher->limits);
 
-        refuse(dispatcher, error, &reply);
-        sd_bus_reply_method_error(message, &reply);
-        return TRUE;
+        return outcome != OUTCOME_LATER;
 }
 
 /* libvirt asks the same polkit about those that it is asked for. */
@@ -496,9 +480,8 @@ static gboolean is_vain(const Request *request)
         return TRUE;
 }
 
-int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
+int dispatch(const Dispatcher *dispatcher, sd_bus_message *message)
 {
-        const Dispatcher *dispatcher = userdata;
         g_autoptr(GError) error = NULL;
         g_auto(Request) request = {};
         Outcome outcome = OUTCOME_LATER;
@@ -518,7 +501,9 @@ int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply)
         if (outcome == OUTCOME_LATER && keep_request(dispatcher, &request, &error))
                 outcome = OUTCOME_TAKEN;
 
-        return outcome == OUTCOME_TAKEN ? 1 : refuse(dispatcher, error, reply);
+        if (outcome != OUTCOME_TAKEN)
+                call_refuse(dispatcher->bus, message, error, dispatcher->limits);
+        return 1;
 }
 
 void dispatch_peer_gone(const Dispatcher *dispatcher, const char *name)

@@ -24,9 +24,10 @@ typedef struct Dispatcher {
         gboolean stopping; /* what comes now is refused, and what waits for its turn */
 } Dispatcher;
 
-/* Takes every method call at or below the root path; @userdata is the Dispatcher. Each gets one reply: here
- * when the request itself is bad, else by the connection that takes the call. Main thread. */
-int dispatch(sd_bus_message *message, void *userdata, sd_bus_error *reply);
+/* Takes every method call at or below the root path. Each gets one reply: here when the request itself is
+ * bad, else by the connection that takes the call. Returns what a handler of sd-bus does: 0 for what is no
+ * call. Main thread. */
+int dispatch(const Dispatcher *dispatcher, sd_bus_message *message);
 
 /* The peer of that name has left the bus: what it asked for and was not begun is dropped, and it gets no more
  * replies. All that a departure means is here. Main thread. */

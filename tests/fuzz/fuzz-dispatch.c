@@ -83,7 +83,7 @@ void user_database_ask(UserDatabase *user_database, uid_t uid, UserdbFunc *done,
 
 static int on_call(sd_bus_message *message, void *data, sd_bus_error *error)
 {
-        return dispatch(message, &((Stage *)data)->dispatcher, error);
+        return dispatch(&((Stage *)data)->dispatcher, message);
 }
 
 static void on_peer_gone(const char *name, void *data)
