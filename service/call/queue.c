@@ -34,17 +34,11 @@
  * are left for the others. */
 #define LONG_MOST 10
 
-/* The lanes that wait for the end of a call of the same object. */
-typedef struct Cap {
-        GQueue lanes; /* never empty */
-        GList place;
-} Cap;
-
 struct Queue {
         unsigned most_short;
         GQueue ready[2][2]; /* of Lane, by the first call: for readers or not, long or not */
         GQueue running;     /* of Lane; a few */
-        GQueue caps;        /* of Cap; fewer */
+        GQueue capped;      /* of Lane: those that wait for the end of a call of the same object */
 };
 
 static void lane_move(Lane *lane, GQueue *to)
@@ -99,47 +93,14 @@ static gboolean is_capped(const Queue *queue, const Lane *lane)
         return n >= RUNNING_OF_OBJECT;
 }
 
-static void cap_free(Queue *queue, Cap *cap)
-{
-        g_queue_unlink(&queue->caps, &cap->place);
-        g_free(cap);
-}
-
-static Cap *find_cap(const Queue *queue, const Lane *lane)
-{
-        for (const GList *each = queue->caps.head; each; each = each->next) {
-                Cap *cap = each->data;
-
-                if (same_object(cap->lanes.head->data, lane))
-                        return cap;
-        }
-
-        return NULL;
-}
-
-static void lane_wait(Queue *queue, Lane *lane)
-{
-        Cap *cap = find_cap(queue, lane);
-
-        if (!cap) {
-                cap = g_new0(Cap, 1);
-                cap->place.data = cap;
-                g_queue_push_tail_link(&queue->caps, &cap->place);
-        }
-        lane_move(lane, &cap->lanes);
-}
-
 /* One of those that waited for the end of a call of the lane's object may run. */
 static void let_one_go_on(Queue *queue, const Lane *lane)
 {
-        Cap *cap = find_cap(queue, lane);
-
-        if (!cap)
-                return;
-
-        lane_go_on(queue, cap->lanes.head->data);
-        if (cap->lanes.length == 0)
-                cap_free(queue, cap);
+        for (const GList *each = queue->capped.head; each; each = each->next)
+                if (same_object(each->data, lane)) {
+                        lane_go_on(queue, each->data);
+                        return;
+                }
 }
 
 Queue *queue_new(unsigned most_short)
@@ -156,7 +117,7 @@ void queue_free(Queue *queue)
                 return;
 
         ASSERT(queue_ready(queue, FALSE) + queue_ready(queue, TRUE) == 0);
-        ASSERT(queue->running.length + queue->caps.length == 0);
+        ASSERT(queue->running.length + queue->capped.length == 0);
         g_free(queue);
 }
 
@@ -205,7 +166,7 @@ static Lane *take_ready(Queue *queue, GQueue *ready)
                 if (!is_capped(queue, lane))
                         return lane;
 
-                lane_wait(queue, lane);
+                lane_move(lane, &queue->capped);
         }
 
         return NULL;
@@ -260,10 +221,10 @@ unsigned queue_startable(const Queue *queue, gboolean reader, gint64 now)
  */
 static void lift_caps(Queue *queue)
 {
-        Cap *cap;
+        Lane *lane;
 
-        while ((cap = g_queue_peek_head(&queue->caps)))
-                let_one_go_on(queue, cap->lanes.head->data);
+        while ((lane = g_queue_peek_head(&queue->capped)))
+                lane_go_on(queue, lane);
 }
 
 gboolean queue_withdraw(Queue *queue, Call *call)
