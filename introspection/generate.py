@@ -117,9 +117,8 @@ class Member:
                   if annotation(a, 'org.guestbus.SecureFlags')]
         self.secure = secure[0] if secure else None
         # libvirt-dbus names arguments that are XML documents after that, all but one.
-        documents = [i for i, a in enumerate(ins) if a.get('type') == 's' and
-                     ('xml' in a.get('name').lower() or a.get('name') == 'srcSpec')]
-        self.document = documents[0] if documents else None
+        self.documents = [i for i, a in enumerate(ins) if a.get('type') == 's' and
+                          ('xml' in a.get('name').lower() or a.get('name') == 'srcSpec')]
         # Which of the arguments stand for NULL when they are empty.
         self.nullable = [annotation(a, 'org.guestbus.EmptyIsNull') == 'true' for a in ins]
         self.args = [(a.get('name'), annotation(a, 'org.guestbus.Names')) for a in args]
@@ -361,8 +360,8 @@ def row(member):
         fields.append('.tuple = true')
     if member.secure:
         fields.append('.secure_argument = {}, .secure_flags = {}'.format(*member.secure))
-    if member.kind == 'method' and member.document is not None:
-        fields.append(f'.document = {member.document + 1}')
+    if member.kind == 'method' and member.documents:
+        fields.append(f'.documents = {sum(1 << i for i in member.documents)}')
     if member.takes_long:
         fields.append('.takes_long = true')
     if member.changes:
@@ -410,7 +409,7 @@ def interface_table(api, interface):
 def write_source(api, interfaces, standard):
     lines = ['/* Made by generate.py from the interface files; do not edit. */', '',
              '#include "base/utf8.h"', '#include "call/arguments.h"', '#include "call/handler.h"',
-             '#include "members.h"', '#include "virt/typed_params.h"', '']
+             '#include "members.h"', '#include "virt/typed_params.h"', '', '#include <libvirt/libvirt-qemu.h>', '']
     for interface in interfaces:
         lines += interface_table(api, interface)
     lines += ['const char interface_standard_xml[] =',

@@ -53,7 +53,7 @@ typedef struct Member {
         Access access;            /* of a method, of reading a property; writing one is always manage */
         unsigned secure_argument; /* with one of secure_flags in the argument of that number, */
         unsigned secure_flags;    /* a method of monitor is manage all the same */
-        unsigned document;        /* 1 + the number of the argument that is an XML document; 0: none is */
+        unsigned documents;       /* bit n: argument n is an XML document */
         bool takes_long;          /* it runs for as long as a guest, a disk or an agent takes for it */
         Changes changes;          /* the reply waits until the mirror shows that */
         Handler *handler;

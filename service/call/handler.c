@@ -282,16 +282,21 @@ static GVariant *list_children(Call *call, GError **error)
         return g_variant_builder_end(&leaves);
 }
 
-/* Whether libvirt can be given the document that is one of the arguments. */
-static gboolean has_good_document(const Call *call, GError **error)
+/* Whether libvirt can be given the documents that are among the arguments. */
+static gboolean has_good_documents(const Call *call, GError **error)
 {
-        const char *text;
+        for (unsigned i = 0; call->member->documents >> i; i++) {
+                const char *text;
 
-        if (call->member->document == 0)
-                return TRUE;
+                if (!(call->member->documents >> i & 1))
+                        continue;
 
-        g_variant_get_child(call->args, call->member->document - 1, "&s", &text);
-        return xml_document_check(text, error);
+                g_variant_get_child(call->args, i, "&s", &text);
+                if (!xml_document_check(text, error))
+                        return FALSE;
+        }
+
+        return TRUE;
 }
 
 static GVariant *serve(Call *call, GError **error)
@@ -300,7 +305,7 @@ static GVariant *serve(Call *call, GError **error)
 
         switch (call->type) {
         case CALL_METHOD:
-                if (!has_good_document(call, error))
+                if (!has_good_documents(call, error))
                         return NULL;
 
                 return check_type(member->name, member->out_type, member->handler(call, error), error);

@@ -4,16 +4,16 @@ introspection promises, and a service that still works. Then all of them again a
 
 import random
 import time
-import xml.etree.ElementTree as ElementTree
 
 import pytest
 from jeepney import MessageType
 from test_endurance import NUMBER, Rest
 
+from support import declared
 from support.client import PROPERTIES, DBusError, body_of, field
 from support.models.targets import OBJECTS, VICTIM, WITHOUT_OBJECTS, Method, prepare, read_methods
 from support.process import PATIENCE
-from support.service import CHECKOUT, wait_connected
+from support.service import wait_connected
 
 STANDARD = "org.freedesktop.DBus.Error."
 # What a request may be refused with. Failed is not among them: it is a fault of the service's own.
@@ -69,9 +69,8 @@ def test_all_kinds_say_what_they_are(sweeper):
     """All ten, and what they say is what the interface files have."""
     total = 0
     for kind in OBJECTS:
-        file = ElementTree.parse(CHECKOUT / "introspection" / f"org.libvirt.{kind}.xml")
         methods = read_methods(sweeper, kind)
-        expected = [Method(f"org.libvirt.{kind}", one) for one in file.findall("interface/method")]
+        expected = [Method(f"org.libvirt.{kind}", one) for one in declared.interface(f"org.libvirt.{kind}").findall("method")]
         assert [vars(one) for one in methods] == [vars(one) for one in expected]
         total += len(methods)
     assert total >= 195

@@ -4,12 +4,10 @@
 The right is asked for before the arguments are read, so each member is called with arguments that it does not
 take: whoever has the right is told so, and nothing is done."""
 
-import pathlib
-import xml.etree.ElementTree
-
 import pytest
 from jeepney import HeaderFields
 
+from support import declared
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, DBusError, body_of, field
 from support.hosts import guarded as guards
 from support.hosts.guarded import (ALLOW_INTERACTION, DENIED, GUEST, INTERACTIVE, INVALID, MANAGE, MONITOR, RULES,
@@ -20,7 +18,6 @@ from support.service import OURS
 TEST = "/org/libvirt/Test"
 UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 OTHER = f"{TEST}/domain/_00000000_0000_0000_0000_000000000001"
-XMLS = pathlib.Path(__file__).resolve().parents[2] / "introspection"
 # The bus lets a caller have 128 calls open.
 AT_ONCE = 100
 WRONG = ("(yy)", ((1, 2),))
@@ -50,8 +47,8 @@ pytestmark = pytest.mark.skipif(bool(guards.missing()), reason=f"{guards.missing
 def members():
     """(interface, path, member, class) of all methods."""
     found = []
-    for file in sorted(XMLS.glob("*.xml")):
-        for interface in xml.etree.ElementTree.parse(file).getroot().iter("interface"):
+    for file in sorted(declared.FILES.glob("*.xml")):
+        for interface in declared.interfaces(file):
             name = interface.get("name")
             path = PATHS.get(name) or PATHS.get(name.rpartition(".")[2])
             for method in interface.iter("method") if path else ():

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from support import coverage
+from support import coverage, declared
 from support.hosts import methods
 from support.hosts.methods import module_world  # noqa: F401 (fixture)
 from support.service import CHECKOUT
@@ -69,9 +69,6 @@ def interface_file(interface):
     return CHECKOUT / "introspection" / f"{interface}.xml"
 
 
-def in_file(interface):
-    return ElementTree.parse(interface_file(interface)).getroot().find("interface")
-
 
 def arguments(element, direction):
     """(signature, names) of a method's or a signal's arguments of one direction."""
@@ -109,7 +106,7 @@ def test_members(kind):
 
 
 def test_served_as_in_the_file(kind):
-    assert same(served(*kind), in_file(kind[2]))
+    assert same(served(*kind), declared.interface(kind[2]))
 
 
 @pytest.mark.parametrize("interface", KINDS)
@@ -135,7 +132,7 @@ def test_busctl_shows_the_change_flags(kind):
     assert run.returncode == 0, run.stderr
     rows = [line.split() for line in run.stdout.splitlines()[1:]]
     shown = {row[0].lstrip("."): flags_of(row) for row in rows if row[1] == "property"}
-    elements = {one.get("name"): one for one in in_file(interface).findall("property")}
+    elements = {one.get("name"): one for one in declared.interface(interface).findall("property")}
     assert set(shown) == set(elements)
     for name, element in elements.items():
         value, = [one.get("value") for one in element.findall("annotation") if one.get("name") == ANNOTATION]

@@ -46,4 +46,7 @@ def test_filter(world):
     world.refused((path, "org.libvirt.NWFilter"), "Undefine", (),
                   lambda c: c.nwfilterLookupByUUIDString(identity), connection)
     world.refused(connection, "NWFilterDefineXML", ("<x/>",), lambda c: c.nwfilterDefineXML("<x/>"))
+    assert world.value(connection, "NWFilterDefineXMLFlags", XML.format(name, identity), 1) == path
+    world.refused(connection, "NWFilterDefineXMLFlags", ("<x/>", 0), lambda c: c.nwfilterDefineXMLFlags("<x/>", 0))
+    connection.nwfilterLookupByName(name).undefine()
     other.undefine()

@@ -81,11 +81,11 @@ def files(home):
         os.close(file)
 
 
-def asked_for(files):
-    """How CreateWithFiles of these files is written down."""
+def asked_for(files, function="virDomainCreateWithFiles test"):
+    """How a function with these files is written down."""
     found = [os.fstat(file) for file in files]
     words = [str(len(files)), *(f"{one.st_dev}:{one.st_ino}" for one in found), str(FLAGS)]
-    return [f"virDomainCreateWithFiles test {' '.join(words)}"]
+    return [f"{function} {' '.join(words)}"]
 
 
 @pytest.mark.parametrize("order", [(), (0,), (2, 0, 1), (1, 1)], ids=str)
@@ -172,3 +172,57 @@ def test_no_other_array_is_a_parameter(recorded, value):
     assert error.name == "org.freedesktop.DBus.Error.InvalidArgs"
     assert "migrate_disks" in error.message and "come several times, as" in error.message
     assert recorded.calls() == []
+
+
+def test_files_with_a_name(recorded, files):
+    assert recorded.made(GUEST, DOMAIN, "FDAssociate", "group", files, FLAGS) == (
+        None, asked_for(files, "virDomainFDAssociate test 'group'"))
+
+
+def test_an_agent(recorded):
+    """All that the agent says comes through; what is no UTF-8 is made so."""
+    assert recorded.made(GUEST, DOMAIN, "AuthorizedSSHKeysGet", "root", FLAGS) == (
+        ["ssh-rsa one", "\ufffd"], [f"virDomainAuthorizedSSHKeysGet test 'root' {FLAGS}"])
+    for keys in ([], ["one", "two"]):
+        assert recorded.made(GUEST, DOMAIN, "AuthorizedSSHKeysSet", "root", keys, FLAGS) == (
+            None, [f"virDomainAuthorizedSSHKeysSet test 'root' {len(keys)} {FLAGS}", *(f"key '{one}'" for one in keys)])
+    assert recorded.made(GUEST, DOMAIN, "GetGuestInfo", 3, FLAGS) == (
+        {"os.id": ("v", ("s", "debian")), "user.count": ("v", ("u", 0))}, [f"virDomainGetGuestInfo test 3 {FLAGS}"])
+    assert recorded.made(GUEST, DOMAIN, "QemuAgentCommand", '{"execute":"guest-ping"}', -2, FLAGS) == (
+        '{"return":{}}', [f"""virDomainQemuAgentCommand test '{{"execute":"guest-ping"}}' -2 {FLAGS}"""])
+
+
+def test_a_guest_and_a_host_that_suspend_themselves(recorded):
+    assert recorded.made(GUEST, DOMAIN, "PMSuspendForDuration", 1, 1 << 40, FLAGS) == (
+        None, [f"virDomainPMSuspendForDuration test 1 {1 << 40} {FLAGS}"])
+    assert recorded.made(TEST, CONNECT, "NodeSuspendForDuration", 2, 1 << 40, FLAGS) == (
+        None, [f"virNodeSuspendForDuration TEST 2 {1 << 40} {FLAGS}"])
+
+
+def test_confidential_guests(recorded):
+    assert recorded.made(GUEST, DOMAIN, "SetLaunchSecurityState", {"sev-secret": ("s", "x")}, FLAGS) == (
+        None, [f"virDomainSetLaunchSecurityState test 1 {FLAGS}", "sev-secret string 'x'"])
+    assert recorded.made(TEST, CONNECT, "NodeGetSEVInfo", FLAGS) == (
+        {"cbitpos": ("v", ("u", 47))}, [f"virNodeGetSEVInfo TEST {FLAGS}"])
+
+
+def test_a_configuration_of_another_kind(recorded):
+    assert recorded.made(TEST, CONNECT, "DomainXMLFromNative", "lxc-tools", "lxc = 1", FLAGS) == (
+        "<domain/>", [f"virConnectDomainXMLFromNative TEST 'lxc-tools' 'lxc = 1' {FLAGS}"])
+
+
+def test_huge_pages(recorded):
+    assert recorded.made(TEST, CONNECT, "NodeAllocPages", {2048: 3, 1 << 20: 1 << 40}, -1, 2, FLAGS) == (
+        2, [f"virNodeAllocPages TEST 2 -1 2 {FLAGS}", "pages 2048 3", f"pages {1 << 20} {1 << 40}"])
+
+
+def test_a_device_that_is_defined(recorded):
+    assert recorded.made(TEST, CONNECT, "NodeDeviceDefineXML", "<device/>", FLAGS) == (
+        DEVICE, [f"virNodeDeviceDefineXML TEST '<device/>' {FLAGS}"])
+    for member in ("Create", "Undefine"):
+        assert recorded.made(DEVICE, NODE_DEVICE, member, FLAGS) == (
+            None, [f"virNodeDevice{member} scsi_host1 {FLAGS}"])
+    assert recorded.made(DEVICE, NODE_DEVICE, "GetAutostart") == (True, ["virNodeDeviceGetAutostart scsi_host1"])
+    for value in (True, False):
+        assert recorded.made(DEVICE, NODE_DEVICE, "SetAutostart", value) == (
+            None, [f"virNodeDeviceSetAutostart scsi_host1 {int(value)}"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The table of methods and drivers: not one method of the contract without a row. Here it is that of the files
+"""The table of methods and drivers: not one method of org.libvirt without a row. Here it is that of the files
 test_methods_*.py, which need no guest; tests/coverage looks at that of a whole run."""
 
 import os
@@ -20,12 +20,19 @@ ERRORS_ONLY = {f"org.libvirt.Domain.{name}" for name in (
     "BlockPull", "BlockRebase", "BlockResize", "DetachDevice", "GetBlockJobInfo", "GetJobInfo", "GetJobStats",
     "GetSecurityLabelList", "MigrateGetCompressionCache", "MigrateGetMaxSpeed", "MigrateSetCompressionCache",
     "MigrateSetMaxDowntime", "MigrateSetMaxSpeed", "MigrateToURI3", "OpenGraphicsFD", "SetBlockThreshold",
-    "UpdateDevice")}
+    "UpdateDevice",
+    "AbortJobFlags", "AgentSetResponseTimeout", "AnnounceInterface", "BackupBegin", "BackupGetXMLDesc", "DelThrottleGroup",
+    "DetachDeviceAlias", "GetAutostartOnce", "GetLaunchSecurityInfo", "GraphicsReload", "ManagedSaveDefineXML",
+    "ManagedSaveGetXMLDesc", "MigrateGetMaxDowntime", "SaveParams", "SetAutostartOnce", "SetIOThreadParams",
+    "SetThrottleGroup", "SetVcpu", "StartDirtyRateCalc")} | {f"org.libvirt.Connect.{name}" for name in (
+        "BaselineHypervisorCPU", "CompareHypervisorCPU", "DomainRestoreParams", "DomainXMLToNative",
+        "GetStoragePoolCapabilities", "StoragePoolLookupByTargetPath")} | {f"org.libvirt.NodeDevice.{name}" for name in (
+            "IsActive", "IsPersistent", "Update")}
 NOTES = """
 import sys
 from support import coverage
-for one in coverage.contract("method")[int(sys.argv[1])::int(sys.argv[2])]:
-    coverage.note(one.interface, one.name, sys.argv[3])
+for one in coverage.methods()[int(sys.argv[1])::int(sys.argv[2])]:
+    coverage.note(*one, sys.argv[3])
 coverage.write()
 """
 
@@ -66,7 +73,7 @@ def test_several_processes_make_one_table(home):
     note_in_processes(file, ["error only"] * 6)
     text = file.read_text(encoding="utf-8")
     assert not coverage.missing(text)
-    assert len(coverage.errors_only(text)) == len(text.splitlines()) == len(coverage.contract("method"))
+    assert len(coverage.errors_only(text)) == len(text.splitlines()) == len(coverage.methods())
 
 
 def test_several_runs_make_one_table(home):

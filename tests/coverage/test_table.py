@@ -13,11 +13,19 @@ from support.hosts import host
 # No host of tests has what these need: a guest's agent, a migration, a device that can be spared, a kernel's
 # feature. That libvirt gets what the caller said is all that is seen of them.
 REPLACED = {f"org.libvirt.{name}" for name in (
-    "Connect.NodeDeviceLookupSCSIHostByWWN", "Connect.NodeSetMemoryParameters", "Domain.CreateWithFiles",
-    "Domain.GetGuestVcpus", "Domain.GetSchedulerParameters", "Domain.MigrateStartPostCopy", "Domain.PMWakeup",
-    "Domain.SetGuestVcpus", "NodeDevice.Detach", "NodeDevice.ReAttach", "NodeDevice.Reset")}
-# Of these not even that: none.
-ERRORS_ONLY = set()
+    "Connect.DomainXMLFromNative", "Connect.NodeAllocPages", "Connect.NodeDeviceDefineXML",
+    "Connect.NodeDeviceLookupSCSIHostByWWN", "Connect.NodeGetSEVInfo", "Connect.NodeSetMemoryParameters",
+    "Connect.NodeSuspendForDuration", "Domain.AuthorizedSSHKeysGet", "Domain.AuthorizedSSHKeysSet",
+    "Domain.CreateWithFiles", "Domain.GetGuestInfo", "Domain.GetGuestVcpus", "Domain.GetSchedulerParameters",
+    "Domain.MigrateStartPostCopy", "Domain.PMSuspendForDuration", "Domain.PMWakeup", "Domain.QemuAgentCommand",
+    "Domain.SetGuestVcpus", "Domain.SetLaunchSecurityState", "NodeDevice.Create", "NodeDevice.Detach",
+    "NodeDevice.GetAutostart", "NodeDevice.ReAttach", "NodeDevice.Reset", "NodeDevice.SetAutostart",
+    "NodeDevice.Undefine")}
+# Of these not even that. The libvirt that the tests were written with does not have them; with one that has, they are
+# known to reach the function (test_methods_added.py).
+ERRORS_ONLY = {f"org.libvirt.{name}" for name in (
+    "Domain.AnnounceInterface", "Domain.DelThrottleGroup", "Domain.GetAutostartOnce", "Domain.GraphicsReload",
+    "Domain.SetAutostartOnce", "Domain.SetThrottleGroup", "NodeDevice.Update")}
 
 pytestmark = pytest.mark.skipif(bool(host.missing()), reason=f"{host.missing()} is not installed")
 
@@ -28,7 +36,7 @@ def table():
 
 
 def test_every_method_has_a_row(table):
-    assert len(table.splitlines()) == len(coverage.contract("method"))
+    assert len(table.splitlines()) == len(coverage.methods())
     assert not coverage.missing(table)
 
 

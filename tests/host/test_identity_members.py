@@ -6,17 +6,16 @@ import contextlib
 import hashlib
 import pathlib
 import re
-import xml.etree.ElementTree
 
 import pytest
 
+from support import declared
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, field
 from support.hosts import confined as worlds
 from support.hosts.confined import HIDDEN, OTHER, QEMU, confined, furnish, listening, mentions_other, text_of
 from support.hosts.guarded import send
 from support.hosts.workload import object_path
 from support.process import PATIENCE
-from support.service import CHECKOUT
 
 SNAPSHOT = "then"
 # Taken before, elsewhere, as libvirt is told: a guest without disks has nothing that it could take one of.
@@ -59,10 +58,6 @@ def limited(world):
         yield listening(one)
 
 
-def declared(interface):
-    return xml.etree.ElementTree.parse(CHECKOUT / "introspection" / f"{interface}.xml").getroot()
-
-
 def taken(method):
     """[(name, signature)] of what a method takes."""
     return [(arg.get("name"), arg.get("type")) for arg in method.iter("arg") if arg.get("direction") == "in"]
@@ -96,9 +91,9 @@ def call_of(interface, method, known=()):
 def calls_of(interface):
     """Calls of all methods and properties of an interface."""
     yield PROPERTIES, "GetAll", "s", (interface,)
-    for method in declared(interface).iter("method"):
+    for method in declared.interface(interface).iter("method"):
         yield call_of(interface, method)
-    for one in declared(interface).iter("property"):
+    for one in declared.interface(interface).iter("property"):
         yield PROPERTIES, "Get", "ss", (interface, one.get("name"))
         if one.get("access") == "readwrite":
             yield PROPERTIES, "Set", "ssv", (interface, one.get("name"), ("b", True))
@@ -151,7 +146,7 @@ def test_no_member_reaches_the_other(limited, path):
     for (interface, member), said in found.items():
         words = r"\bno (such )?\w+\b" if interface.startswith("org.guestbus.") else "access denied"
         assert re.search(words, said), f"{interface}.{member}: {said}"
-    assert len(found) > len(declared(OBJECTS[path][0]).findall("interface/method")) > 5
+    assert len(found) > len(declared.interface(OBJECTS[path][0]).findall("method")) > 5
 
 
 def test_no_member_of_the_connection_finds_the_other(world, limited):
@@ -163,7 +158,7 @@ def test_no_member_of_the_connection_finds_the_other(world, limited):
     known = {"name": "other", "uuid": OTHER, "id": int(virsh("domid", "other"))}
     known |= dict.fromkeys(("file", "from", "path", "key"), world.saved)
     calls = []
-    for method in declared(CONNECT).iter("method"):
+    for method in declared.interface(CONNECT).iter("method"):
         known["xml"] = next((text for kind, text in texts.items() if method.get("name").startswith(kind)), "<x/>")
         if known.keys() & dict(taken(method)):
             calls.append(call_of(CONNECT, method, known))
@@ -171,4 +166,4 @@ def test_no_member_of_the_connection_finds_the_other(world, limited):
     hidden = {member for _, member in found if not member.startswith(OPEN)}
     assert {member for (_, member), said in found.items() if "access denied" in said} == hidden, found
     assert {"DomainLookupByID", "DomainRestore", "DomainDefineXML", "NetworkLookupByUUID"} <= hidden
-    assert {name for method in declared(CONNECT).iter("method") for name, _ in taken(method)} >= known.keys()
+    assert {name for method in declared.interface(CONNECT).iter("method") for name, _ in taken(method)} >= known.keys()

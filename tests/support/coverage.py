@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which method of the contract was called on which driver. Tests note() what they checked. At its end each process
+"""Which method of org.libvirt was called on which driver. Tests note() what they checked. At its end each process
 of a run adds what it noted to the table in the file that GUESTBUS_COVERAGE names, if there is such a name: so
 several processes, and several runs, make one table, in whatever order they end. Who wants a new one removes the old
 one first.
@@ -11,6 +11,8 @@ import collections
 import fcntl
 import os
 import pathlib
+
+from . import declared
 
 CONTRACT = pathlib.Path(__file__).with_name("org.libvirt.tsv")
 DRIVERS = ("test", "qemu", "replaced", "error only")
@@ -30,6 +32,12 @@ def contract(kind=None):
     return [one for one in members if kind in (None, one.kind)]
 
 
+def methods():
+    """[(interface, name)] of all methods: those of the contract, then those that the service has added."""
+    found = [(one.interface, one.name) for one in contract("method")]
+    return found + sorted({(interface, name) for interface, name, _ in declared.methods()} - set(found))
+
+
 def note(interface, method, driver):
     """Says that a test called `interface`.`method` on `driver` and checked the outcome."""
     assert driver in DRIVERS, driver
@@ -44,11 +52,11 @@ def noted():
 def text_of(rows):
     """The table as text: a line for each method, and for one that nobody called "-"."""
     lines = []
-    for one in contract("method"):
-        drivers = [name for name in DRIVERS if name in rows.get((one.interface, one.name), ())]
+    for one in methods():
+        drivers = [name for name in DRIVERS if name in rows.get(one, ())]
         if "error only" in drivers and len(drivers) > 1:
             drivers.remove("error only")
-        lines.append(f"{one.interface}.{one.name}\t{', '.join(drivers) or '-'}\n")
+        lines.append(f"{'.'.join(one)}\t{', '.join(drivers) or '-'}\n")
     return "".join(lines)
 
 
@@ -74,7 +82,7 @@ def errors_only(text):
 def missing(text):
     """The methods that a table says nothing about."""
     rows = rows_of(text)
-    return {f"{one.interface}.{one.name}" for one in contract("method") if not rows.get((one.interface, one.name))}
+    return {".".join(one) for one in methods() if not rows.get(one)}
 
 
 def write():

@@ -32,6 +32,10 @@ static struct {
         {&interface_storage_vol, &kind_storage_vol, NULL},
 };
 
+/* Members that change something although libvirt does not refuse them here: 11.3 does not look
+ * (DelThrottleGroup), or looks at descriptors first (FDAssociate). */
+static const char *const not_refused[] = {"DelThrottleGroup", "FDAssociate", NULL};
+
 /* A value that the handlers themselves take. */
 static GVariant *some_value(const GVariantType *type)
 {
@@ -45,6 +49,8 @@ static GVariant *some_value(const GVariantType *type)
                 return g_variant_new_parsed("[byte 1]");
         if (g_variant_type_equal(type, G_VARIANT_TYPE("au")))
                 return g_variant_new_parsed("[uint32 30]");
+        if (g_variant_type_equal(type, G_VARIANT_TYPE_VARDICT))
+                return g_variant_new_parsed("{'x': <true>}");
         if (g_variant_type_equal(type, G_VARIANT_TYPE("ao")))
                 return g_variant_new_parsed("@ao []");
         if (g_variant_type_is_array(type))
@@ -130,6 +136,11 @@ static void check_member(const Interface *interface, const Kind *kind, const cha
 
         arguments = member->kind == MEMBER_METHOD ? some_arguments(member, 0) : NULL;
         refused = is_refused(interface, kind, key, member, member->handler, arguments);
+        if (g_strv_contains(not_refused, member->name)) {
+                g_assert_cmpint(member->access, ==, ACCESS_MANAGE);
+                return;
+        }
+
         if (refused != (member->access == ACCESS_MANAGE)) {
                 g_test_message("%s.%s is %s, but libvirt %s it", interface->name, member->name,
                                member->access == ACCESS_MANAGE ? "manage" : "monitor",

@@ -11,7 +11,7 @@ import uuid as uuids
 import libvirt
 import pytest
 
-from .. import coverage
+from .. import coverage, declared
 from ..client import CONNECT, PROPERTIES, Client, DBusError
 from ..process import own_directory
 from ..service import Service, wait_connected
@@ -19,7 +19,7 @@ from . import host, privileged
 from . import bus as buses
 
 NAMES = {"Test": "test", "QEMU": "qemu"}
-SIGNATURES = {(one.interface, one.name): one.first for one in coverage.contract("method")}
+SIGNATURES = {(interface, name): signature for interface, name, signature in declared.methods()}
 
 libvirt.registerErrorHandler(lambda context, error: None, None)
 

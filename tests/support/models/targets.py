@@ -70,9 +70,10 @@ EDGES = {
               {"weight": ("ay", b"x")}, {"bandwidth": ("v", ("v", ("t", 1)))}, {NAME: ("u", 1)},
               {"x": ("a{sv}", {"y": ("i", 1)})}, {"total_bytes_sec": ("t", (1 << 64) - 1)},
               {f"p{index}": ("d", 0.5) for index in range(5000)}],
+    "a{ut}": [{}, {4: 0}, {0: 1}, {(1 << 32) - 1: (1 << 64) - 1}, {size: 1 for size in range(5000)}],
 }
 DEFAULTS = {"s": "", "b": False, "i": 0, "u": 0, "x": 0, "t": 0, "ab": [True], "ay": b"x", "as": [],
-            "au": [1], "ah": [], "a{sv}": {}}
+            "au": [1], "ah": [], "a{sv}": {}, "a{ut}": {}}
 
 
 def objects(root):

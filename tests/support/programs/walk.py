@@ -27,6 +27,10 @@ FEW = 3
 # After so many methods everything is brought back that they may have taken away.
 TIDY_AFTER = 8
 
+# They would suspend the machine or take its memory from other programs, where a walker may do that. After a save without
+# a file libvirt 9.0 never unlocks the guest.
+UNSAFE = ("NodeAllocPages", "NodeSuspendForDuration", "SaveParams")
+
 PAGE = (CHECKOUT / "docs" / "errors.md").read_text(encoding="utf-8")
 
 
@@ -95,7 +99,7 @@ class Walk:
         for index, method in enumerate(interface.methods):
             if index % TIDY_AFTER == 0:
                 self.tidy()
-            for number in range(TIMES):
+            for number in range(TIMES if method.name not in UNSAFE else 0):
                 usual = method.usual(self.values.home)
                 row = usual if number == 0 else [self.values.argument(*argument)
                                                  for argument in zip(method.names, method.types, usual)]
