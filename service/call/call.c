@@ -201,11 +201,17 @@ void call_set_stopping(Call *call)
         g_set_error(&call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "the service is stopping");
 }
 
+/* Whether something has come of it yet. */
+static gboolean is_run(const Call *call)
+{
+        return call->result || call->error;
+}
+
 static void conclude_answer(void *data)
 {
         Call *call = data;
 
-        if (*call->stopping && !call_is_run(call))
+        if (*call->stopping && !is_run(call))
                 call_set_stopping(call);
         call_conclude(call);
 }
@@ -218,19 +224,13 @@ void call_answer(Call *call)
                    call);
 }
 
-gboolean call_is_run(const Call *call)
-{
-        ASSERT_MAIN();
-        return call->result || call->error;
-}
-
 void call_withdraw(Call *call)
 {
         ASSERT_MAIN();
         if (!turns_withdraw(call->turns, &call->turn) && !(call->withdraw && call->withdraw(call)))
                 return;
 
-        if (call_is_run(call))
+        if (is_run(call))
                 count(call);
         else if (call->tally)
                 call->tally->dropped++;

@@ -138,9 +138,6 @@ void call_answer(Call *call);
 /* Ends @call with the error that the service is stopping. Main thread. */
 void call_set_stopping(Call *call);
 
-/* Whether something has come of it yet, a result or an error. */
-gboolean call_is_run(const Call *call);
-
 /* Takes it back from where it waits, if that is possible, and frees it without a reply. Main thread. */
 void call_withdraw(Call *call);
 
