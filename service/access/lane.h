@@ -29,7 +29,8 @@ typedef struct Lane {
         GList place;         /* in that */
         const Member *about; /* of its next call, or of the one that runs: NULL where the path says it all */
         gboolean reader, is_long;
-        gint64 since; /* when it was begun; monotonic, us */
+        gint64 since;         /* when it was begun; monotonic, us */
+        gboolean awaited_end; /* others to the same object wait for its end */
 
         char path[];
 } Lane;

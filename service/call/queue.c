@@ -83,24 +83,40 @@ static gboolean same_object(const Lane *a, const Lane *b)
         return a->about == b->about && strcmp(a->path, b->path) == 0;
 }
 
-static gboolean is_capped(const Queue *queue, const Lane *lane)
+/* Has it wait for the end of a call of the same object, where enough of these run. */
+static gboolean cap(Queue *queue, Lane *lane)
 {
         unsigned n = 0;
 
         for (const GList *each = queue->running.head; each; each = each->next)
                 n += same_object(each->data, lane);
+        if (n < RUNNING_OF_OBJECT)
+                return FALSE;
 
-        return n >= RUNNING_OF_OBJECT;
+        for (const GList *each = queue->running.head; each; each = each->next)
+                if (same_object(each->data, lane))
+                        ((Lane *)each->data)->awaited_end = TRUE;
+        lane_move(lane, &queue->capped);
+        return TRUE;
 }
 
 /* One of those that waited for the end of a call of the lane's object may run. */
-static void let_one_go_on(Queue *queue, const Lane *lane)
+static void let_one_go_on(Queue *queue, Lane *lane)
 {
-        for (const GList *each = queue->capped.head; each; each = each->next)
-                if (same_object(each->data, lane)) {
-                        lane_go_on(queue, each->data);
+        if (!lane->awaited_end)
+                return;
+
+        lane->awaited_end = FALSE;
+        for (const GList *each = queue->capped.head; each; each = each->next) {
+                Lane *next = each->data;
+
+                if (same_object(next, lane)) {
+                        /* By those behind it. */
+                        next->awaited_end = TRUE;
+                        lane_go_on(queue, next);
                         return;
                 }
+        }
 }
 
 Queue *queue_new(unsigned most_short)
@@ -162,14 +178,9 @@ static Lane *take_ready(Queue *queue, GQueue *ready)
 {
         Lane *lane;
 
-        while ((lane = g_queue_peek_head(ready))) {
-                if (!is_capped(queue, lane))
-                        return lane;
-
-                lane_move(lane, &queue->capped);
-        }
-
-        return NULL;
+        while ((lane = g_queue_peek_head(ready)) && cap(queue, lane))
+                continue;
+        return lane;
 }
 
 static Call *take_first(Lane *lane)

@@ -386,6 +386,66 @@ static void test_refuse(void)
         tear_down();
 }
 
+/* A random one of those that @calls has, which is taken out. */
+static Call *pick(GPtrArray *calls)
+{
+        return g_ptr_array_remove_index_fast(calls, (guint)g_test_rand_int_range(0, (int)calls->len));
+}
+
+static void step(GPtrArray *running)
+{
+        static const char *const callers[] = {":1.1", ":1.2", ":1.3", ":1.4", ":1.5", ":1.6", ":1.7", ":1.8"};
+        static const char *const paths[] = {"/a", "/b"};
+        const Member *member = g_test_rand_bit() ? &plain : &other;
+        Call *call;
+
+        switch (g_test_rand_int_range(0, 6)) {
+        case 0:
+        case 1:
+                push_as(1, callers[g_test_rand_int_range(0, 8)], paths[g_test_rand_int_range(0, 2)], member,
+                        g_test_rand_bit(), g_test_rand_bit());
+                break;
+        case 2:
+        case 3:
+                call = queue_take(queue, g_test_rand_bit(), now);
+                if (call)
+                        g_ptr_array_add(running, call);
+                break;
+        case 4:
+                if (running->len > 0)
+                        end(pick(running));
+                break;
+        case 5:
+                call = g_queue_peek_head(&peers_get(peers, callers[g_test_rand_int_range(0, 8)])->calls);
+                if (call && queue_withdraw(queue, call))
+                        call_free(call);
+                break;
+        }
+}
+
+static void take_all(GPtrArray *running)
+{
+        Call *call;
+
+        while ((call = queue_take(queue, FALSE, now)) || (call = queue_take(queue, TRUE, now)))
+                g_ptr_array_add(running, call);
+}
+
+/* Whatever happens, each call can be taken in the end: nothing is left, and nobody waits for what is over. */
+static void test_none_is_forgotten(void)
+{
+        g_autoptr(GPtrArray) running = g_ptr_array_new();
+
+        for (unsigned i = 0; i < 300; i++) {
+                set_up();
+                for (unsigned n = 0; n < 200; n++)
+                        step(running);
+                for (take_all(running); running->len > 0; take_all(running))
+                        end(pick(running));
+                tear_down();
+        }
+}
+
 static void test_free_of_nothing(void)
 {
         queue_free(NULL);
@@ -409,6 +469,7 @@ int main(int argc, char **argv)
         g_test_add_func("/queue/withdraw-all", test_withdraw_all);
         g_test_add_func("/queue/withdrawn-before-the-third", test_withdrawn_before_the_third);
         g_test_add_func("/queue/refuse", test_refuse);
+        g_test_add_func("/queue/none-is-forgotten", test_none_is_forgotten);
         g_test_add_func("/queue/free-of-nothing", test_free_of_nothing);
         r = g_test_run();
 
