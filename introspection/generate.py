@@ -67,6 +67,7 @@ VALUES = {
 
 # Kinds of objects as members name them, the longest first: SnapshotLookupByName gives a domain's snapshot.
 KINDS = {
+    'Checkpoint': 'DomainCheckpoint',
     'Snapshot': 'DomainSnapshot',
     'StorageVol': 'StorageVol',
     'StoragePool': 'StoragePool',

@@ -19,6 +19,7 @@ static gboolean says_no_object(int code)
 {
         switch (code) {
         case VIR_ERR_NO_DOMAIN:
+        case VIR_ERR_NO_DOMAIN_CHECKPOINT:
         case VIR_ERR_NO_DOMAIN_SNAPSHOT:
         case VIR_ERR_NO_INTERFACE:
         case VIR_ERR_NO_NETWORK:

@@ -102,7 +102,7 @@ struct Call {
         virConnectPtr conn;
         void *handle;             /* libvirt's, of the object */
         gboolean remembered;      /* it is from an earlier call's look-up */
-        virDomainPtr domain;      /* of a snapshot */
+        virDomainPtr domain;      /* that the object is in */
         const Kind *touched_kind; /* of the object that the call returned, which it may have made, */
         char touched[VIR_UUID_STRING_BUFLEN]; /* and its UUID; "" for none */
         GVariant *result;

@@ -56,7 +56,7 @@ static gboolean changed_object(const Call *call, const Kind **kind, char uuid[VI
                 return FALSE;
 
         /* A snapshot's key begins with its domain's, and it is the domain that is reverted. */
-        if (*kind == &kind_domain_snapshot)
+        if ((*kind)->in_domain)
                 *kind = &kind_domain;
 
         return kind_is_mirrored(*kind);

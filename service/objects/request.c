@@ -86,7 +86,7 @@ void request_describe(const Request *request, Access access, char uuid[VIR_UUID_
                 return;
 
         question->member = sd_bus_message_get_member(request->message);
-        if (!object->key || (object->kind != &kind_domain && object->kind != &kind_domain_snapshot))
+        if (!object->key || (object->kind != &kind_domain && !object->kind->in_domain))
                 return;
 
         g_strlcpy(uuid, object->key, VIR_UUID_STRING_BUFLEN);

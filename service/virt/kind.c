@@ -158,8 +158,8 @@ static char *storage_vol_path(const char *connection_path, void *object)
 DEFINE_FREE(storage_vol, StorageVol)
 DEFINE_KIND(storage_vol, "storagevol", path_unescape, .native = NULL)
 
-/* A snapshot has no UUID, and its name is one only within its domain: its key is both, "UUID/name". */
-static char *domain_snapshot_key(const char *leaf)
+/* What is in a domain has no UUID, and its name is one only there: its key is both, "UUID/name". */
+static char *in_domain_key(const char *leaf)
 {
         g_autofree char *domain = g_strndup(leaf, VIR_UUID_STRING_BUFLEN);
         g_autofree char *name = NULL;
@@ -172,48 +172,53 @@ static char *domain_snapshot_key(const char *leaf)
         return name ? g_strdup_printf("%s/%s", uuid, name) : NULL;
 }
 
-static void *domain_snapshot_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
+static virDomainPtr domain_of_key(virConnectPtr conn, const char *key)
 {
         g_autofree char *uuid = g_strndup(key, VIR_UUID_STRING_BUFLEN - 1);
 
-        /* Not freed here: that would reset libvirt's last error, which says why there is no snapshot. */
-        *domain = virDomainLookupByUUIDString(conn, uuid);
-        return *domain ? virDomainSnapshotLookupByName(*domain, key + VIR_UUID_STRING_BUFLEN, 0) : NULL;
+        return virDomainLookupByUUIDString(conn, uuid);
 }
 
-static char *domain_snapshot_path(const char *connection_path, void *object)
+static char *in_domain_path(const char *connection_path, const char *collection, virDomainPtr owner,
+                            const char *name)
 {
-        g_autofree char *name = path_escape(virDomainSnapshotGetName(object));
-        g_autofree char *domain = domain_path(connection_path, virDomainSnapshotGetDomain(object));
-        const char *leaf = strrchr(domain, '/') + 1;
+        g_autofree char *leaf = path_escape(name);
+        g_autofree char *domain = domain_path(connection_path, owner);
 
-        return g_strdup_printf("%s/domainsnapshot/%s_%s", connection_path, leaf, name);
+        return g_strdup_printf("%s/%s/%s_%s", connection_path, collection, strrchr(domain, '/') + 1, leaf);
 }
 
-static int list_snapshots(void *domain, void ***objects)
-{
-        return virDomainListAllSnapshots(domain, (virDomainSnapshotPtr **)objects, 0);
-}
+/* The domain is not freed by the look-up: that would reset libvirt's last error, which says why there is no
+ * such object. */
+#define DEFINE_IN_DOMAIN(symbol, Type, collection_name, list_all, domains_with)                              \
+        DEFINE_FREE(symbol, Type)                                                                            \
+        static void *symbol##_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)              \
+        {                                                                                                    \
+                *domain = domain_of_key(conn, key);                                                          \
+                return *domain ? vir##Type##LookupByName(*domain, key + VIR_UUID_STRING_BUFLEN, 0) : NULL;   \
+        }                                                                                                    \
+        static char *symbol##_path(const char *connection_path, void *object)                                \
+        {                                                                                                    \
+                return in_domain_path(connection_path, collection_name, vir##Type##GetDomain(object),        \
+                                      vir##Type##GetName(object));                                           \
+        }                                                                                                    \
+        static int symbol##_list_of(void *domain, void ***objects)                                           \
+        {                                                                                                    \
+                return list_all(domain, (vir##Type##Ptr **)objects, 0);                                      \
+        }                                                                                                    \
+        static int symbol##_list(virConnectPtr conn, unsigned flags, void ***objects)                        \
+        {                                                                                                    \
+                virDomainPtr *domains = NULL;                                                                \
+                int n = virConnectListAllDomains(conn, &domains, domains_with);                              \
+                                                                                                             \
+                return n < 0 ? -1 : list_inner((void **)domains, n, domain_free, symbol##_list_of, objects); \
+        }                                                                                                    \
+        DEFINE_KIND(symbol, collection_name, in_domain_key, .in_domain = TRUE)
 
-static int domain_snapshot_list(virConnectPtr conn, unsigned flags, void ***objects)
-{
-        virDomainPtr *domains = NULL;
-        int n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT);
-
-        return n < 0 ? -1 : list_inner((void **)domains, n, domain_free, list_snapshots, objects);
-}
-
-DEFINE_FREE(domain_snapshot, DomainSnapshot)
-
-const Kind kind_domain_snapshot = {
-        .collection = "domainsnapshot",
-        .interface = &interface_domain_snapshot,
-        .key = domain_snapshot_key,
-        .lookup = domain_snapshot_lookup,
-        .path = domain_snapshot_path,
-        .free = domain_snapshot_free,
-        .list = domain_snapshot_list,
-};
+DEFINE_IN_DOMAIN(domain_checkpoint, DomainCheckpoint, "domaincheckpoint", virDomainListAllCheckpoints,
+                 VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT)
+DEFINE_IN_DOMAIN(domain_snapshot, DomainSnapshot, "domainsnapshot", virDomainListAllSnapshots,
+                 VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
 
 /* The connection is its own object; it is found with its path. */
 const Kind kind_connect = {.interface = &interface_connect, .native = &interface_connection1};

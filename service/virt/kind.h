@@ -16,11 +16,13 @@ struct Kind {
         const Interface *interface; /* of its objects */
         const Interface *native;    /* the service's own of them; NULL where there is none */
 
+        gboolean in_domain; /* the key begins with the UUID of the domain that the object belongs to */
+
         /* What the last element of a path stands for: the key that lookup() takes, newly allocated, or NULL
          * when the element can be none. */
         char *(*key)(const char *leaf);
-        /* The object with that key, or NULL and libvirt's error. A snapshot's domain comes with it, either
-         * way, for the caller to free. Asks libvirt. */
+        /* The object with that key, or NULL and libvirt's error. The domain of what is in one comes with it,
+         * either way, for the caller to free. Asks libvirt. */
         void *(*lookup)(virConnectPtr conn, const char *key, virDomainPtr *domain);
         /* The path of @object below @connection_path, newly allocated. Of an interface's libvirt is asked. */
         char *(*path)(const char *connection_path, void *object);
@@ -36,8 +38,8 @@ struct Kind {
         int (*list)(virConnectPtr conn, unsigned flags, void ***objects);
 };
 
-extern const Kind kind_connect, kind_domain, kind_domain_snapshot, kind_interface, kind_network,
-        kind_node_device, kind_nw_filter, kind_secret, kind_storage_pool, kind_storage_vol;
+extern const Kind kind_connect, kind_domain, kind_domain_checkpoint, kind_domain_snapshot, kind_interface,
+        kind_network, kind_node_device, kind_nw_filter, kind_secret, kind_storage_pool, kind_storage_vol;
 
 /* All kinds that have a collection, ended by NULL. */
 extern const Kind *const kinds[];

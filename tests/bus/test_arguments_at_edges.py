@@ -66,7 +66,7 @@ def check(reply, method, values):
 
 
 def test_all_kinds_say_what_they_are(sweeper):
-    """All ten, and what they say is what the interface files have."""
+    """All of them, and what they say is what the interface files have."""
     total = 0
     for kind in OBJECTS:
         methods = read_methods(sweeper, kind)

@@ -24,6 +24,7 @@ WRONG = ("(yy)", ((1, 2),))
 PATHS = {
     "org.freedesktop.DBus.ObjectManager": "/org/libvirt", "org.guestbus.Manager1": "/org/libvirt",
     "Connect": TEST, "Connection1": TEST, "Domain": GUEST, "Domain1": GUEST,
+    "DomainCheckpoint": f"{TEST}/domaincheckpoint/_{UUID.replace('-', '_')}_73",
     "DomainSnapshot": f"{TEST}/domainsnapshot/_{UUID.replace('-', '_')}_73",
     "Interface": f"{TEST}/interface/aa_3abb_3acc_3add_3aee_3aff", "NodeDevice": f"{TEST}/nodedev/computer",
     "Network": f"{TEST}/network/_dd8fe884_6c02_601e_7551_cca97df1c5df",

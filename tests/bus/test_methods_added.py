@@ -3,6 +3,7 @@
 must have reached the function that the interface file names: libvirt's error says which."""
 
 import re
+import xml.etree.ElementTree as ElementTree
 
 import libvirt
 import pytest
@@ -125,6 +126,35 @@ def test_other_kinds(world, guest):
     snapshot = guest.snapshotCreateXML("<domainsnapshot><name>added</name></domainsnapshot>", 0)
     world.same(snapshot, "HasMetadata", (0,), lambda s: bool(s.hasMetadata(0)))
     world.refused(snapshot, "HasMetadata", (1,), lambda s: s.hasMetadata(1))
+
+
+def test_checkpoints(world, guest):
+    names, xml = ["one", "two-with_.", "3"], "<domaincheckpoint><name>{}</name></domaincheckpoint>"
+    paths = [world.value(guest, "CheckpointCreateXML", xml.format(name), 0) for name in names]
+    found = [guest.checkpointLookupByName(name, 0) for name in names]
+    assert paths == [methods.path_of(one) for one in found]
+    for name in [*names, "none", ""]:
+        world.same(guest, "CheckpointLookupByName", (name, 0), lambda d, n=name: d.checkpointLookupByName(n, 0))
+    kind, listed = world.raw(guest, "ListDomainCheckpoints", 0)
+    assert (kind, sorted(listed)) == ("value", sorted(paths))
+    world.same(guest, "ListDomainCheckpoints", (1,), lambda d: d.listAllCheckpoints(1))
+    world.same(guest, "ListDomainCheckpoints", (1 << 30,), lambda d: d.listAllCheckpoints(1 << 30))
+    for one in found:
+        world.same(one, "GetName", (), lambda c: c.getName())
+        world.same(one, "GetParent", (0,), lambda c: c.getParent(0))
+        world.same(one, "GetXMLDesc", (0,), lambda c: c.getXMLDesc(0))
+        world.same(one, "GetXMLDesc", (2,), lambda c: c.getXMLDesc(2))
+        world.same(one, "ListChildren", (0,), lambda c: c.listAllChildren(0))
+    world.refused(guest, "CheckpointCreateXML", ("<x/>", 0), lambda d: d.checkpointCreateXML("<x/>", 0))
+    assert {path.rpartition("/")[2] for path in paths} <= {
+        node.get("name") for node in ElementTree.fromstring(world.client.introspect(
+            "/org/libvirt/Test/domaincheckpoint")).findall("node")}
+    assert world.value(found[0], "Delete", 0) is None
+    assert sorted(one.getName() for one in guest.listAllCheckpoints(0)) == sorted(names[1:])
+    for one in found[1:]:
+        one.delete(0)
+    world.refused((paths[0], "org.libvirt.DomainCheckpoint"), "GetXMLDesc", (0,),
+                  lambda d: d.checkpointLookupByName("one", 0), guest)
 
 
 UNSUPPORTED = [(CONNECT, name) for name in (

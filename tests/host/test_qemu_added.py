@@ -14,8 +14,9 @@ from support.process import wait_until
 
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 TABLET = "<input type='tablet' bus='usb'><alias name='ua-tablet'/></input>"
-BACKUP = """<domainbackup mode='pull'><server transport='unix' socket='{0}/nbd'/><disks>
+BACKUP = """<domainbackup mode='pull'>{1}<server transport='unix' socket='{0}/nbd'/><disks>
 <disk name='vda' type='file'><scratch file='{0}/scratch'/></disk></disks></domainbackup>"""
+CHECKPOINT = "<domaincheckpoint><name>{}</name></domaincheckpoint>"
 POOL = "<pool type='dir'><name>added</name><target><path>{}</path></target></pool>"
 
 
@@ -125,11 +126,34 @@ def test_a_backup(stage):  # noqa: F811
     home = stage.directory("backup")
     with stage.guest("backup", disk_xml(stage.image("backup.qcow2"))) as guest:
         assert (guest.said("BackupGetXMLDesc", "u", 0) == outcome(guest.plain.backupGetXMLDesc, 0))
-        assert guest.call("BackupBegin", "ssu", BACKUP.format(home), "", 0) is None
-        assert guest.call("BackupGetXMLDesc", "u", 0) == guest.plain.backupGetXMLDesc(0)
-        assert os.path.exists(f"{home}/nbd")
-        assert guest.call("AbortJobFlags", "u", 0) is None
-        wait_until(lambda: outcome(guest.plain.backupGetXMLDesc, 0)[0] == "error", WITHIN, "the backup ends")
+        back_up(guest, BACKUP.format(home, ""), "")
+
+
+def back_up(guest, backup, checkpoint):
+    assert guest.call("BackupBegin", "ssu", backup, checkpoint, 0) is None
+    assert guest.call("BackupGetXMLDesc", "u", 0) == guest.plain.backupGetXMLDesc(0)
+    assert os.path.exists(backup.partition("socket='")[2].partition("'")[0])
+    assert guest.call("AbortJobFlags", "u", 0) is None
+    wait_until(lambda: outcome(guest.plain.backupGetXMLDesc, 0)[0] == "error", WITHIN, "the backup ends")
+
+
+def test_a_backup_of_what_has_changed(stage):  # noqa: F811
+    home, interface = stage.directory("changes"), "org.libvirt.DomainCheckpoint"
+    with stage.guest("changes", disk_xml(stage.image("changes.qcow2"))) as guest:
+        back_up(guest, BACKUP.format(home, ""), CHECKPOINT.format("first"))
+        first, = guest.call("ListDomainCheckpoints", "u", 0)
+        assert first == guest.path.replace("/domain/", "/domaincheckpoint/") + "_first"
+        assert guest.call("CheckpointLookupByName", "su", "first", 0) == first
+        back_up(guest, BACKUP.format(home, "<incremental>first</incremental>"), CHECKPOINT.format("second"))
+        second, = stage.call(first, interface, "ListChildren", "u", 0)
+        assert stage.call(second, interface, "GetParent", "u", 0) == first
+        assert stage.call(second, interface, "GetName") == "second"
+        third = guest.call("CheckpointCreateXML", "su", CHECKPOINT.format("third"), 0)
+        assert (stage.call(third, interface, "GetXMLDesc", "u", 2)
+                == guest.plain.checkpointLookupByName("third", 0).getXMLDesc(2))
+        for path in (first, third, second):
+            assert stage.call(path, interface, "Delete", "u", 0) is None
+        assert guest.plain.listAllCheckpoints(0) == []
 
 
 def test_files_of_a_guest(stage):  # noqa: F811

@@ -30,6 +30,7 @@ static struct {
         {&interface_node_device, &kind_node_device, NULL},
         {&interface_storage_pool, &kind_storage_pool, NULL},
         {&interface_storage_vol, &kind_storage_vol, NULL},
+        {&interface_domain_checkpoint, &kind_domain_checkpoint, NULL},
 };
 
 /* Members that change something although libvirt does not refuse them here: 11.3 does not look
@@ -179,6 +180,27 @@ static void test_access(void)
                                      &objects[i].interface->members[j]);
 }
 
+/* Of a domain of its own: one with snapshots can have none. */
+static void make_checkpoint(void)
+{
+        static const char uuid[] = "6695eb01-f6a4-8304-79aa-97f2502e1940";
+        virDomainCheckpointPtr checkpoint;
+        g_autofree char *xml =
+                g_strdup_printf("<domain type='test'><name>c</name><uuid>%s</uuid><memory>1024</memory>"
+                                "<os><type>hvm</type></os><devices><disk type='file'><source file='/d'/>"
+                                "<target dev='vda'/></disk></devices></domain>",
+                                uuid);
+        virDomainPtr domain = virDomainCreateXML(writer, xml, 0);
+
+        g_assert_nonnull(domain);
+        checkpoint = virDomainCheckpointCreateXML(domain,
+                                                  "<domaincheckpoint><name>s</name></domaincheckpoint>", 0);
+        g_assert_nonnull(checkpoint);
+        objects[8].key = g_strconcat(uuid, "/s", NULL);
+        virDomainCheckpointFree(checkpoint);
+        virDomainFree(domain);
+}
+
 static void make_objects(void)
 {
         virDomainPtr domain = virDomainLookupByName(writer, "test");
@@ -218,6 +240,7 @@ int main(int argc, char **argv)
         reader = virConnectOpenReadOnly("test:///default");
         g_assert_true(writer && reader);
         make_objects();
+        make_checkpoint();
         g_test_add_func("/access/table", test_access);
         result = g_test_run();
 

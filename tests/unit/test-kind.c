@@ -26,9 +26,10 @@ static void check_key(const Kind *kind, const char *leaf, const char *expected)
 
 static void test_find(void)
 {
-        static const char *const collections[] = {"domain",  "domainsnapshot", "interface",
-                                                  "network", "nodedev",        "nwfilter",
-                                                  "secret",  "storagepool",    "storagevol"};
+        static const char *const collections[] = {"domain",    "domaincheckpoint", "domainsnapshot",
+                                                  "interface", "network",          "nodedev",
+                                                  "nwfilter",  "secret",           "storagepool",
+                                                  "storagevol"};
         gsize n = 0;
 
         while (kinds[n])
@@ -107,6 +108,7 @@ static void test_snapshot_keys(void)
                                                 LEAF "__g0", UUID "_x",  LEAF "/x",   "x" LEAF "_x"};
 
         check_key(&kind_domain_snapshot, LEAF "_first", UUID "/first");
+        check_key(&kind_domain_checkpoint, LEAF "_a_20b", UUID "/a b");
         check_key(&kind_domain_snapshot, LEAF "_a_20b_5fc_2f_c3_a4", UUID "/a b_c/\xc3\xa4");
         check_key(&kind_domain_snapshot, LEAF "__", UUID "/");
 
@@ -272,6 +274,34 @@ static void test_snapshots(void)
         virDomainFree(domain);
 }
 
+static void add_checkpoint(virDomainPtr domain, const char *name)
+{
+        g_autofree char *xml =
+                g_markup_printf_escaped("<domaincheckpoint><name>%s</name></domaincheckpoint>", name);
+        virDomainCheckpointPtr checkpoint = virDomainCheckpointCreateXML(domain, xml, 0);
+
+        g_assert_nonnull(checkpoint);
+        virDomainCheckpointFree(checkpoint);
+}
+
+static void test_checkpoints(void)
+{
+        virDomainPtr domain = virDomainCreateXML(conn,
+                                                 "<domain type='test'><name>c</name><memory>1024</memory>"
+                                                 "<os><type>hvm</type></os><devices><disk type='file'>"
+                                                 "<source file='/d'/><target dev='vda'/></disk></devices>"
+                                                 "</domain>",
+                                                 0);
+
+        g_assert_nonnull(domain);
+        g_assert_cmpint(check_all(&kind_domain_checkpoint), ==, 0);
+        add_checkpoint(domain, "first");
+        add_checkpoint(domain, "a-b_c.1");
+        g_assert_cmpint(check_all(&kind_domain_checkpoint), ==, 2);
+        virDomainDestroy(domain);
+        virDomainFree(domain);
+}
+
 /* libvirt's error says which of the two is missing, and stays until the caller has read it. */
 static void test_snapshot_of_nothing(void)
 {
@@ -321,6 +351,7 @@ int main(int argc, char **argv)
         g_test_add_func("/kind/interfaces", test_interfaces);
         g_test_add_func("/kind/volumes", test_volumes);
         g_test_add_func("/kind/snapshots", test_snapshots);
+        g_test_add_func("/kind/checkpoints", test_checkpoints);
         g_test_add_func("/kind/snapshot-of-nothing", test_snapshot_of_nothing);
         g_test_add_func("/kind/lists-that-fail", test_lists_that_fail);
 

@@ -45,6 +45,8 @@ TAILS = {
     libvirt.virStorageVol: lambda o: f"storagevol/{hexed(o.key())}",
     libvirt.virNodeDevice: lambda o: f"nodedev/{hexed(o.name())}",
     libvirt.virInterface: lambda o: f"interface/{hexed(o.MACString())}",
+    libvirt.virDomainCheckpoint: lambda o: below("domaincheckpoint", o.getDomain().UUIDString())
+    + f"_{hexed(o.getName())}",
     libvirt.virDomainSnapshot: lambda o: below("domainsnapshot", o.getDomain().UUIDString())
     + f"_{hexed(o.getName())}",
 }
@@ -58,6 +60,7 @@ INTERFACES = {
     libvirt.virStorageVol: "org.libvirt.StorageVol",
     libvirt.virNodeDevice: "org.libvirt.NodeDevice",
     libvirt.virInterface: "org.libvirt.Interface",
+    libvirt.virDomainCheckpoint: "org.libvirt.DomainCheckpoint",
     libvirt.virDomainSnapshot: "org.libvirt.DomainSnapshot",
 }
 

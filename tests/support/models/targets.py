@@ -13,10 +13,14 @@ from ..service import CHECKOUT
 TEST = "/org/libvirt/Test"
 UUID = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab"
 LEAF = "_" + UUID.replace("-", "_")
+# A domain has snapshots or checkpoints, not both.
+MARKED = "aaaaaaaa-bbbb-cccc-dddd-0123456789ac"
+MARKED_LEAF = "_" + MARKED.replace("-", "_")
 MAC = "52:54:00:12:34:56"
 TAILS = {
     "Connect": "",
     "Domain": f"domain/{LEAF}",
+    "DomainCheckpoint": f"domaincheckpoint/{MARKED_LEAF}_first",
     "DomainSnapshot": f"domainsnapshot/{LEAF}_first",
     "Interface": "interface/52_3a54_3a00_3a12_3a34_3a56",
     "NWFilter": f"nwfilter/{LEAF}",
@@ -34,6 +38,10 @@ DOMAIN_XML = f"""<domain type='test'><name>victim</name><uuid>{UUID}</uuid><memo
 <disk type='file' device='disk'><source file='/sweep/disk'/><target dev='vda' bus='virtio'/></disk>
 <interface type='network'><mac address='{MAC}'/><source network='default'/><target dev='vnet0'/></interface>
 </devices></domain>"""
+MARKED_XML = f"""<domain type='test'><name>marked</name><uuid>{MARKED}</uuid><memory>1024</memory>
+<os><type>hvm</type></os><devices><disk type='file' device='disk'><source file='/marked'/><target dev='vda'/></disk>
+</devices></domain>"""
+CHECKPOINT_XML = "<domaincheckpoint><name>first</name></domaincheckpoint>"
 NETWORK_XML = f"<network><name>victim</name><uuid>{UUID}</uuid><bridge name='virbr7'/></network>"
 POOL_XML = f"""<pool type='dir'><name>victim</name><uuid>{UUID}</uuid>
 <target><path>/sweep</path></target></pool>"""
@@ -45,7 +53,7 @@ INTERFACE_XML = f"""<interface type='ethernet' name='eth7'><start mode='none'/><
 XML = {"DomainDefineXML": DOMAIN_XML, "DomainCreateXML": DOMAIN_XML, "NetworkDefineXML": NETWORK_XML,
        "NetworkCreateXML": NETWORK_XML, "StoragePoolDefineXML": POOL_XML, "StoragePoolCreateXML": POOL_XML,
        "StorageVolCreateXML": VOLUME_XML, "SnapshotCreateXML": SNAPSHOT_XML,
-       "InterfaceDefineXML": INTERFACE_XML}
+       "InterfaceDefineXML": INTERFACE_XML, "CheckpointCreateXML": CHECKPOINT_XML}
 # Arguments for which there is something in the test driver.
 GOOD = {"name": "victim", "uuid": UUID, "disk": "vda", "device": "vnet0", "mac": MAC, "dev": "vda",
         "key": "/sweep/volume", "path": "/sweep/volume"}
@@ -131,13 +139,16 @@ def read_methods(client, kind):
 
 def prepare(client, root=TEST):
     """Brings everything back that a method may have taken away."""
-    path = objects(root)
+    path = {**objects(root), "Marked": f"{root}/domain/{MARKED_LEAF}"}
     for kind, interface, member, signature, values in (
             ("Domain", DOMAIN, "Destroy", "u", (0,)),
             ("Domain", DOMAIN, "Undefine", "u", (3,)),
             ("Connect", CONNECT, "DomainDefineXML", "s", (DOMAIN_XML,)),
             ("Domain", DOMAIN, "Create", "u", (0,)),
             ("Domain", DOMAIN, "SnapshotCreateXML", "su", (SNAPSHOT_XML, 0)),
+            ("Connect", CONNECT, "DomainDefineXML", "s", (MARKED_XML,)),
+            ("Marked", DOMAIN, "Create", "u", (0,)),
+            ("Marked", DOMAIN, "CheckpointCreateXML", "su", (CHECKPOINT_XML, 0)),
             ("Connect", CONNECT, "NetworkDefineXML", "s", (NETWORK_XML,)),
             ("Network", "org.libvirt.Network", "Create", "", ()),
             ("Connect", CONNECT, "StoragePoolDefineXML", "su", (POOL_XML, 0)),
