@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The listener of clients/listener, in a process of its own (support/programs/listen.c). What it hands out is checked as
-it comes: each event of a connection once, and in order."""
+"""The listener of clients/listener, in a process of its own (support/programs/listen.c). What it hands out is checked
+as it comes: each event of a connection once, and in order."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import subprocess
 
 from gi.repository import GLib
 
-from ..process import MARK, PATIENCE, end
+from ..process import MARK, PATIENCE, reap
 from ..service import FAULTS, binary
 
 WITHIN = 10 * PATIENCE
@@ -40,8 +40,9 @@ class CompiledListener:
             return
         process, self.process = self.process, None
         process.stdin.close()
+        reap(process, WITHIN)
         process.stdout.close()
-        assert end(process) in (0, -15), process.returncode
+        assert process.returncode == 0, process.returncode
         text = (self.home / "listen.log").read_text(encoding="utf-8", errors="replace")
         assert not FAULTS.search(text), text[-8000:]
 
