@@ -2,6 +2,7 @@
 """The examples of the README and the guide to events, as they stand there. A reader's system bus is a private one
 here."""
 
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import textwrap
 import pytest
 
 from support.client import DOMAIN, Client
+from support.ctl import PROGRAM
 from support.hosts.native import XML, filled, number_of
 from support.hosts.native import plain  # noqa: F401 (fixture)
 from support.hosts.workload import object_path
@@ -34,7 +36,8 @@ def title(example):
 
 
 def run_example(script, bus, home, **options):
-    return spawn(["sh", "-ec", script], home, env={"DBUS_SYSTEM_BUS_ADDRESS": bus.address}, cwd=home, **options)
+    env = {"DBUS_SYSTEM_BUS_ADDRESS": bus.address, "PATH": f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"}
+    return spawn(["sh", "-ec", script], home, env=env, cwd=home, **options)
 
 
 def test_how_many():
@@ -56,6 +59,7 @@ class Listener:
     """An example that runs until it is ended, and what it prints."""
 
     def __init__(self, example, bus, home):
+        self.example = example
         self.log = home / "listener.log"
         # One command is the process itself; a script of several lines is read by it and has none below.
         with self.log.open("wb") as output:
@@ -77,6 +81,8 @@ class Listener:
         """Has a guest paused, and says whether it printed that."""
         client.call(TEST_DOMAIN, DOMAIN, "Suspend")
         client.call(TEST_DOMAIN, DOMAIN, "Resume")
+        if "guestbusctl" in self.example:
+            return "suspended (paused)" in self.printed()[after:]
         # What an example lists at first names it once.
         return any(PAUSED.match(words) for words in self.printed()[after:].split(TEST_DOMAIN)[2:])
 

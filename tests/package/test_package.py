@@ -142,6 +142,14 @@ def check_configuration(machine):
     assert status == os.EX_CONFIG and f"/{CONFIGURATION}: line" in words
 
 
+def check_command(machine):
+    """It comes with the service, with its manual page and its completion."""
+    machine.run("guestbusctl", "wait", "test", "running", "--timeout", "60")
+    assert "test" in machine.run("guestbusctl", "list", "--names").split()
+    assert machine.outside("usr/share/bash-completion/completions/guestbusctl").is_file()
+    assert machine.outside("usr/share/man/man1/guestbusctl.1.gz").is_file()
+
+
 def test_life(machine, package):
     """Installed, it is there when its name is called; purged, it leaves nothing."""
     if machine.installed(THEIRS):
@@ -162,6 +170,7 @@ def test_life(machine, package):
     check_configuration(machine)
     assert machine.changes() != before
     machine.run(autopkgtest)
+    check_command(machine)
 
     with Client(address) as client:
         wait_connected(client)
