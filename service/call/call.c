@@ -207,9 +207,25 @@ static gboolean is_run(const Call *call)
         return call->result || call->error;
 }
 
+/* Nobody gets a reply. */
+static void drop(Call *call)
+{
+        if (is_run(call))
+                count(call);
+        else if (call->tally)
+                call->tally->dropped++;
+        call_free(call);
+}
+
 static void conclude_answer(void *data)
 {
         Call *call = data;
+
+        /* Its reply would not be sent, and what it waits for next, nothing could take it back from. */
+        if (call->peer->gone && call->conclude) {
+                drop(call);
+                return;
+        }
 
         if (*call->stopping && !is_run(call))
                 call_set_stopping(call);
@@ -230,9 +246,5 @@ void call_withdraw(Call *call)
         if (!turns_withdraw(call->turns, &call->turn) && !(call->withdraw && call->withdraw(call)))
                 return;
 
-        if (is_run(call))
-                count(call);
-        else if (call->tally)
-                call->tally->dropped++;
-        call_free(call);
+        drop(call);
 }
