@@ -100,9 +100,9 @@ static void await(Announcer *announcer, Comparison *comparison, Pending *pending
         if (!comparison)
                 return;
 
-        if (!pending->awaited_by) {
+        if (!pending->awaited_by || comparison->number < pending->awaited_by->number) {
+                comparison_await(comparison, pending->awaited_by);
                 pending->awaited_by = comparison;
-                comparison_await(comparison);
         }
         set_deadline(announcer, pending);
 }
@@ -184,7 +184,7 @@ static Step make_step(const Announcer *announcer, Answer *answer, gboolean found
 
         return (Step){
                 .found = found,
-                .listed = current && by == current,
+                .listed = comparisons_are_held(announcer->comparisons) || (current && by == current),
                 .counted = by && (found || by->cause == COMPARISON_FIRST) ? &by->found : NULL,
                 .kind = answer->kind,
                 .uuid = answer->uuid,
@@ -336,8 +336,10 @@ void announcer_answer(Announcer *announcer, Answer *answer)
                 return;
         }
 
-        if (!complete(announcer, &step))
+        if (!complete(announcer, &step)) {
+                await(announcer, comparisons_current(announcer->comparisons), step.pending);
                 return;
+        }
 
         plan(announcer, &step);
         if (step.rival && drop_if_over(announcer, step.rival))
@@ -417,7 +419,7 @@ static void show_held(Announcer *announcer, Pending *pending)
         }
 
         emit_held(&announcer->emitter, pending, TRUE);
-        await(announcer, comparisons_last(announcer->comparisons), pending);
+        await(announcer, comparisons_waiting(announcer->comparisons, g_get_monotonic_time()), pending);
         if (pending->awaited_by)
                 waiters_tell(g_steal_pointer(&pending->waiters), TRUE);
         else
@@ -519,6 +521,18 @@ static void set_timer(Announcer *announcer)
                                       on_deadline, announcer);
 }
 
+/* As far as events say what it is, after the end of the object that had its name. */
+static void announce_held(Announcer *announcer, Pending *pending)
+{
+        const HeldEvent *last = g_queue_peek_tail(&pending->held);
+        const Item *rival =
+                mirror_find_namesake(announcer->emitter.mirror, pending->kind, pending->uuid, last->name);
+
+        if (rival)
+                drop_if_over(announcer, rival);
+        emit_held(&announcer->emitter, pending, TRUE);
+}
+
 /* What waits is told as far as an event said it. */
 static void tell_all(Announcer *announcer)
 {
@@ -528,7 +542,7 @@ static void tell_all(Announcer *announcer)
                 Pending *pending = g_ptr_array_index(all, i);
 
                 if (pending->held.length > 0)
-                        emit_held(&announcer->emitter, pending, TRUE);
+                        announce_held(announcer, pending);
                 finish(announcer, pending, FALSE);
         }
 }
@@ -574,6 +588,30 @@ static gboolean is_after_end(const Item *item, const Pending *pending, const Eve
         return event->lifecycle == VIR_DOMAIN_EVENT_SHUTDOWN || pending_is_after_end(pending, event);
 }
 
+/* A known object takes a name: what is held of that name lived before. */
+static void tell_before(Announcer *announcer, const Event *event)
+{
+        g_autoptr(GPtrArray) all = pending_all(announcer->pending);
+
+        for (guint i = 0; i < all->len; i++) {
+                Pending *other = g_ptr_array_index(all, i);
+                const HeldEvent *last = g_queue_peek_tail(&other->held);
+
+                if (!last || other->kind != event->kind || strcmp(last->name, event->name) != 0)
+                        continue;
+
+                announce_held(announcer, other);
+                drop_if_over(announcer,
+                             mirror_find_uuid(announcer->emitter.mirror, other->kind, other->uuid));
+        }
+}
+
+static gboolean takes_name(const Item *item, const Event *event)
+{
+        return item && event->lifecycle == VIR_DOMAIN_EVENT_DEFINED &&
+               strcmp(event->name, item_string(item, kind_slots(item->kind)->name)) != 0;
+}
+
 void announcer_event(Announcer *announcer, const Event *event)
 {
         const Item *item = mirror_find_uuid(announcer->emitter.mirror, event->kind, event->uuid);
@@ -595,6 +633,8 @@ void announcer_event(Announcer *announcer, const Event *event)
                 return;
         }
 
+        if (takes_name(item, event))
+                tell_before(announcer, event);
         if (!item) {
                 pending_hold(pending, event);
                 set_deadline(announcer, pending);
@@ -647,7 +687,7 @@ void announcer_hold_comparisons(Announcer *announcer)
 gboolean announcer_is_comparing(const Announcer *announcer)
 {
         ASSERT_MAIN();
-        return comparisons_last(announcer->comparisons) != NULL;
+        return comparisons_are_open(announcer->comparisons);
 }
 
 void announcer_settle(Announcer *announcer, guint64 pass)

@@ -7,11 +7,15 @@
 #include "base/assert.h"
 #include "base/thread.h"
 
+/* As long as an object is waited for that is not told although libvirt tells ever more of it. */
+#define JOIN_US (10 * G_TIME_SPAN_SECOND)
+
 struct Comparisons {
         ComparedFunc *compared;
         void *data;
         GQueue open;   /* of Comparison, in order */
         gboolean held; /* until the answers of another one are over */
+        guint64 begun;
 };
 
 Comparisons *comparisons_new(ComparedFunc *compared, void *data)
@@ -41,6 +45,7 @@ void comparisons_begin(Comparisons *comparisons, ComparisonCause cause)
         ASSERT_MAIN();
         ASSERT(!comparisons_current(comparisons));
         comparison->cause = cause;
+        comparison->number = ++comparisons->begun;
         g_queue_push_tail(&comparisons->open, comparison);
 }
 
@@ -64,22 +69,36 @@ void comparisons_answered(Comparisons *comparisons)
         ASSERT_MAIN();
         ASSERT(current);
         current->answered = TRUE;
+        current->answered_at = g_get_monotonic_time();
         comparisons->held = FALSE;
         complete(comparisons);
 }
 
 Comparison *comparisons_current(const Comparisons *comparisons)
 {
-        Comparison *last = comparisons_last(comparisons);
+        Comparison *last = comparisons->open.tail ? comparisons->open.tail->data : NULL;
 
         ASSERT_MAIN();
         return last && !last->answered ? last : NULL;
 }
 
-Comparison *comparisons_last(const Comparisons *comparisons)
+Comparison *comparisons_waiting(const Comparisons *comparisons, gint64 now)
 {
         ASSERT_MAIN();
-        return comparisons->open.tail ? comparisons->open.tail->data : NULL;
+        for (const GList *each = comparisons->open.head; each; each = each->next) {
+                Comparison *comparison = each->data;
+
+                if (!comparison->answered || now - comparison->answered_at < JOIN_US)
+                        return comparison;
+        }
+
+        return NULL;
+}
+
+gboolean comparisons_are_open(const Comparisons *comparisons)
+{
+        ASSERT_MAIN();
+        return comparisons->open.length > 0;
 }
 
 gboolean comparisons_are_at(const Comparisons *comparisons, ComparisonCause cause)
@@ -90,10 +109,12 @@ gboolean comparisons_are_at(const Comparisons *comparisons, ComparisonCause caus
         return current && current->cause == cause;
 }
 
-void comparison_await(Comparison *comparison)
+void comparison_await(Comparison *comparison, Comparison *other)
 {
         ASSERT_MAIN();
         comparison->awaited++;
+        if (other)
+                other->awaited--;
 }
 
 void comparisons_release(Comparisons *comparisons, Comparison *comparison)
@@ -108,6 +129,12 @@ void comparisons_hold(Comparisons *comparisons)
 {
         ASSERT_MAIN();
         comparisons->held = TRUE;
+}
+
+gboolean comparisons_are_held(const Comparisons *comparisons)
+{
+        ASSERT_MAIN();
+        return comparisons->held;
 }
 
 void comparisons_forget(Comparisons *comparisons)

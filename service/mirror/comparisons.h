@@ -23,8 +23,10 @@ typedef struct Differences {
 /* One comparison; the members are read outside of this unit, and @found is counted there. */
 typedef struct Comparison {
         ComparisonCause cause;
-        gboolean answered; /* there are no more answers of it */
-        unsigned awaited;  /* objects that it came upon and that are not told yet */
+        guint64 number;     /* in their order */
+        gboolean answered;  /* there are no more answers of it */
+        gint64 answered_at; /* monotonic */
+        unsigned awaited;   /* objects that it came upon and that are not told yet */
         Differences found;
 } Comparison;
 
@@ -43,19 +45,26 @@ void comparisons_free(Comparisons *comparisons);
 void comparisons_begin(Comparisons *comparisons, ComparisonCause cause);
 void comparisons_answered(Comparisons *comparisons);
 
-/* The one whose answers are taken now; the one that began last. NULL for none. */
+/* The one whose answers are taken now; NULL for none. */
 Comparison *comparisons_current(const Comparisons *comparisons);
-Comparison *comparisons_last(const Comparisons *comparisons);
+
+/* The first that still waits for what is heard of @now (monotonic): for so long, and no longer, objects that
+ * are new put off its end. NULL for none. */
+Comparison *comparisons_waiting(const Comparisons *comparisons, gint64 now);
+
+gboolean comparisons_are_open(const Comparisons *comparisons);
 
 /* Whether the one whose answers are taken now has that cause. */
 gboolean comparisons_are_at(const Comparisons *comparisons, ComparisonCause cause);
 
-/* One more object has to be told before @comparison is over; one less, which may end it. */
-void comparison_await(Comparison *comparison);
+/* One more object has to be told before @comparison is over, in the place of @other where that is not NULL,
+ * which began later; one less, which may end it. */
+void comparison_await(Comparison *comparison, Comparison *other);
 void comparisons_release(Comparisons *comparisons, Comparison *comparison);
 
 /* What was compared is not known any more: none is over before the answers of another one are. */
 void comparisons_hold(Comparisons *comparisons);
+gboolean comparisons_are_held(const Comparisons *comparisons);
 
 /* Ends those whose answers are over, and forgets the others. Nothing must be awaited any more. */
 void comparisons_forget(Comparisons *comparisons);

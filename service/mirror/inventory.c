@@ -32,6 +32,7 @@ struct Inventory {
         gboolean was_open;
         gboolean compared;      /* once */
         gboolean polling;       /* the next comparison is made for want of events: it is to find something */
+        gboolean was_silent;    /* once since then, which was logged */
         gboolean after_outage;  /* there was no comparison since the connection was opened */
         gint64 opened_at;       /* monotonic */
         guint64 begun, over;    /* comparisons */
@@ -219,15 +220,18 @@ static void set_all_stale(Inventory *inventory)
 
 /* Events are heard, but what they do not tell is not known. When libvirt answers again, everything is
  * compared. */
-static void on_silent(void *data)
+static void on_silent(gboolean all, void *data)
 {
         Inventory *inventory = data;
 
-        g_warning("%s: libvirt has not answered for %u s", strrchr(inventory->config.path, '/') + 1,
-                  inventory->config.limits->open_timeout);
+        if (!inventory->was_silent)
+                g_warning("%s: libvirt has not answered for %u s", strrchr(inventory->config.path, '/') + 1,
+                          inventory->config.limits->open_timeout);
+        inventory->was_silent = TRUE;
         announcer_hold_comparisons(inventory->announcer);
         set_all_stale(inventory);
-        sync_all(inventory->sync, NULL, NULL);
+        if (!all)
+                sync_all(inventory->sync, NULL, NULL);
 }
 
 static const SyncOwner sync_owner = {.applying = on_applying,
@@ -317,6 +321,7 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();
         inventory->after_outage = TRUE;
+        inventory->was_silent = FALSE;
 
         begin_details(inventory, &details);
         event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "opened", "",

@@ -388,7 +388,7 @@ static gboolean on_silence(GSource *source, GSourceFunc func, gpointer user_data
 
         expect_answer(sync, FALSE);
         if (!sync->stopped && link_state(sync->link) == LINK_OPEN)
-                sync->owner->silent(sync->data);
+                sync->owner->silent(sync->pass->dirty.all, sync->data);
         return G_SOURCE_CONTINUE;
 }
 

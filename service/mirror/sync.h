@@ -31,8 +31,8 @@ typedef struct SyncOwner {
          * and pools may have a daemon of their own, which is away while that of the domains is there. */
         void (*listed)(const Kind *kind, gboolean told, void *data);
         /* libvirt has not answered the pass that is under way for the time that sync_new() was told, although
-         * the connection lives. */
-        void (*silent)(void *data);
+         * the connection lives; @all: that pass asks for everything. */
+        void (*silent)(gboolean all, void *data);
 } SyncOwner;
 
 /* Asks over @link, which must outlive it, as @mirror must. After @patience ms libvirt is silent; 0 for never.

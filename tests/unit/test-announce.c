@@ -259,75 +259,6 @@ static void other_happens(int event, int detail)
         happens_to(OTHER, OTHER_UUID, event, detail, 0);
 }
 
-/* Another comparison may begin before all is told that one has found. Each ends when what it found is told.
- */
-static void test_comparisons_overlap(void)
-{
-        begin_with("running", 7);
-        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
-        let_pass(200 * G_TIME_SPAN_MILLISECOND);
-        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
-        let_pass(200 * G_TIME_SPAN_MILLISECOND);
-        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
-        g_assert_cmpstr(shown_state(), ==, "running");
-        let_time_pass();
-        g_assert_cmpuint(times_compared, ==, 3);
-        g_assert_cmpstr(shown_state(), ==, "paused");
-        tear_down();
-}
-
-/* libvirt does not answer any more before all is told that a comparison has found: another one has to be
- * answered, or the connection lost. */
-static void test_held_comparison(void)
-{
-        begin_with("running", 7);
-        g_assert_false(compare(COMPARISON_AGAIN, "paused", 7));
-        announcer_hold_comparisons(announcer);
-        let_time_pass();
-        g_assert_cmpstr(shown_state(), ==, "paused");
-        g_assert_cmpuint(times_compared, ==, 0);
-        g_assert_true(compare(COMPARISON_AGAIN, "paused", 7));
-        g_assert_cmpuint(times_compared, ==, 2);
-
-        g_assert_false(compare(COMPARISON_AGAIN, "running", 7));
-        announcer_hold_comparisons(announcer);
-        announcer_give_up(announcer);
-        g_assert_cmpuint(times_compared, ==, 3);
-        tear_down();
-}
-
-/* An object that is announced while a comparison waits is not stale any more at its end. */
-static void test_stale_at_the_end(void)
-{
-        /* It was there when the list was made. */
-        begin_with("running", 7);
-        begin_round();
-        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
-        g_assert_false(take_comparison(COMPARISON_AFTER_OUTAGE, "running", "unknown", 7));
-        let_time_pass();
-        check_told("other-added other-defined");
-        g_assert_cmpuint(times_compared, ==, 0);
-        round_other(TRUE);
-        g_assert_cmpuint(times_compared, ==, 1);
-        tear_down();
-
-        /* It came later, while the comparison waits for the end of a start. */
-        begin_with("shutoff", 0);
-        begin_round();
-        g_assert_false(take_comparison(COMPARISON_AGAIN, "paused", "starting-up", 7));
-        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
-        let_time_pass();
-        check_told("other-added other-defined");
-        happens(VIR_DOMAIN_EVENT_RESUMED, 0, 7);
-        happens(VIR_DOMAIN_EVENT_STARTED, 0, 7);
-        round_all("running", "booted", 7);
-        check_told("resumed started changed");
-        g_assert_cmpuint(times_compared, ==, 0);
-        round_other(TRUE);
-        g_assert_cmpuint(times_compared, ==, 1);
-        tear_down();
-}
-
 /* A name passes from one object to another, which is gone as well when libvirt is asked about it: the end of
  * the first is told before anything of the second. */
 static void test_name_passes(void)
@@ -355,6 +286,52 @@ static void test_name_passes(void)
         tear_down();
 }
 
+static void is_renamed(const char *name)
+{
+        g_autoptr(GVariant) details =
+                g_variant_ref_sink(event_details_of_lifecycle(&kind_domain, VIR_DOMAIN_EVENT_DEFINED,
+                                                              VIR_DOMAIN_EVENT_DEFINED_RENAMED, TRUE));
+        const Event event = {.kind = &kind_domain,
+                             .path = ONE,
+                             .uuid = UUID,
+                             .name = name,
+                             .word = "lifecycle",
+                             .details = details,
+                             .lifecycle = VIR_DOMAIN_EVENT_DEFINED,
+                             .detail = VIR_DOMAIN_EVENT_DEFINED_RENAMED,
+                             .may_change = TRUE};
+
+        announcer_event(announcer, &event);
+}
+
+/* A known object takes the name of one that lived shortly: all of that one is told before. */
+static void test_name_is_taken(void)
+{
+        begin_with("shutoff", 0);
+        begin_round();
+        other_happens(VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+        other_happens(VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+        is_renamed(other_name);
+        end_round();
+        check_told("other-added other-started other-stopped other-removed defined");
+        round_other(FALSE);
+        tear_down();
+}
+
+/* The connection is lost while an object waits for the end of the one that had its name. */
+static void test_lost_between(void)
+{
+        begin_with("running", 7);
+        other_name = "one";
+        happens(VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED, 7);
+        happens(VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED, 7);
+        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
+        is_lost = TRUE;
+        announcer_give_up(announcer);
+        g_assert_nonnull(strstr(told->str, "removed other-added"));
+        tear_down();
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -370,9 +347,8 @@ int main(int argc, char **argv)
         g_test_add_func("/announce/after-the-end", test_after_the_end);
         g_test_add_func("/announce/found-restart", test_found_restart);
         g_test_add_func("/announce/giving-up", test_giving_up);
-        g_test_add_func("/announce/comparisons-overlap", test_comparisons_overlap);
-        g_test_add_func("/announce/held-comparison", test_held_comparison);
-        g_test_add_func("/announce/stale-at-the-end", test_stale_at_the_end);
         g_test_add_func("/announce/name-passes", test_name_passes);
+        g_test_add_func("/announce/name-is-taken", test_name_is_taken);
+        g_test_add_func("/announce/lost-between", test_lost_between);
         return g_test_run();
 }

@@ -27,6 +27,7 @@ static Sync *tested;
 static virConnectPtr plain; /* keeps what the driver has */
 static unsigned added, changed, removed;
 static unsigned patience, silent; /* in ms; and how often libvirt was */
+static gboolean silent_all;       /* when it was asked for everything */
 static unsigned applied, applied_told, applied_all, done, done_told;
 static gint networks_fail, networks_hang; /* atomic: workers ask */
 static gint starting;                     /* the same: all domains are being started */
@@ -109,9 +110,10 @@ static void on_answer(Answer *answer, void *data)
         changed += news != 0 ? 1 : 0;
 }
 
-static void on_silent(void *data)
+static void on_silent(gboolean all, void *data)
 {
         silent++;
+        silent_all = all;
 }
 
 static void on_applying(gboolean all, void *data)
@@ -565,11 +567,19 @@ static void test_silence(void)
         sync_all(tested, NULL, NULL);
         finish_jobs();
         silent = 0;
+        silent_all = FALSE;
         g_atomic_int_set(&networks_hang, TRUE);
         sync_one(tested, &kind_network, TEST, ASPECT_STATE, TRUE);
         while (silent == 0)
                 g_main_context_iteration(NULL, TRUE);
+        g_assert_false(silent_all);
+        g_atomic_int_set(&networks_hang, FALSE);
+        finish_jobs();
+
+        g_atomic_int_set(&networks_hang, TRUE);
         sync_all(tested, on_done, NULL);
+        while (!silent_all)
+                g_main_context_iteration(NULL, TRUE);
         g_atomic_int_set(&networks_hang, FALSE);
         finish_jobs();
         g_assert_cmpuint(done_told, ==, 1);
