@@ -36,11 +36,12 @@ def test_reads_of_the_connection(world, member, args, python):
 
 
 def test_free_pages(world):
-    """Of the host: the driver's own answer has no error and no number."""
+    """Of the host: the test driver fails without an error. Those of the usual size come and go."""
     host = world.plain["QEMU"]
     sizes = [int(size) for size in re.findall(r"<pages unit='KiB' size='(\d+)'/>", host.getCapabilities())]
-    plain = host.getFreePages(sizes[1:], -1, 1, 0)[-1]
-    assert world.value(host, "NodeGetFreePages", sizes[1:], -1, 1, 0) == [plain[size] for size in sizes[1:]]
+    if huge := sizes[1:]:
+        plain = host.getFreePages(huge, -1, 1, 0)[-1]
+        assert world.value(host, "NodeGetFreePages", huge, -1, 1, 0) == [plain[size] for size in huge]
     assert len(world.value(host, "NodeGetFreePages", sizes, -1, 1, 0)) == len(sizes)
     world.refused(host, "NodeGetFreePages", ([4], -1, 1, 9), lambda c: c.getFreePages([4], -1, 1, 9))
     world.refused(host, "NodeGetFreePages", ([5], -1, 1, 0), lambda c: c.getFreePages([5], -1, 1, 0))
