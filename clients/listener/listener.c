@@ -166,6 +166,28 @@ void listener_marks(const Listener *listener, ListenerMarkFunc each, void *data)
                 each(path, mark, data);
 }
 
+static gboolean on_again(void *data)
+{
+        Listener *listener = data;
+
+        listener->again = 0;
+        begin(listener);
+        return G_SOURCE_REMOVE;
+}
+
+/* Begins again, but not in a circle as fast as the bus is. */
+static void begin_later(Listener *listener)
+{
+        if (!listener->again)
+                listener->again = g_timeout_add(AGAIN_MS, on_again, listener);
+}
+
+static void try_again(Listener *listener, const sd_bus_error *error)
+{
+        listener->owner->failed(error, listener->data);
+        begin_later(listener);
+}
+
 static void hand_out(Channel *channel, const Event *event)
 {
         Listener *listener = channel->listener;
@@ -207,9 +229,14 @@ static int on_events(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         gboolean complete;
 
         channel->asked = sd_bus_slot_unref(channel->asked);
+        if (sd_bus_message_is_method_error(reply, ERROR_GONE) > 0) {
+                begin(channel->listener);
+                return 0;
+        }
+
         if (sd_bus_message_is_method_error(reply, NULL) > 0 || value_read_all(reply, &body) < 0 ||
             !g_variant_is_of_type(body, G_VARIANT_TYPE("(a(ostxsa{sv})b)"))) {
-                begin(channel->listener);
+                begin_later(channel->listener);
                 return 0;
         }
 
@@ -286,22 +313,6 @@ static void open_channels(Listener *listener, const Inventory *before)
         for (guint i = 0; i < paths->len && listener->service; i++)
                 if (inventory_is_connection(listener->inventory, paths->pdata[i]))
                         open_channel(listener, paths->pdata[i], before);
-}
-
-static gboolean on_again(void *data)
-{
-        Listener *listener = data;
-
-        listener->again = 0;
-        begin(listener);
-        return G_SOURCE_REMOVE;
-}
-
-static void try_again(Listener *listener, const sd_bus_error *error)
-{
-        listener->owner->failed(error, listener->data);
-        if (!listener->again)
-                listener->again = g_timeout_add(AGAIN_MS, on_again, listener);
 }
 
 static int read_picture(Listener *listener, sd_bus_message *reply)
