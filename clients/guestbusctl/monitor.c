@@ -32,6 +32,7 @@ typedef struct Monitor {
         Options options;
         GHashTable *kinds; /* the only ones that are wanted, or NULL */
         GuestFilter *guests;
+        GHashTable *states; /* the path of a guest to its state, as it was printed or known last */
         Listener *listener;
         GMainLoop *loop;
         gboolean unicode;
@@ -47,6 +48,7 @@ static void monitor_clear(Monitor *monitor)
         g_clear_pointer(&monitor->listener, listener_free);
         g_clear_pointer(&monitor->guests, guest_filter_free);
         g_clear_pointer(&monitor->kinds, g_hash_table_unref);
+        g_clear_pointer(&monitor->states, g_hash_table_unref);
         g_clear_pointer(&monitor->loop, g_main_loop_unref);
         g_free(monitor->complaint);
         g_strfreev(monitor->options.kinds);
@@ -140,33 +142,70 @@ static char *state_text(const Inventory *inventory, const char *path)
                        : g_strdup("not there");
 }
 
-/* What no event has told. */
-static void compare_guest(Monitor *monitor, const char *connection, const char *path, const Inventory *before)
+/* Of a guest whose state no event has told: @before is NULL where it was not there. */
+static void tell_difference(Monitor *monitor, const char *path, const char *name, const char *before)
 {
-        const Inventory *now = listener_inventory(monitor->listener);
-        g_autofree char *was = state_text(before, path), *is = state_text(now, path), *text = NULL;
-        const char *name = inventory_text(inventory_has(now, path) ? now : before, path, "Name");
+        g_autofree char *is = state_text(listener_inventory(monitor->listener), path);
+        g_autofree char *connection = path_connection(path), *text = NULL;
 
-        if (g_str_equal(inventory_text(before, path, "State"), inventory_text(now, path, "State")) ||
-            !guest_filter_has(monitor->guests, path))
-                return;
-
-        text = g_strdup_printf("%s is %s, was %s", name, is, was);
-        notice(monitor, "difference", connection, text);
+        text = g_strdup_printf("%s is %s, was %s", name, is, before ? before : "not there");
+        if (guest_filter_has(monitor->guests, path))
+                notice(monitor, "difference", connection, text);
 }
 
+static void note_state(Monitor *monitor, const char *path)
+{
+        const Inventory *now = listener_inventory(monitor->listener);
+
+        if (!guest_is(path))
+                return;
+
+        if (inventory_has(now, path))
+                g_hash_table_replace(monitor->states, g_strdup(path),
+                                     g_strdup(inventory_text(now, path, "State")));
+        else
+                g_hash_table_remove(monitor->states, path);
+}
+
+/* All guests of a connection, where it begins anew. */
 static void compare_guests(Monitor *monitor, const char *connection, const Inventory *before)
 {
         const Inventory *now = listener_inventory(monitor->listener);
         g_autofree char *beginning = g_strconcat(connection, "/domain/", NULL);
         g_autoptr(GPtrArray) old = inventory_paths(before), new = inventory_paths(now);
 
-        for (guint i = 0; i < old->len; i++)
-                if (g_str_has_prefix(old->pdata[i], beginning))
-                        compare_guest(monitor, connection, old->pdata[i], before);
+        for (guint i = 0; i < old->len; i++) {
+                const char *path = old->pdata[i], *state = inventory_text(before, path, "State");
+
+                if (g_str_has_prefix(path, beginning) &&
+                    !g_str_equal(state, inventory_text(now, path, "State")))
+                        tell_difference(monitor, path, inventory_text(before, path, "Name"), state);
+        }
+
         for (guint i = 0; i < new->len; i++)
                 if (g_str_has_prefix(new->pdata[i], beginning) && !inventory_has(before, new->pdata[i]))
-                        compare_guest(monitor, connection, new->pdata[i], before);
+                        tell_difference(monitor, new->pdata[i], inventory_text(now, new->pdata[i], "Name"),
+                                        NULL);
+}
+
+/* A service that was restarted while libvirt was away adds guests that are known as soon as it sees them. */
+static void compare_added(Monitor *monitor, const Event *event)
+{
+        const char *before = g_hash_table_lookup(monitor->states, event->path);
+
+        if (before && g_str_equal(event->kind, "added") &&
+            !g_str_equal(before, inventory_text(listener_inventory(monitor->listener), event->path, "State")))
+                tell_difference(monitor, event->path, event->name, before);
+}
+
+static void note_states(Monitor *monitor, const char *connection)
+{
+        g_autoptr(GPtrArray) paths = inventory_paths(listener_inventory(monitor->listener));
+        g_autofree char *beginning = g_strconcat(connection, "/domain/", NULL);
+
+        for (guint i = 0; i < paths->len; i++)
+                if (g_str_has_prefix(paths->pdata[i], beginning))
+                        note_state(monitor, paths->pdata[i]);
 }
 
 /* Refuses a name that several guests have, at the beginning. Later it stands for the first that an event is
@@ -201,6 +240,7 @@ static void on_stream(const char *connection, StreamStart start, const Inventory
 
         if (before && (start == STREAM_ANEW || start == STREAM_LOST))
                 compare_guests(monitor, connection, before);
+        note_states(monitor, connection);
         find_guests(monitor, before == NULL);
         save_soon(monitor);
 }
@@ -246,6 +286,8 @@ static void on_event(const Event *event, void *data)
         if (monitor->ended)
                 return;
 
+        compare_added(monitor, event);
+        note_state(monitor, event->path);
         /* The filter looks at all kinds, to learn of the ends of guests. */
         if (guest_filter_takes(monitor->guests, event) && is_wanted(monitor, event)) {
                 if (monitor->options.json) {
@@ -397,6 +439,7 @@ int command_monitor(Place *place, int argc, char **argv)
                 return STATUS_FAILED;
 
         monitor.guests = guest_filter_new(argv + 1);
+        monitor.states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         monitor.listener = listener_new(bus, &owner, &monitor);
         use_kinds(&monitor);
         if (!use_since(&monitor))
