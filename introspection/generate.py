@@ -72,6 +72,7 @@ KINDS = {
     'StorageVol': 'StorageVol',
     'StoragePool': 'StoragePool',
     'NodeDevice': 'NodeDevice',
+    'NWFilterBinding': 'NWFilterBinding',
     'NWFilter': 'NWFilter',
     'Interface': 'Interface',
     'Network': 'Network',

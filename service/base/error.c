@@ -25,6 +25,7 @@ static gboolean says_no_object(int code)
         case VIR_ERR_NO_NETWORK:
         case VIR_ERR_NO_NODE_DEVICE:
         case VIR_ERR_NO_NWFILTER:
+        case VIR_ERR_NO_NWFILTER_BINDING:
         case VIR_ERR_NO_SECRET:
         case VIR_ERR_NO_STORAGE_POOL:
         case VIR_ERR_NO_STORAGE_VOL:

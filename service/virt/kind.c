@@ -106,6 +106,20 @@ DEFINE_LIST(node_device, NodeDevice, virConnectListAllNodeDevices)
 DEFINE_KIND(node_device, "nodedev", path_unescape, .name = node_device_name,
             .native = &interface_node_device1)
 
+static void *nw_filter_binding_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
+{
+        return virNWFilterBindingLookupByPortDev(conn, key);
+}
+
+static char *nw_filter_binding_path(const char *connection_path, void *object)
+{
+        return path_name(connection_path, "nwfilterbinding", virNWFilterBindingGetPortDev(object));
+}
+
+DEFINE_FREE(nw_filter_binding, NWFilterBinding)
+DEFINE_LIST(nw_filter_binding, NWFilterBinding, virConnectListAllNWFilterBindings)
+DEFINE_KIND(nw_filter_binding, "nwfilterbinding", path_unescape, .native = NULL)
+
 /* A list of lists: what @list gives for each of the @n_outer objects. One that fails is left out: it went
  * away meanwhile. Frees @outer and what is in it. */
 static int list_inner(void **outer, int n_outer, void (*free_outer)(void *), int (*list)(void *, void ***),

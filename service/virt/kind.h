@@ -39,7 +39,8 @@ struct Kind {
 };
 
 extern const Kind kind_connect, kind_domain, kind_domain_checkpoint, kind_domain_snapshot, kind_interface,
-        kind_network, kind_node_device, kind_nw_filter, kind_secret, kind_storage_pool, kind_storage_vol;
+        kind_network, kind_node_device, kind_nw_filter, kind_nw_filter_binding, kind_secret,
+        kind_storage_pool, kind_storage_vol;
 
 /* All kinds that have a collection, ended by NULL. */
 extern const Kind *const kinds[];

@@ -7,17 +7,9 @@
 #include <string.h>
 
 const Kind *const kinds[] = {
-        &kind_domain,
-        &kind_domain_checkpoint,
-        &kind_domain_snapshot,
-        &kind_interface,
-        &kind_network,
-        &kind_node_device,
-        &kind_nw_filter,
-        &kind_secret,
-        &kind_storage_pool,
-        &kind_storage_vol,
-        NULL,
+        &kind_domain,  &kind_domain_checkpoint, &kind_domain_snapshot, &kind_interface,
+        &kind_network, &kind_node_device,       &kind_nw_filter,       &kind_nw_filter_binding,
+        &kind_secret,  &kind_storage_pool,      &kind_storage_vol,     NULL,
 };
 
 const Kind *kind_find(const char *collection)

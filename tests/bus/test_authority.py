@@ -29,6 +29,7 @@ PATHS = {
     "Interface": f"{TEST}/interface/aa_3abb_3acc_3add_3aee_3aff", "NodeDevice": f"{TEST}/nodedev/computer",
     "Network": f"{TEST}/network/_dd8fe884_6c02_601e_7551_cca97df1c5df",
     "NWFilter": f"{TEST}/nwfilter/_dd8fe884_6c02_601e_7551_cca97df1c5df",
+    "NWFilterBinding": f"{TEST}/nwfilterbinding/vnet7",
     "Secret": f"{TEST}/secret/_dd8fe884_6c02_601e_7551_cca97df1c5df",
     "StoragePool": f"{TEST}/storagepool/_dfe224cb_28fb_8dd0_c4b2_64eb3f0f4566",
     "StorageVol": f"{TEST}/storagevol/v",

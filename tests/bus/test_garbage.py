@@ -16,7 +16,7 @@ GUEST = f"{TEST}/domain/_6695eb01_f6a4_8304_79aa_97f2502e193f"
 COLLECTIONS = {
     "domain": "Domain", "network": "Network", "nwfilter": "NWFilter", "storagepool": "StoragePool",
     "secret": "Secret", "interface": "Interface", "nodedev": "NodeDevice", "storagevol": "StorageVol",
-    "domaincheckpoint": "DomainCheckpoint", "domainsnapshot": "DomainSnapshot",
+    "domaincheckpoint": "DomainCheckpoint", "domainsnapshot": "DomainSnapshot", "nwfilterbinding": "NWFilterBinding",
 }
 STANDARD = "org.freedesktop.DBus.Error."
 LIMITS = STANDARD + "LimitsExceeded"

@@ -201,6 +201,7 @@ DEFINE_KIND(domain_checkpoint, "domaincheckpoint", path_unescape, .native = NULL
 DEFINE_KIND(domain_snapshot, "domainsnapshot", path_unescape, .native = NULL)
 DEFINE_KIND(interface, "interface", path_unescape, .native = NULL)
 DEFINE_KIND(nw_filter, "nwfilter", path_unescape, .native = NULL)
+DEFINE_KIND(nw_filter_binding, "nwfilterbinding", path_unescape, .native = NULL)
 DEFINE_KIND(storage_vol, "storagevol", path_unescape, .native = NULL)
 
 const Kind kind_connect = {.interface = &interface_toy, .native = &interface_connection1};

@@ -15,6 +15,8 @@ from support.hosts import host, methods, privileged
 NAME = "org.guestbus."
 SECRET = "<secret><uuid>{}</uuid><usage type='volume'><volume>/v</volume></usage></secret>"
 FILTER = "<filter name='f' chain='root'><uuid>{}</uuid></filter>"
+BINDING = """<filterbinding><owner><name>o</name><uuid>{}</uuid></owner><portdev name='tap'/>
+<mac address='52:54:00:9d:81:b1'/><filterref filter='f'/></filterbinding>"""
 # Something of each type that these members take.
 VALUES = {"u": 0, "ay": b"x"}
 
@@ -31,8 +33,14 @@ def network_filter(writer, reader):
     return reader.nwfilterLookupByUUIDString(made.UUIDString())
 
 
-@pytest.fixture(params=[(secret, host.Libvirtd), (network_filter, privileged.Libvirtd)],
-                ids=["Secret", "NWFilter"])
+def binding(writer, reader):
+    network_filter(writer, reader)
+    writer.nwfilterBindingCreateXML(BINDING.format(uuids.uuid4()), 0)
+    return reader.nwfilterBindingLookupByPortDev("tap")
+
+
+@pytest.fixture(params=[(secret, host.Libvirtd), (network_filter, privileged.Libvirtd), (binding, privileged.Libvirtd)],
+                ids=["Secret", "NWFilter", "NWFilterBinding"])
 def target(request, libvirt_cache):
     """(the object on a read-only connection, its interface as the service tells of it)."""
     make, kind = request.param

@@ -26,10 +26,10 @@ static void check_key(const Kind *kind, const char *leaf, const char *expected)
 
 static void test_find(void)
 {
-        static const char *const collections[] = {"domain",    "domaincheckpoint", "domainsnapshot",
-                                                  "interface", "network",          "nodedev",
-                                                  "nwfilter",  "secret",           "storagepool",
-                                                  "storagevol"};
+        static const char *const collections[] = {"domain",      "domaincheckpoint", "domainsnapshot",
+                                                  "interface",   "network",          "nodedev",
+                                                  "nwfilter",    "nwfilterbinding",  "secret",
+                                                  "storagepool", "storagevol"};
         gsize n = 0;
 
         while (kinds[n])

@@ -168,7 +168,8 @@ static const struct {
 } documents[] = {
         {PATH_ROOT, "Test ", &interface_object_manager},
         {PATH_ROOT "/Test",
-         "domain domaincheckpoint domainsnapshot interface network nodedev nwfilter secret storagepool "
+         "domain domaincheckpoint domainsnapshot interface network nodedev nwfilter nwfilterbinding secret "
+         "storagepool "
          "storagevol ",
          &interface_connect},
         {PATH_ROOT "/Test/nodedev", "computer net_5feth0 ", NULL},

@@ -24,6 +24,7 @@ TAILS = {
     "DomainSnapshot": f"domainsnapshot/{LEAF}_first",
     "Interface": "interface/52_3a54_3a00_3a12_3a34_3a56",
     "NWFilter": f"nwfilter/{LEAF}",
+    "NWFilterBinding": "nwfilterbinding/vnet7",
     "Network": f"network/{LEAF}",
     "NodeDevice": "nodedev/computer",
     "Secret": f"secret/{LEAF}",
@@ -31,7 +32,7 @@ TAILS = {
     "StorageVol": "storagevol/_2fsweep_2fvolume",
 }
 # The test driver has no such objects, so none can be asked what it is.
-WITHOUT_OBJECTS = ("NWFilter", "Secret")
+WITHOUT_OBJECTS = ("NWFilter", "NWFilterBinding", "Secret")
 
 DOMAIN_XML = f"""<domain type='test'><name>victim</name><uuid>{UUID}</uuid><memory>65536</memory>
 <vcpu current='1'>4</vcpu><os><type>hvm</type></os><devices>
