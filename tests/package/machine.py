@@ -10,7 +10,7 @@ import stat
 import subprocess
 
 from support.hosts.bus import answers
-from support.process import PATIENCE, end, spawn, wait_until
+from support.process import PATIENCE, end, left_behind, spawn, wait_until
 
 # The shell that stays collects the processes whose parents have gone: a zombie's user could not be removed.
 SCRIPT = """set -e
@@ -59,11 +59,13 @@ class Machine:
             raise Unavailable(words.strip())
 
     def stop(self):
-        """Ends everything in it. unshare does not listen to SIGTERM, and its child goes when it goes."""
+        """Ends everything in it. unshare does not listen to SIGTERM, its child goes when it goes, and the kernel ends
+        what is left of that child's processes, which takes it a moment."""
         if self.bus:
             end(self.bus)
         end(self.process, sig=signal.SIGKILL)
         self.process.stdout.close()
+        wait_until(lambda: not left_behind(self.home), 10 * PATIENCE, "all that ran in it is gone")
 
     def outside(self, path):
         """How a process out here names a file of the copy."""
