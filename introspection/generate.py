@@ -14,7 +14,8 @@ handlers) and into the text that Introspect serves. A member annotated
 The properties of the service's own interfaces (all but org.libvirt) are values in memory. Each has a slot, which
 the header names: DOMAIN1_STATE.
 
-A member whose function the libvirt of the build lacks is left out: it is neither served nor introspected.
+A member whose function the libvirt of the build lacks is left out: it is neither served nor introspected. So is a
+signal whose event it lacks (org.guestbus.Event; NICMACChange and MetadataChange are always there).
 
 What a generated handler can do stands below: each D-Bus type says what libvirt gets or gives for it. A function's
 results are what it returns and what it writes to its arguments, in that order.
@@ -31,7 +32,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from libvirt_api import (NUMBERS, PARAMS_FILLED, PARAMS_GIVEN, STRINGS, TEXT, Api, annotation, functions_of, setter_of)
+from libvirt_api import (NUMBERS, PARAMS_FILLED, PARAMS_GIVEN, STRINGS, TEXT, Api, annotation, setter_of)
 
 # D-Bus type: (C type, how g_variant_get() reads it)
 BASIC = {
@@ -153,7 +154,7 @@ class Interface:
         self.short = self.name.rsplit('.', 1)[1]
         self.element = element
         self.native = not self.name.startswith('org.libvirt.')
-        for absent in [e for e in element if not api.has(functions_of(e))]:
+        for absent in [e for e in element if not api.has(e)]:
             element.remove(absent)
         members = [Member(self, e) for e in element if e.tag in ('method', 'property', 'signal')]
         self.members = sorted(members, key=lambda m: (m.kind != 'method', m.kind != 'property', m.name))

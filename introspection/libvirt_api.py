@@ -23,13 +23,15 @@ class Api:
         self.functions = {one.get('name'): Function(one.get('name'), one.find('return').get('type'),
                                                     [arg.get('type') for arg in one.findall('arg')])
                           for root in roots for one in root.iter('function')}
+        self.constants = {one.get('name') for root in roots for one in root.iter('enum')}
         # {"virNodeInfoPtr": ("virNodeInfo", [names of its fields])}
         self.structures = {f'{one.get("name")}Ptr': (one.get('name'), [f.get('name') for f in one.findall('field')])
                            for root in roots for one in root.iter('struct') if one.find('field') is not None}
 
-    def has(self, functions):
-        """Whether this libvirt has all of them."""
-        return all(name in self.functions for name in functions)
+    def has(self, element):
+        """Whether this libvirt has what a member stands on: its functions, or the event that it announces."""
+        event = annotation(element, 'org.guestbus.Event')
+        return all(name in self.functions for name in functions_of(element)) and (not event or event in self.constants)
 
     def is_result(self, function, place):
         """Whether the argument at that place is one that the function writes its result to."""

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The words stand in the order of libvirt's values, from 0 on; NULL is a value that libvirt does not use.
- * Newer libraries than the one that this is built with have more values: those up to libvirt 11.3 are here,
+ * Newer libraries than the one that this is built with have more values: those up to libvirt 12.8 are here,
  * and what comes after them is a number until it has a word. */
 
 #include "virt/enums.h"
@@ -33,12 +33,14 @@ static const Words reasons[] = {
 static const Words details[] = {
         [VIR_DOMAIN_EVENT_DEFINED] = {"added", "updated", "renamed", "snapshot"},
         [VIR_DOMAIN_EVENT_UNDEFINED] = {"removed", "renamed"},
-        [VIR_DOMAIN_EVENT_STARTED] = {"booted", "migrated", "restored", "snapshot", "event-wakeup"},
+        [VIR_DOMAIN_EVENT_STARTED] = {"booted", "migrated", "restored", "snapshot", "event-wakeup",
+                                      "recreated" /* 11.6 */},
         [VIR_DOMAIN_EVENT_SUSPENDED] = {"paused", "migrated", "io-error", "watchdog", "restored", "snapshot",
-                                        "api-error", "post-copy", "post-copy-error"},
+                                        "api-error", "post-copy", "post-copy-error",
+                                        "guest-shutdown" /* 11.10 */},
         [VIR_DOMAIN_EVENT_RESUMED] = {"unpaused", "migrated", "snapshot", "post-copy", "post-copy-error"},
         [VIR_DOMAIN_EVENT_STOPPED] = {"shutdown", "destroyed", "crashed", "migrated", "saved", "failed",
-                                      "snapshot"},
+                                      "snapshot", "recreated" /* 11.6 */},
         [VIR_DOMAIN_EVENT_SHUTDOWN] = {"finished", "finished-after-guest-request",
                                        "finished-after-host-request"},
         [VIR_DOMAIN_EVENT_PMSUSPENDED] = {"memory", "disk"},
@@ -69,6 +71,8 @@ static const struct Enumeration {
         {"tray-change-reason", {"opened", "closed"}},
         {"agent-state", {NULL, "connected", "disconnected"}},
         {"agent-reason", {"unknown", "domain-started", "channel-event"}},
+        {"channel-state", {NULL, "connected", "disconnected"}},
+        {"channel-reason", {"unknown", "domain-started", "channel-event"}},
         /* Of domains and of networks: they have the same values. */
         {"metadata-type", {"description", "title", "element"}},
         {"memory-failure-recipient", {"hypervisor", "guest"}},

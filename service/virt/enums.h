@@ -9,7 +9,8 @@
 /* The word of @value in the enumeration called @enumeration: domain-state, domain-event, network-event,
  * storage-pool-event, node-device-event, secret-event, watchdog-action, io-error-action, graphics-phase,
  * graphics-address, block-job-type, block-job-status, disk-change-reason, tray-change-reason, agent-state,
- * agent-reason, metadata-type, memory-failure-recipient, memory-failure-action or connection-close-reason.
+ * agent-reason, channel-state, channel-reason, metadata-type, memory-failure-recipient, memory-failure-action
+ * or connection-close-reason.
  * NULL for a value that is not known, and for every value of another enumeration. */
 const char *enum_word(const char *enumeration, int value);
 

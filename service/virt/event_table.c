@@ -123,6 +123,13 @@ static void on_text(virConnectPtr conn, virDomainPtr domain, const char *text, v
         emit(opaque, domain, g_variant_new("(@s)", utf8_variant(text)));
 }
 
+#if LIBVIR_CHECK_VERSION(12, 4, 0)
+static void on_vcpu_removed(virConnectPtr conn, virDomainPtr domain, unsigned vcpu, void *opaque)
+{
+        emit(opaque, domain, g_variant_new("(u)", (guint32)vcpu));
+}
+#endif
+
 static void on_text_and_number(virConnectPtr conn, virDomainPtr domain, const char *text, int number,
                                void *opaque)
 {
@@ -173,10 +180,10 @@ static void on_io_error(virConnectPtr conn, virDomainPtr domain, const char *pat
                            utf8_variant(reason)));
 }
 
-static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type, int status,
-                         void *opaque)
+static void on_text_and_two_numbers(virConnectPtr conn, virDomainPtr domain, const char *text, int first,
+                                    int second, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(@sii)", utf8_variant(disk), type, status));
+        emit(opaque, domain, g_variant_new("(@sii)", utf8_variant(text), first, second));
 }
 
 static void on_disk_change(virConnectPtr conn, virDomainPtr domain, const char *old_path,
@@ -322,7 +329,7 @@ const EventRow event_rows[] = {
         LIFECYCLE(secret, VIR_SECRET_EVENT_ID_LIFECYCLE, "SecretEvent", on_secret_lifecycle),
         DOMAIN(AGENT_LIFECYCLE, "agent-lifecycle", "AgentEvent", on_two_numbers),
         DOMAIN(BALLOON_CHANGE, "balloon-change", "BalloonChange", on_balloon_change),
-        DOMAIN(BLOCK_JOB_2, "block-job", "BlockJob", on_block_job),
+        DOMAIN(BLOCK_JOB_2, "block-job", "BlockJob", on_text_and_two_numbers),
         DOMAIN(BLOCK_THRESHOLD, "block-threshold", "BlockThreshold", on_block_threshold),
         DOMAIN_STATE(CONTROL_ERROR, "control-error", "ControlError", on_plain),
         DOMAIN(DEVICE_ADDED, "device-added", "DeviceAdded", on_text),
@@ -347,6 +354,12 @@ const EventRow event_rows[] = {
         DOMAIN(TRAY_CHANGE, "tray-change", "TrayChange", on_text_and_number),
         DOMAIN(TUNABLE, "tunable", "Tunable", on_params),
         DOMAIN_STATE(WATCHDOG, "watchdog", "Watchdog", on_number),
+#if LIBVIR_CHECK_VERSION(12, 4, 0) /* as in the interface, which has neither signal before */
+        EVENT(domain, VIR_DOMAIN_EVENT_ID_CHANNEL_LIFECYCLE, 12004000, "channel-lifecycle", interface_domain,
+              "ChannelEvent", on_text_and_two_numbers),
+        EVENT(domain, VIR_DOMAIN_EVENT_ID_VCPU_REMOVED, 12004000, "vcpu-removed", interface_domain,
+              "VcpuRemoved", on_vcpu_removed),
+#endif
         EVENT(network, VIR_NETWORK_EVENT_ID_METADATA_CHANGE, 9008000, "metadata-change", interface_network,
               "MetadataChange", on_network_metadata_change),
         EVENT(storage_pool, VIR_STORAGE_POOL_EVENT_ID_REFRESH, 0, "refresh", interface_storage_pool,

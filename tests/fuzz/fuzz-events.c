@@ -205,6 +205,15 @@ static void tell_domain(const EventRow *row, EventBinding *binding, Input *input
                 ((virConnectDomainEventMemoryDeviceSizeChangeCallback)callback)(conn, domain, s[0],
                                                                                 (guint64)n[0], binding);
                 break;
+#if LIBVIR_CHECK_VERSION(12, 4, 0)
+        case VIR_DOMAIN_EVENT_ID_CHANNEL_LIFECYCLE:
+                ((virConnectDomainEventChannelLifecycleCallback)callback)(conn, domain, s[0], (int)n[0],
+                                                                          (int)n[1], binding);
+                break;
+        case VIR_DOMAIN_EVENT_ID_VCPU_REMOVED:
+                ((virConnectDomainEventVcpuRemovedCallback)callback)(conn, domain, (unsigned)n[0], binding);
+                break;
+#endif
         default: /* newer than the header: a device's old and new address */
                 g_assert_cmpstr(row->signal, ==, "NICMACChange");
                 ((Three)callback)(conn, domain, s[0], s[1], s[2], binding);

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The interface files as the service has them: without members whose function this machine's libvirt lacks."""
+"""The interface files as the service has them: without members whose function or event this
+machine's libvirt lacks."""
 
 import ctypes
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import libvirt
+
 from .service import CHECKOUT
 
 FILES = CHECKOUT / "introspection"
 sys.path.append(str(FILES))
-from libvirt_api import functions_of  # noqa: E402  pylint: disable=wrong-import-position
+from libvirt_api import annotation, functions_of  # noqa: E402  pylint: disable=wrong-import-position
 
 LIBRARIES = [ctypes.CDLL(name) for name in ("libvirt.so.0", "libvirt-qemu.so.0")]
 
 
 def is_there(element):
-    return all(any(hasattr(library, function) for library in LIBRARIES) for function in functions_of(element))
+    event = annotation(element, "org.guestbus.Event")
+    return ((event is None or hasattr(libvirt, event))
+            and all(any(hasattr(library, function) for library in LIBRARIES) for function in functions_of(element)))
 
 
 def every(name):

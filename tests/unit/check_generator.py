@@ -11,11 +11,13 @@ API = """<api><files><file name='x'/></files><symbols>
 <struct name='virNodeInfo' type='struct _virNodeInfo'><field name='model' type='char[32]'/>
 <field name='memory' type='unsigned long'/></struct>
 <struct name='virThing' type='struct _virThing'/>
-{functions}</symbols></api>"""
+<enum name='VIR_EVENT_KNOWN' file='x'/>{functions}</symbols></api>"""
 FUNCTION = "<function name='{}'><return type='{}'/>{}</function>"
 FILE = "<node><interface name='org.libvirt.Thing'>{}</interface></node>"
 MEMBER = """<method name='{name}'><annotation name='org.guestbus.Calls' value='vir{name}'/>
 <annotation name='org.guestbus.Access' value='monitor'/>{arguments}</method>"""
+
+SIGNAL = """<signal name='{0}'><annotation name='org.guestbus.Event' value='VIR_EVENT_{1}'/></signal>"""
 
 # name, what the function returns, its arguments after the object; the member's ins and outs; the call and the reply
 SHAPES = [
@@ -59,7 +61,7 @@ def arguments(signature, direction):
                    for index, one in enumerate(pieces.get(signature, [signature] if signature else [])))
 
 
-def generate(checkout, functions, members):
+def generate(checkout, functions, members, signals=""):
     """Returns (what is said on standard error, the source) of one run."""
     with tempfile.TemporaryDirectory() as name:
         home = pathlib.Path(name)
@@ -68,7 +70,7 @@ def generate(checkout, functions, members):
             for name, returns, takes in functions)), encoding="utf-8")
         (home / "thing.xml").write_text(FILE.format("".join(
             MEMBER.format(name=name, arguments=arguments(ins, "in") + arguments(outs, "out"))
-            for name, ins, outs in members)), encoding="utf-8")
+            for name, ins, outs in members) + signals), encoding="utf-8")
         run = subprocess.run([sys.executable, checkout / "introspection" / "generate.py", "--source", home / "m.c",
                               "--header", home / "m.h", "--standard", checkout / "introspection" / "standard.xml",
                               "--api", home / "api.xml", home / "thing.xml"],
@@ -93,10 +95,11 @@ def main(checkout):
     faults += [f"{shape[0]}: no {text}" for shape in SHAPES for text in shape[5:] if text not in source]
     fine = [tell(1, "each shape of a function becomes a handler", faults)]
 
-    said, source = generate(checkout, functions, [("Do", "u", ""), ("Newer", "u", "")])
-    fine.append(tell(2, "a member whose function is not there is left out",
+    said, source = generate(checkout, functions, [("Do", "u", ""), ("Newer", "u", "")],
+                            SIGNAL.format("Told", "KNOWN") + SIGNAL.format("NewerToo", "NOT_YET"))
+    fine.append(tell(2, "a member whose function or event is not there is left out",
                      [said] * bool(said) + ["Do is not there"] * ("thing_do" not in source)
-                     + ["Newer is there"] * ("ewer" in source)))
+                     + ["Told is not there"] * ("\"Told\"" not in source) + ["Newer is there"] * ("ewer" in source)))
 
     faults = [f"{name}: {said}" for name, returns, takes, ins, outs, reason in REFUSED
               for said in generate(checkout, [(name, returns, takes)], [(name, ins, outs)])[:1] if reason not in said]
