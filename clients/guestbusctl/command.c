@@ -80,23 +80,31 @@ gboolean command_parse(Place *place, const char *usage, const GOptionEntry *entr
 
 static int open_address(sd_bus **bus, const char *address)
 {
-        int r = sd_bus_new(bus);
+        g_autoptr(sd_bus) opened = NULL;
+        int r = sd_bus_new(&opened);
 
         if (r >= 0)
-                r = sd_bus_set_address(*bus, address);
+                r = sd_bus_set_address(opened, address);
         if (r >= 0)
-                r = sd_bus_set_bus_client(*bus, 1);
+                r = sd_bus_set_bus_client(opened, 1);
         if (r >= 0)
-                r = sd_bus_start(*bus);
+                r = sd_bus_start(opened);
+        if (r >= 0)
+                *bus = g_steal_pointer(&opened);
         return r;
+}
+
+int command_connect(const Place *place, sd_bus **bus)
+{
+        return place->address ? open_address(bus, place->address)
+               : place->user  ? sd_bus_open_user(bus)
+                              : sd_bus_open_system(bus);
 }
 
 sd_bus *command_open(const Place *place)
 {
         g_autoptr(sd_bus) bus = NULL;
-        int r = place->address ? open_address(&bus, place->address)
-                : place->user  ? sd_bus_open_user(&bus)
-                               : sd_bus_open_system(&bus);
+        int r = command_connect(place, &bus);
 
         /* polkit's agent may ask for a password. */
         if (r >= 0)

@@ -20,6 +20,7 @@ typedef struct Place {
         char *address;
 } Place;
 
+int command_doctor(Place *place, int argc, char **argv);
 int command_list(Place *place, int argc, char **argv);
 int command_monitor(Place *place, int argc, char **argv);
 int command_wait(Place *place, int argc, char **argv);
@@ -30,6 +31,9 @@ void command_add_bus(GOptionContext *context, Place *place);
 /* Parses the options of a command, and those of the bus, which may stand behind the command too. @usage: what
  * follows the options. What is left are the arguments. */
 gboolean command_parse(Place *place, const char *usage, const GOptionEntry *entries, int *argc, char ***argv);
+
+/* Returns 0, or a negative errno and no @bus. */
+int command_connect(const Place *place, sd_bus **bus);
 
 /* NULL when it failed, which it has said then. */
 sd_bus *command_open(const Place *place);

@@ -47,7 +47,8 @@ _guestbusctl() {
 
         case $command:$current in
         :-*) _guestbusctl_reply "$bus"$'\n--version' "$current" ;;
-        :*) _guestbusctl_reply $'list\nmonitor\nwait' "$current" ;;
+        :*) _guestbusctl_reply $'doctor\nlist\nmonitor\nwait' "$current" ;;
+        doctor:*) _guestbusctl_reply "$bus"$'\n--json' "$current" ;;
         list:*) _guestbusctl_reply "$bus"$'\n--json\n--names' "$current" ;;
         monitor:-*) _guestbusctl_reply "$bus"$'\n--kind\n--since\n--output\n--cursor-file' "$current" ;;
         wait:-*) _guestbusctl_reply "$bus"$'\n--timeout\n--settle' "$current" ;;

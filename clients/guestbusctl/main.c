@@ -12,6 +12,7 @@ static const struct Command {
         const char *summary;
         int (*run)(Place *place, int argc, char **argv);
 } commands[] = {
+        {"doctor", "what is wrong, and the command that mends it", command_doctor},
         {"list", "all guests of all connections, and their states", command_list},
         {"monitor", "a line for each event, as it happens", command_monitor},
         {"wait", "wait until a guest is in a state", command_wait},

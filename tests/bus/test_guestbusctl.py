@@ -351,7 +351,8 @@ def test_completion(shared, plain, home, connect):
         return done.stdout.split("\n")[:-1]
     wait_known(client, 3)
     before_it = sorted(os.listdir(home))
-    assert complete("") == ["list", "monitor", "wait"]
+    assert complete("") == ["doctor", "list", "monitor", "wait"]
+    assert complete("doctor", "--j") == ["--json"]
     assert complete("monitor", "--c") == ["--cursor-file"]
     assert complete("monitor", "--output", "j") == ["json"]
     assert complete("wait", "test", "pa") == ["paused"]
@@ -363,7 +364,7 @@ def test_completion(shared, plain, home, connect):
 
 def test_usage(one_bus):
     """What is wrong with a command line is said, with a status of its own."""
-    for words in ((), ("lst",), ("list", "x"), ("monitor", "-o", "xml"), ("monitor", "--since", "noon"),
+    for words in ((), ("lst",), ("list", "x"), ("doctor", "x"), ("monitor", "-o", "xml"), ("monitor", "--since", "noon"),
                   ("wait", "test"), ("wait", "test", "running", "-t", "-1"), ("list", "--user"), ("--nonsense",)):
         assert ctl(one_bus, *words, status=2)[1].startswith("guestbusctl: "), words
     assert "monitor" in ctl(one_bus, "--help")[0]

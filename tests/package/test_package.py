@@ -146,6 +146,7 @@ def check_command(machine):
     """It comes with the service, with its manual page and its completion."""
     machine.run("guestbusctl", "wait", "test", "running", "--timeout", "60")
     assert "test" in machine.run("guestbusctl", "list", "--names").split()
+    assert "what is wrong" in machine.run("guestbusctl", "--help")
     assert machine.outside("usr/share/bash-completion/completions/guestbusctl").is_file()
     assert machine.outside("usr/share/man/man1/guestbusctl.1.gz").is_file()
 
