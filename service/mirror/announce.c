@@ -36,6 +36,7 @@ struct Announcer {
         gboolean fresh[N_MIRRORED];  /* or are for the first time, in the answers that are taken now */
         gboolean silent[N_MIRRORED]; /* libvirt tells nothing of the kind */
         Comparisons *comparisons;
+        gboolean open; /* the connection, and that is told */
 };
 
 static void set_timer(Announcer *announcer);
@@ -413,6 +414,12 @@ static void show_held(Announcer *announcer, Pending *pending)
         const Item *rival =
                 mirror_find_namesake(announcer->emitter.mirror, pending->kind, pending->uuid, last->name);
 
+        if (!announcer->open) {
+                waiters_tell(g_steal_pointer(&pending->waiters), FALSE);
+                set_deadline(announcer, pending);
+                return;
+        }
+
         if (rival && !drop_if_over(announcer, rival) && ++pending->moments < MOMENTS_MAX) {
                 set_deadline(announcer, pending);
                 return;
@@ -735,9 +742,16 @@ void announcer_flush(Announcer *announcer)
                 emit_untold(&announcer->emitter, g_ptr_array_index(all, i));
 }
 
+void announcer_opened(Announcer *announcer)
+{
+        ASSERT_MAIN();
+        announcer->open = TRUE;
+}
+
 void announcer_give_up(Announcer *announcer)
 {
         ASSERT_MAIN();
+        announcer->open = FALSE;
         g_clear_handle_id(&announcer->timer, g_source_remove);
         tell_all(announcer);
         comparisons_forget(announcer->comparisons);

@@ -29,6 +29,10 @@ void announcer_free(Announcer *announcer);
 /* Whether libvirt tells nothing of changes of that kind, so that its word is not waited for. */
 void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent);
 
+/* The connection is open: that is told. Before, no object is announced from events alone: libvirt may tell of
+ * one while the service still registers for its other events. */
+void announcer_opened(Announcer *announcer);
+
 /* libvirt told of something about an object of a mirrored kind: it is told, or held until the object was
  * announced; and the object is asked about where the event may have changed it. */
 void announcer_event(Announcer *announcer, const Event *event);

@@ -326,6 +326,7 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         begin_details(inventory, &details);
         event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "opened", "",
                       g_variant_builder_end(&details), FALSE);
+        announcer_opened(inventory->announcer);
         connection_properties_set_state(inventory->properties, "connected", driver, "");
         inventory_compare(inventory, compared, data);
 }

@@ -205,6 +205,7 @@ static inline void set_up(void)
         told = g_string_new(NULL);
         emitter.mirror = mirror = mirror_new("/org/libvirt/Test");
         announcer = announcer_new(&emitter, on_compared, NULL);
+        announcer_opened(announcer);
 }
 
 static inline void tear_down(void)

@@ -162,6 +162,20 @@ static void test_no_end_of_new_ones(void)
         tear_down();
 }
 
+/* libvirt tells of an object before it is told that the connection is open, which may take its time. */
+static void test_before_it_is_open(void)
+{
+        begin_with("running", 7);
+        announcer_give_up(announcer);
+        other_happens(VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
+        let_pass(3 * G_TIME_SPAN_SECOND);
+        check_told("");
+        announcer_opened(announcer);
+        let_time_pass();
+        check_told("other-added other-defined");
+        tear_down();
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -172,5 +186,6 @@ int main(int argc, char **argv)
         g_test_add_func("/comparison/stale-in-silence", test_stale_in_silence);
         g_test_add_func("/comparison/incomplete", test_incomplete);
         g_test_add_func("/comparison/no-end-of-new-ones", test_no_end_of_new_ones);
+        g_test_add_func("/comparison/before-it-is-open", test_before_it_is_open);
         return g_test_run();
 }

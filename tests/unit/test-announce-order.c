@@ -242,6 +242,7 @@ static void lose(void)
         act_some(6);
         g_array_set_size(coming, 0);
         act_some(2);
+        announcer_opened(announcer);
         ask(TRUE);
         see();
         while (coming->len > 0 && is_one_of(2)) {
