@@ -19,13 +19,14 @@ DISK = """<disk type='file' device='disk'><driver name='qemu' type='raw'/><sourc
 
 
 @pytest.fixture
-def crashed(stage):  # noqa: F811
-    """A guest that has panicked and is kept, as its on_crash says."""
+def crashed(stage, request):  # noqa: F811
+    """A guest that has panicked and is kept, as its on_crash says. Each test has its own: libvirtd takes a moment to see
+    that the one before has ended."""
     image = f"{stage.directory('boot')}/boot.img"
     with open(image, "wb") as file:
         file.write(PANICS + bytes(1 << 20))
     os.chmod(image, 0o666)  # libvirtd may be another user
-    with stage.guest("panics", DISK.format(file=image), "<on_crash>preserve</on_crash>") as guest:
+    with stage.guest(request.node.name, DISK.format(file=image), "<on_crash>preserve</on_crash>") as guest:
         wait_until(lambda: shown(stage, guest) == "crashed", WITHIN, "it has panicked")
         yield guest
 
