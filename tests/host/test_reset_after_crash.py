@@ -20,8 +20,8 @@ DISK = """<disk type='file' device='disk'><driver name='qemu' type='raw'/><sourc
 
 @pytest.fixture
 def crashed(stage, request):  # noqa: F811
-    """A guest that has panicked and is kept, as its on_crash says. Each test has its own: libvirtd takes a moment to see
-    that the one before has ended."""
+    """A guest that has panicked and is kept, as its on_crash says. Each test has its own: libvirtd takes a moment to
+    see that the one before has ended."""
     image = f"{stage.directory('boot')}/boot.img"
     with open(image, "wb") as file:
         file.write(PANICS + bytes(1 << 20))

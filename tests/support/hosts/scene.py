@@ -262,8 +262,9 @@ class Scene:
 
     def hear_all(self):
         """What libvirtd itself takes to say what it has does not count: it waits for a QEMU that does not come up, or
-        that it cannot take over, for 30 s, and lists nothing meanwhile."""
-        end = time.monotonic() + WITHIN
+        that it cannot take over, for 30 s, and lists nothing meanwhile. That a connection to libvirtd has fallen silent
+        is noticed by its keep-alive, after 30 s."""
+        end = time.monotonic() + 2 * WITHIN
         while True:
             began = time.monotonic()
             expected = self.truth()
@@ -278,7 +279,7 @@ class Scene:
         values = {root: self.asker.call(root, "org.freedesktop.DBus.Properties", "GetAll", "s", (CONNECTION,))
                   for root in ROOTS}
         tasks = [task / "wchan" for task in pathlib.Path(f"/proc/{self.service.pid}/task").iterdir()]
-        return (f"not told within {WITHIN:.0f} s: {self.unheard(self.truth())}\n{values}\nits threads wait in "
+        return (f"not told within {2 * WITHIN:.0f} s: {self.unheard(self.truth())}\n{values}\nits threads wait in "
                 f"{sorted(task.read_text() for task in tasks)}\n{self.service.stderr()[-3000:]}")
 
     def unheard(self, true):
