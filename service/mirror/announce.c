@@ -195,21 +195,26 @@ static Step make_step(const Announcer *announcer, Answer *answer, gboolean found
         };
 }
 
-/* Whether libvirt has told that the object is not defined any more, and it does not run either. That another
- * one has its name says that it is gone, which is told then. */
-static gboolean drop_if_over(Announcer *announcer, const Item *rival)
+/* Announces that @rival is gone, where libvirt has told that it is not defined any more, and it does not run
+ * either: that another object has its name says so. Returns it when it stays; NULL is fine. */
+static const Item *drop_if_over(Announcer *announcer, const Item *rival)
 {
-        const Slots *slots = kind_slots(rival->kind);
-        Answer gone = {.kind = rival->kind};
+        const Slots *slots;
+        Answer gone = {};
         Step step;
 
-        if (item_boolean(rival, slots->active) || item_boolean(rival, slots->persistent))
-                return FALSE;
+        if (!rival)
+                return NULL;
 
+        slots = kind_slots(rival->kind);
+        if (item_boolean(rival, slots->active) || item_boolean(rival, slots->persistent))
+                return rival;
+
+        gone.kind = rival->kind;
         g_strlcpy(gone.uuid, item_string(rival, slots->uuid), sizeof gone.uuid);
         step = make_step(announcer, &gone, FALSE);
         show(announcer, &step);
-        return TRUE;
+        return NULL;
 }
 
 /* Whether a comparison comes upon what no event has told, since the answers before. */
@@ -343,8 +348,7 @@ void announcer_answer(Announcer *announcer, Answer *answer)
         }
 
         plan(announcer, &step);
-        if (step.rival && drop_if_over(announcer, step.rival))
-                step.rival = NULL;
+        step.rival = drop_if_over(announcer, step.rival);
         if (may_show(announcer, &step)) {
                 show(announcer, &step);
                 return;
@@ -406,21 +410,26 @@ static gboolean show_parked(Announcer *announcer, Pending *pending, gboolean any
         return TRUE;
 }
 
+/* The object that has the name of what is held, and is not over. */
+static const Item *held_rival(Announcer *announcer, const Pending *pending)
+{
+        const HeldEvent *last = pending->held.tail->data;
+
+        return drop_if_over(announcer, mirror_find_namesake(announcer->emitter.mirror, pending->kind,
+                                                            pending->uuid, last->name));
+}
+
 /* Announces what libvirt was not asked about in time. Where another object has its name, and was not told to
  * be over, that may still be heard, for as long as a comparison would wait. */
 static void show_held(Announcer *announcer, Pending *pending)
 {
-        const HeldEvent *last = g_queue_peek_tail(&pending->held);
-        const Item *rival =
-                mirror_find_namesake(announcer->emitter.mirror, pending->kind, pending->uuid, last->name);
-
         if (!announcer->open) {
                 waiters_tell(g_steal_pointer(&pending->waiters), FALSE);
                 set_deadline(announcer, pending);
                 return;
         }
 
-        if (rival && !drop_if_over(announcer, rival) && ++pending->moments < MOMENTS_MAX) {
+        if (held_rival(announcer, pending) && ++pending->moments < MOMENTS_MAX) {
                 set_deadline(announcer, pending);
                 return;
         }
@@ -455,10 +464,8 @@ static gboolean may_yield(const Announcer *announcer, const Item *rival)
 /* The moment of a parked answer is over. */
 static void expire_parked(Announcer *announcer, Pending *pending)
 {
-        const Item *rival = parked_rival(announcer, pending);
+        const Item *rival = drop_if_over(announcer, parked_rival(announcer, pending));
 
-        if (rival && drop_if_over(announcer, rival))
-                rival = NULL;
         if (!waits_for_start(pending, &pending->parked) &&
             (!rival || pending->moments >= MOMENTS_MAX || !may_yield(announcer, rival))) {
                 show_parked(announcer, pending, TRUE);
@@ -531,12 +538,7 @@ static void set_timer(Announcer *announcer)
 /* As far as events say what it is, after the end of the object that had its name. */
 static void announce_held(Announcer *announcer, Pending *pending)
 {
-        const HeldEvent *last = g_queue_peek_tail(&pending->held);
-        const Item *rival =
-                mirror_find_namesake(announcer->emitter.mirror, pending->kind, pending->uuid, last->name);
-
-        if (rival)
-                drop_if_over(announcer, rival);
+        held_rival(announcer, pending);
         emit_held(&announcer->emitter, pending, TRUE);
 }
 
