@@ -207,7 +207,7 @@ static gboolean is_run(const Call *call)
         return call->result || call->error;
 }
 
-/* Nobody gets a reply. */
+/* Its peer has left, and gets no reply. */
 static void drop(Call *call)
 {
         if (is_run(call))
