@@ -76,6 +76,19 @@ static char *uuid_key(const char *leaf)
         }                                                                                                    \
         DEFINE_KIND(symbol, collection_name, uuid_key, .uuid = symbol##_uuid, __VA_ARGS__)
 
+#define DEFINE_BY_NAME(symbol, Type, collection_name, find, get_name, list_all, ...)                         \
+        DEFINE_FREE(symbol, Type)                                                                            \
+        DEFINE_LIST(symbol, Type, list_all)                                                                  \
+        static void *symbol##_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)              \
+        {                                                                                                    \
+                return find(conn, key);                                                                      \
+        }                                                                                                    \
+        static char *symbol##_path(const char *connection_path, void *object)                                \
+        {                                                                                                    \
+                return path_name(connection_path, collection_name, get_name(object));                        \
+        }                                                                                                    \
+        DEFINE_KIND(symbol, collection_name, path_unescape, __VA_ARGS__)
+
 DEFINE_NAME(domain, virDomainGetName)
 DEFINE_NAME(network, virNetworkGetName)
 DEFINE_NAME(node_device, virNodeDeviceGetName)
@@ -91,34 +104,10 @@ DEFINE_BY_UUID(secret, Secret, "secret", virConnectListAllSecrets, .native = &in
 DEFINE_BY_UUID(storage_pool, StoragePool, "storagepool", virConnectListAllStoragePools,
                .name = storage_pool_name, .native = &interface_storage_pool1)
 
-static void *node_device_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
-{
-        return virNodeDeviceLookupByName(conn, key);
-}
-
-static char *node_device_path(const char *connection_path, void *object)
-{
-        return path_name(connection_path, "nodedev", virNodeDeviceGetName(object));
-}
-
-DEFINE_FREE(node_device, NodeDevice)
-DEFINE_LIST(node_device, NodeDevice, virConnectListAllNodeDevices)
-DEFINE_KIND(node_device, "nodedev", path_unescape, .name = node_device_name,
-            .native = &interface_node_device1)
-
-static void *nw_filter_binding_lookup(virConnectPtr conn, const char *key, virDomainPtr *domain)
-{
-        return virNWFilterBindingLookupByPortDev(conn, key);
-}
-
-static char *nw_filter_binding_path(const char *connection_path, void *object)
-{
-        return path_name(connection_path, "nwfilterbinding", virNWFilterBindingGetPortDev(object));
-}
-
-DEFINE_FREE(nw_filter_binding, NWFilterBinding)
-DEFINE_LIST(nw_filter_binding, NWFilterBinding, virConnectListAllNWFilterBindings)
-DEFINE_KIND(nw_filter_binding, "nwfilterbinding", path_unescape, .native = NULL)
+DEFINE_BY_NAME(node_device, NodeDevice, "nodedev", virNodeDeviceLookupByName, virNodeDeviceGetName,
+               virConnectListAllNodeDevices, .name = node_device_name, .native = &interface_node_device1)
+DEFINE_BY_NAME(nw_filter_binding, NWFilterBinding, "nwfilterbinding", virNWFilterBindingLookupByPortDev,
+               virNWFilterBindingGetPortDev, virConnectListAllNWFilterBindings, .native = NULL)
 
 /* A list of lists: what @list gives for each of the @n_outer objects. One that fails is left out: it went
  * away meanwhile. Frees @outer and what is in it. */
