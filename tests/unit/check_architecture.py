@@ -6,6 +6,8 @@ import pathlib
 import re
 import sys
 
+from tap import tell
+
 PAGE = "docs/architecture.md"
 # Made by the build.
 GENERATED = {"members.h"}
@@ -21,14 +23,6 @@ def exists(checkout, name):
     return any((checkout / folder / name).exists() for folder in ("", "service"))
 
 
-def compare(number, title, faults):
-    """Prints the result of one test in TAP; returns whether there is no fault."""
-    print(f"{'not ok' if faults else 'ok'} {number} {title}")
-    for fault in sorted(faults):
-        print(f"# {PAGE}: {fault}")
-    return not faults
-
-
 def main(checkout):
     page = (checkout / PAGE).read_text(encoding="utf-8")
     service = checkout / "service"
@@ -41,15 +35,15 @@ def main(checkout):
     functions = set(re.findall(r"`(\w+)\(\)`", page))
     print("1..4")
     fine = [
-        compare(1, "each file that it names is there",
-                {f"there is no {name}" for name in named_files(page) if not exists(checkout, name)}),
-        compare(2, "each file of the service and of the clients is in it",
-                {f"{name} is missing" for name in ({str(path.relative_to(service)) for path in sources} |
-                 {str(path.relative_to(checkout)) for path in clients}) - table}),
-        compare(3, "each folder of the service is in it",
-                {f"{name} is missing" for name in folders - {name.rstrip("/") or "." for name in headings}}),
-        compare(4, "each function that it names is there",
-                {f"there is no {name}()" for name in functions if not re.search(rf"\b{name}\(", code)}),
+        tell(1, "each file that it names is there",
+             {f"{PAGE}: there is no {name}" for name in named_files(page) if not exists(checkout, name)}),
+        tell(2, "each file of the service and of the clients is in it",
+             {f"{PAGE}: {name} is missing" for name in ({str(path.relative_to(service)) for path in sources} |
+              {str(path.relative_to(checkout)) for path in clients}) - table}),
+        tell(3, "each folder of the service is in it",
+             {f"{PAGE}: {name} is missing" for name in folders - {name.rstrip("/") or "." for name in headings}}),
+        tell(4, "each function that it names is there",
+             {f"{PAGE}: there is no {name}()" for name in functions if not re.search(rf"\b{name}\(", code)}),
     ]
     return 0 if sources and all(fine) else 1
 

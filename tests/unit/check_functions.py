@@ -7,19 +7,13 @@ import pathlib
 import re
 import sys
 
+from tap import tell
+
 CHECKOUT = pathlib.Path(sys.argv[1])
 sys.path.insert(0, str(CHECKOUT / "introspection"))
 # pylint: disable=wrong-import-position
 from functions import page, served, unserved  # noqa: E402
 from libvirt_api import Api  # noqa: E402
-
-
-def tell(number, title, faults):
-    """Prints the result of one test in TAP; returns whether there is no fault."""
-    print(f"{'not ok' if faults else 'ok'} {number} {title}")
-    for fault in sorted(faults):
-        print(f"# {fault}")
-    return not faults
 
 
 def main(files):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tempfile
 
+from tap import tell
+
 API = """<api><files><file name='x'/></files><symbols>
 <struct name='virNodeInfo' type='struct _virNodeInfo'><field name='model' type='char[32]'/>
 <field name='memory' type='unsigned long'/></struct>
@@ -77,14 +79,6 @@ def generate(checkout, functions, members, signals=""):
                              capture_output=True, text=True, check=False)
         source = home / "m.c"
         return run.stderr, source.read_text(encoding="utf-8") if source.exists() else ""
-
-
-def tell(number, title, faults):
-    """Prints the result of one test in TAP; returns whether there is no fault."""
-    print(f"{'not ok' if faults else 'ok'} {number} {title}")
-    for fault in faults:
-        print(f"# {fault}")
-    return not faults
 
 
 def main(checkout):

@@ -6,6 +6,8 @@ import pathlib
 import re
 import sys
 
+from tap import tell
+
 # From the lowest to the highest. The program itself, in files of service/ alone, stands on top.
 PROGRAM = ""
 LAYERS = ("base", "bus", "virt", "access", "call", "handlers", "mirror", "connection", "objects", PROGRAM)
@@ -65,16 +67,6 @@ def namesakes(service):
     return {(name, *sorted(paths)) for name, paths in files.items() if len(paths) > 1}
 
 
-def compare(number, title, found, known, spell):
-    """Prints the result of one test in TAP; returns whether nothing is new and nothing known is mended."""
-    faults = [f"not allowed: {spell(each)}" for each in found - known]
-    faults += [f"mended, take it out of {sys.argv[0]}: {spell(each)}" for each in known - found]
-    print(f"{'not ok' if faults else 'ok'} {number} {title}")
-    for fault in sorted(faults):
-        print(f"# {fault}")
-    return not faults
-
-
 def main(service):
     found = list(includes(service))
     missing = sorted(str(other) for _, other in found if not (service / other).is_file())
@@ -82,10 +74,9 @@ def main(service):
         print(f"Bail out! No file of {service}: {', '.join(missing) or 'includes others'}")
         return 1
     print("1..3")
-    fine = [compare(1, "no file includes what stands above it", upwards(found), set(), " -> ".join),
-            compare(2, "no unit includes itself through others", circles(found), set(),
-                    lambda each: ", ".join(sorted(each))),
-            compare(3, "no two files have a struct of one name", namesakes(service), set(), ", ".join)]
+    fine = [tell(1, "no file includes what stands above it", {" -> ".join(each) for each in upwards(found)}),
+            tell(2, "no unit includes itself through others", {", ".join(sorted(each)) for each in circles(found)}),
+            tell(3, "no two files have a struct of one name", {", ".join(each) for each in namesakes(service)})]
     return 0 if all(fine) else 1
 
 
