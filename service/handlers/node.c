@@ -96,7 +96,7 @@ GVariant *connect_node_get_free_pages(Call *call, GError **error)
         gint32 start;
 
         g_variant_get(call_args(call), "(@auiuu)", NULL, &start, &cells, &flags);
-        if (n > CELLS_MAX || n * cells > CELLS_MAX)
+        if (n > CELLS_MAX || (guint64)n * cells > CELLS_MAX)
                 return call_invalid(error,
                                     "%" G_GSIZE_FORMAT
                                     " sizes of pages of %u cells are asked for, but at most "
