@@ -21,6 +21,11 @@ gboolean guest_is(const char *path)
         return collection && g_str_equal(collection, "domain");
 }
 
+gboolean guest_is_of(const char *path, const char *connection)
+{
+        return g_str_has_prefix(path, connection) && g_str_has_prefix(path + strlen(connection), "/domain/");
+}
+
 /* A path ends with "_" and the UUID, whose dashes are written as "_". */
 static gboolean has_uuid(const char *path, const char *word)
 {

@@ -8,6 +8,9 @@
 /* Whether @path is a domain's. */
 gboolean guest_is(const char *path);
 
+/* Whether it is that of a domain of @connection. */
+gboolean guest_is_of(const char *path, const char *connection);
+
 /* The paths of all guests that @word stands for; free the list alone. */
 GPtrArray *guest_find(const Inventory *inventory, const char *word);
 

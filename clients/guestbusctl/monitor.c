@@ -171,19 +171,17 @@ static void note_state(Monitor *monitor, const char *path)
 static void compare_guests(Monitor *monitor, const char *connection, const Inventory *before)
 {
         const Inventory *now = listener_inventory(monitor->listener);
-        g_autofree char *beginning = g_strconcat(connection, "/domain/", NULL);
         g_autoptr(GPtrArray) old = inventory_paths(before), new = inventory_paths(now);
 
         for (guint i = 0; i < old->len; i++) {
                 const char *path = old->pdata[i], *state = inventory_text(before, path, "State");
 
-                if (g_str_has_prefix(path, beginning) &&
-                    !g_str_equal(state, inventory_text(now, path, "State")))
+                if (guest_is_of(path, connection) && !g_str_equal(state, inventory_text(now, path, "State")))
                         tell_difference(monitor, path, inventory_text(before, path, "Name"), state);
         }
 
         for (guint i = 0; i < new->len; i++)
-                if (g_str_has_prefix(new->pdata[i], beginning) && !inventory_has(before, new->pdata[i]))
+                if (guest_is_of(new->pdata[i], connection) && !inventory_has(before, new->pdata[i]))
                         tell_difference(monitor, new->pdata[i], inventory_text(now, new->pdata[i], "Name"),
                                         NULL);
 }
@@ -201,10 +199,9 @@ static void compare_added(Monitor *monitor, const Event *event)
 static void note_states(Monitor *monitor, const char *connection)
 {
         g_autoptr(GPtrArray) paths = inventory_paths(listener_inventory(monitor->listener));
-        g_autofree char *beginning = g_strconcat(connection, "/domain/", NULL);
 
         for (guint i = 0; i < paths->len; i++)
-                if (g_str_has_prefix(paths->pdata[i], beginning))
+                if (guest_is_of(paths->pdata[i], connection))
                         note_state(monitor, paths->pdata[i]);
 }
 
