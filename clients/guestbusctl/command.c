@@ -13,9 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* A service that starts waits for its hypervisors before it has a picture, 10 s if they do not answer. */
-#define PICTURE_US (60 * G_TIME_SPAN_SECOND)
-
 /* What the service says may have names in it that were not made for a terminal; its lines are its own. */
 void complain(const char *format, ...)
 {

@@ -2,8 +2,10 @@
 
 /* The complete listener. Its life is a circle:
  *
- *     subscribe ─► ask for the picture ─► follow the numbers ─► ... a new owner, another epoch, events that
- * are gone: ▲                                      begin again └──────────────────────────────────────────┘
+ *     subscribe ─► ask for the picture ─► follow the numbers
+ *                       ▲                        │
+ *                       └────────────────────────┘
+ *            a new owner, another epoch, events that are gone
  *
  * The numbers in comments are those of the rules in docs/events.md. What comes while the picture is asked for
  * is in the picture, and what comes while a page of events is asked for is in the page. Should it not be, its
@@ -21,9 +23,7 @@
 /* After a failure the service is asked again so much later. The name's next owner is asked at once. */
 #define AGAIN_MS 1000
 
-/* A service that starts waits for its hypervisors before it has a picture, 10 s if they do not answer. */
-#define PICTURE_US (60 * G_TIME_SPAN_SECOND)
-#define PAGE_US    (25 * G_TIME_SPAN_SECOND)
+#define PAGE_US  (25 * G_TIME_SPAN_SECOND)
 
 /* Of the service alone. Who else sends to us directly is found out by the sender. */
 #define MATCH_EVENT "type='signal',sender='" SERVICE "',path_namespace='" ROOT "',member='Event'"
