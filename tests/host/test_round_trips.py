@@ -145,21 +145,19 @@ def test_all_properties_take_a_few(known):
     assert len(each) >= 8
 
 
-def test_a_changing_call_and_its_event_share_a_question(known):
+def test_a_changing_call_and_its_event_cost_a_question_each_at_most(known):
     """A Suspend is followed by a question about the domain's state, or by two where the event comes after the first;
-    what is neither the state nor told by libvirt's handle is not asked about."""
+    what is neither the state nor told by libvirt's handle is not asked about. That they share one where they can is
+    for the unit tests: which of the two comes first is libvirtd's affair."""
     known.plain.lookupByUUIDString(UUID).createWithFlags(PAUSED if known.name == "QEMU" else 0)
     if known.name != "QEMU":
         known.call("Suspend")
-    counts = []
     for member in ("Resume", "Suspend") * 3:
         before = settled(lambda: len(known.proxy.event_calls()))
         known.call(member)
         asked = known.proxy.event_calls()[before:settled(lambda: len(known.proxy.event_calls()))]
         assert set(asked) == {DOMAIN_GET_STATE}
         assert len(asked) <= CHANGE_MOST
-        counts.append(len(asked))
-    assert 1 in counts
     known.call("Destroy", "u", 0)
 
 
