@@ -374,6 +374,13 @@ static void events_lost(Link *link, void *data)
         connection->changed(connection->data);
 }
 
+static void events_renewed(Link *link, void *data)
+{
+        const Connection *connection = data;
+
+        inventory_renewed(connection->inventory);
+}
+
 static void events_failed(Link *link, const GError *error, void *data)
 {
         Connection *connection = data;
@@ -390,6 +397,7 @@ static const LinkOwner events_owner = {
         .release = events_release,
         .opened = events_opened,
         .lost = events_lost,
+        .renewed = events_renewed,
         .failed = events_failed,
 };
 

@@ -30,6 +30,8 @@
 
 struct Announcer {
         Emitter emitter;
+        const AnnouncerOwner *owner;
+        void *data; /* of the owner */
         PendingTable *pending;
         unsigned timer;
         gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
@@ -71,10 +73,20 @@ static void finish(Announcer *announcer, Pending *pending, gboolean told)
         waiters_tell(g_steal_pointer(&pending->waiters), told);
 }
 
+/* Whether libvirt's own word may be expected: events of an outage, or of a driver that has none, do not come.
+ */
+static gboolean may_be_told(const Announcer *announcer, const Kind *kind)
+{
+        return !comparisons_are_at(announcer->comparisons, COMPARISON_AFTER_OUTAGE) &&
+               !announcer->silent[mirrored_index(kind)];
+}
+
 static void show(Announcer *announcer, Step *step)
 {
         if (!step->pending && step->n_events > 0)
                 step->pending = pending_get(announcer->pending, step->kind, step->uuid);
+        if (step->n_events > 0 && may_be_told(announcer, step->kind))
+                announcer->owner->missed(step->kind, announcer->data);
 
         if (!step->answer->present)
                 emit_gone(&announcer->emitter, step);
@@ -260,9 +272,7 @@ static gboolean may_show(const Announcer *announcer, const Step *step)
         if (step->pending && step->pending->overdue && !waits_for_start(step->pending, step->answer))
                 return TRUE;
 
-        /* Events of an outage, or of a driver that has none, do not come. */
-        return step->n_events == 0 || comparisons_are_at(announcer->comparisons, COMPARISON_AFTER_OUTAGE) ||
-               announcer->silent[mirrored_index(step->kind)];
+        return step->n_events == 0 || !may_be_told(announcer, step->kind);
 }
 
 static void set_value(Answer *answer, unsigned slot, GVariant *value)
@@ -761,13 +771,15 @@ void announcer_give_up(Announcer *announcer)
 
 /* Life */
 
-Announcer *announcer_new(const Emitter *emitter, ComparedFunc *compared, void *data)
+Announcer *announcer_new(const Emitter *emitter, const AnnouncerOwner *owner, void *data)
 {
         Announcer *announcer = g_new0(Announcer, 1);
 
         ASSERT_MAIN();
         announcer->emitter = *emitter;
-        announcer->comparisons = comparisons_new(compared, data);
+        announcer->owner = owner;
+        announcer->data = data;
+        announcer->comparisons = comparisons_new(owner->compared, data);
         announcer->pending = pending_table_new();
         return announcer;
 }

@@ -19,9 +19,18 @@
 
 typedef struct Announcer Announcer;
 
-/* Everything in @emitter must outlive it. @compared is called when all that a comparison came upon is told,
- * and no object that was announced meanwhile is stale because libvirt was not asked about it yet. */
-Announcer *announcer_new(const Emitter *emitter, ComparedFunc *compared, void *data);
+/* What it calls. */
+typedef struct AnnouncerOwner {
+        /* All that a comparison came upon is told, and no object that was announced meanwhile is stale
+         * because libvirt was not asked about it yet. */
+        ComparedFunc *compared;
+        /* What libvirt could have told of an object of that kind, and has not in time, was told in its place.
+         */
+        void (*missed)(const Kind *kind, void *data);
+} AnnouncerOwner;
+
+/* Everything in @emitter must outlive it, and so must @owner. */
+Announcer *announcer_new(const Emitter *emitter, const AnnouncerOwner *owner, void *data);
 
 /* NULL is fine. */
 void announcer_free(Announcer *announcer);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Comparisons soon after an outage, and then from time to time; often, where libvirt tells of no changes. */
+/* Comparisons soon after an opening, and then from time to time; often, where libvirt tells of no changes. */
 
 #include "mirror/comparison_schedule.h"
 
 #include "base/thread.h"
 
-/* A libvirtd that was started anew takes over its guests while it serves already, and sends no event for
- * one that it gives up. So everything is compared again after an outage: this many seconds after the
- * comparison before. */
-static const unsigned again_after[] = {1, 3, 12};
+/* This many seconds after an opening, and then after the comparison before, everything is compared again. A
+ * libvirtd that was started anew takes over its guests while it serves already, and sends no event for one
+ * that it gives up: the first is for that, and only after an outage. And a connection can be deaf from its
+ * beginning, which only a comparison shows. */
+static const unsigned again_after[] = {1, 3, 12, 44};
 
 struct ComparisonSchedule {
         unsigned interval, poll_interval;
@@ -84,13 +85,19 @@ void comparison_schedule_begin(ComparisonSchedule *schedule, gboolean again, gbo
         comparison_schedule_end(schedule);
         if (schedule->interval > 0)
                 schedule->timer = g_timeout_add_seconds(schedule->interval, on_timer, schedule);
-        if (polls && schedule->poll_interval > 0)
-                schedule->poll_timer = g_timeout_add_seconds(schedule->poll_interval, on_poll, schedule);
-        if (!again)
-                return;
+        comparison_schedule_set_polls(schedule, polls);
+        schedule->again = again ? 0 : 1;
+        if (again || (schedule->interval > 0 && !polls))
+                call_later(schedule);
+}
 
-        schedule->again = 0;
-        call_later(schedule);
+void comparison_schedule_set_polls(ComparisonSchedule *schedule, gboolean polls)
+{
+        ASSERT_MAIN();
+        if (!polls)
+                g_clear_handle_id(&schedule->poll_timer, g_source_remove);
+        else if (!schedule->poll_timer && schedule->poll_interval > 0)
+                schedule->poll_timer = g_timeout_add_seconds(schedule->poll_interval, on_poll, schedule);
 }
 
 void comparison_schedule_end(ComparisonSchedule *schedule)

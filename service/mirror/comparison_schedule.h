@@ -17,9 +17,13 @@ ComparisonSchedule *comparison_schedule_new(unsigned interval, ComparisonSchedul
 /* NULL is fine. */
 void comparison_schedule_free(ComparisonSchedule *schedule);
 
-/* A connection was opened; with @again one had been lost before, and @func is called a few times more, soon.
- * With @polls there are objects that the driver tells nothing of. */
+/* A connection was opened; with @again one had been lost before, and @func is called a few times more, soon,
+ * and without it almost as soon, where there are events. With @polls there are objects that the driver tells
+ * nothing of. */
 void comparison_schedule_begin(ComparisonSchedule *schedule, gboolean again, gboolean polls);
+
+/* While it is open: whether there are such objects has changed. */
+void comparison_schedule_set_polls(ComparisonSchedule *schedule, gboolean polls);
 
 /* It was lost, or is left: nothing is called any more. */
 void comparison_schedule_end(ComparisonSchedule *schedule);

@@ -13,6 +13,7 @@
 #include "mirror/announce.h"
 #include "mirror/comparison_schedule.h"
 #include "mirror/emit.h"
+#include "mirror/hearing.h"
 #include "virt/enums.h"
 #include "virt/event_loop.h"
 
@@ -27,10 +28,12 @@ struct Inventory {
         ConnectionProperties *properties;
         ComparisonSchedule *schedule;
         Announcer *announcer;
+        Hearing *hearing;
 
         gboolean open, stopped;
         gboolean was_open;
         gboolean compared;      /* once */
+        gboolean polls;         /* the driver tells nothing of some objects */
         gboolean polling;       /* the next comparison is made for want of events: it is to find something */
         gboolean was_silent;    /* once since then, which was logged */
         gboolean after_outage;  /* there was no comparison since the connection was opened */
@@ -38,7 +41,7 @@ struct Inventory {
         guint64 begun, over;    /* comparisons */
         Differences last_found; /* by the last one that is over */
         GQueue callers;         /* of Comparing */
-        guint64 comparisons_made, differences, polls, reconnects, resync_us;
+        guint64 comparisons_made, differences, polls_made, reconnects, renewals, resync_us;
 };
 
 /* A call that waits for the end of a comparison. */
@@ -110,7 +113,7 @@ static void finish_callers(Inventory *inventory, const Differences *found)
 static void count_comparison(Inventory *inventory, ComparisonCause cause, guint32 differences)
 {
         if (cause == COMPARISON_POLL) {
-                inventory->polls++;
+                inventory->polls_made++;
                 return;
         }
 
@@ -285,18 +288,17 @@ static void on_poll(void *data)
         sync_all(inventory->sync, NULL, NULL);
 }
 
-/* How changes of each kind are heard of, as the property Changes says it; @polls is FALSE when all have
- * events. */
-static GVariant *make_changes(const Inventory *inventory, const void *registered, gboolean *polls)
+/* How changes of each kind are heard of, as the property Changes says it. */
+static GVariant *make_changes(Inventory *inventory, const void *registered)
 {
         GVariantBuilder changes;
 
-        *polls = FALSE;
+        inventory->polls = FALSE;
         g_variant_builder_init(&changes, G_VARIANT_TYPE("a{ss}"));
         for (size_t i = 0; mirrored_kinds[i]; i++) {
                 gboolean told = events_tell_of(registered, mirrored_kinds[i]);
 
-                *polls = *polls || !told;
+                inventory->polls = inventory->polls || !told;
                 announcer_set_silent(inventory->announcer, mirrored_kinds[i], !told);
                 g_variant_builder_add(&changes, "{ss}", mirrored_kinds[i]->collection,
                                       told ? "events" : "polling");
@@ -311,13 +313,12 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
                       InventoryCompared *compared, void *data)
 {
         GVariantBuilder details;
-        gboolean polls;
 
         ASSERT_MAIN();
         inventory->open = TRUE;
         inventory->reconnects += inventory->was_open ? 1 : 0;
-        connection_properties_set_changes(inventory->properties, make_changes(inventory, registered, &polls));
-        comparison_schedule_begin(inventory->schedule, inventory->was_open, polls);
+        connection_properties_set_changes(inventory->properties, make_changes(inventory, registered));
+        comparison_schedule_begin(inventory->schedule, inventory->was_open, inventory->polls);
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();
         inventory->after_outage = TRUE;
@@ -331,6 +332,19 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         inventory_compare(inventory, compared, data);
 }
 
+/* What was not heard until now is told as after an outage. */
+void inventory_renewed(Inventory *inventory)
+{
+        ASSERT_MAIN();
+        if (inventory->stopped)
+                return;
+
+        inventory->renewals++;
+        inventory->opened_at = g_get_monotonic_time();
+        inventory->after_outage = TRUE;
+        sync_all(inventory->sync, NULL, NULL);
+}
+
 void inventory_lost(Inventory *inventory, int reason, const GError *error)
 {
         const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
@@ -339,6 +353,7 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
         ASSERT_MAIN();
         inventory->open = FALSE;
         comparison_schedule_end(inventory->schedule);
+        hearing_forget(inventory->hearing);
         announcer_give_up(inventory->announcer);
 
         g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
@@ -370,11 +385,37 @@ void inventory_event(Inventory *inventory, const Event *event)
         if (inventory->stopped)
                 return;
 
-        if (kind_is_mirrored(event->kind))
-                announcer_event(inventory->announcer, event);
-        else
+        if (!kind_is_mirrored(event->kind)) {
                 event_log_add(inventory->event_log, event->kind, event->path, event->word, event->name,
                               event->details, FALSE);
+                return;
+        }
+
+        if (hearing_heard(inventory->hearing, event->kind))
+                comparison_schedule_set_polls(inventory->schedule, inventory->polls);
+        announcer_event(inventory->announcer, event);
+}
+
+static void on_missed(const Kind *kind, void *data)
+{
+        const Inventory *inventory = data;
+
+        if (inventory->open)
+                hearing_missed(inventory->hearing, kind);
+}
+
+static const AnnouncerOwner announcer_owner = {.compared = on_announced, .missed = on_missed};
+
+/* Until an event is heard again, changes are looked for as where a driver has no events: other listeners may
+ * keep libvirt's queue as it is. */
+static void on_deaf(const Kind *kind, void *data)
+{
+        const Inventory *inventory = data;
+
+        g_warning("%s: libvirt has changed a %s and told nothing of it: its events are registered for anew",
+                  strrchr(inventory->config.path, '/') + 1, kind->collection);
+        comparison_schedule_set_polls(inventory->schedule, TRUE);
+        link_renew(inventory->config.link);
 }
 
 static Showing *showing_new(Inventory *inventory, const Kind *kind, const char *uuid, WaitFunc *done,
@@ -457,7 +498,7 @@ static Announcer *make_announcer(Inventory *inventory)
                 .waits = inventory->waits,
         };
 
-        return announcer_new(&emitter, on_announced, inventory);
+        return announcer_new(&emitter, &announcer_owner, inventory);
 }
 
 Inventory *inventory_new(const InventoryConfig *config)
@@ -472,6 +513,7 @@ Inventory *inventory_new(const InventoryConfig *config)
         inventory->event_log = event_log_new(config->bus, config->limits, config->epoch);
         inventory->waits = state_waits_new(inventory->mirror, config->finish, config->data);
         inventory->announcer = make_announcer(inventory);
+        inventory->hearing = hearing_new(on_deaf, inventory);
         inventory->schedule = comparison_schedule_new(config->limits->check_interval, on_schedule,
                                                       config->limits->poll_interval, on_poll, inventory);
         inventory->properties =
@@ -486,6 +528,7 @@ void inventory_stop(Inventory *inventory)
         inventory->open = FALSE;
         sync_stop(inventory->sync);
         comparison_schedule_end(inventory->schedule);
+        hearing_forget(inventory->hearing);
         announcer_give_up(inventory->announcer);
 }
 
@@ -502,6 +545,7 @@ void inventory_free(Inventory *inventory)
                 return;
 
         announcer_free(inventory->announcer);
+        hearing_free(inventory->hearing);
         state_waits_free(inventory->waits);
         sync_free(inventory->sync);
         mirror_free(inventory->mirror);
@@ -613,8 +657,9 @@ void inventory_count(const Inventory *inventory, GVariantBuilder *counters)
                 {"refreshes.coalesced", sync_coalesced(inventory->sync)},
                 {"comparisons", inventory->comparisons_made},
                 {"comparisons.differences", inventory->differences},
-                {"polls", inventory->polls},
+                {"polls", inventory->polls_made},
                 {"reconnects", inventory->reconnects},
+                {"renewals", inventory->renewals},
                 {"resync-us", inventory->resync_us},
                 {"waits", state_waits_size(inventory->waits)},
         };

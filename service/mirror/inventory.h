@@ -51,6 +51,10 @@ void inventory_event(Inventory *inventory, const Event *event);
 void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
                       InventoryCompared *compared, void *data);
 
+/* libvirt's events are registered for anew on the same connection, after link_renew(). Compares everything.
+ */
+void inventory_renewed(Inventory *inventory);
+
 /* It was lost, for a reason as virConnectCloseReason (-1: unknown), or could not be opened. @error says why.
  */
 void inventory_lost(Inventory *inventory, int reason, const GError *error);

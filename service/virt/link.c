@@ -31,9 +31,12 @@ typedef struct Session {
         virConnectPtr conn;
         void *prepared;
         GError *error;
-        int code;      /* libvirt's, of @error */
-        int reason;    /* libvirt's, of the end */
-        gboolean lost; /* main thread */
+        int code;   /* libvirt's, of @error */
+        int reason; /* libvirt's, of the end */
+        /* Main thread. */
+        gboolean lost;
+        gboolean renewing;  /* a job has it */
+        gboolean discarded; /* and is to be closed after that */
 } Session;
 
 struct Link {
@@ -148,6 +151,15 @@ static void set_lost_early(const Link *link, GError **error)
                     "connection to %s was lost while it was opened", link->uri);
 }
 
+/* Worker thread. */
+static void session_prepare(Session *session)
+{
+        const Link *link = session->link;
+
+        if (link->owner->prepare)
+                link->owner->prepare(session->conn, link->data, &session->prepared, &session->error);
+}
+
 static void session_open(void *data)
 {
         Session *session = data;
@@ -183,8 +195,23 @@ static void session_open(void *data)
         }
         virResetLastError();
 
-        if (link->owner->prepare)
-                link->owner->prepare(session->conn, link->data, &session->prepared, &session->error);
+        session_prepare(session);
+}
+
+/* Worker thread. */
+static void session_release(Session *session)
+{
+        void *prepared = g_steal_pointer(&session->prepared);
+
+        if (prepared)
+                session->link->owner->release(session->conn, prepared);
+}
+
+static void session_renew(void *data)
+{
+        ASSERT_WORKER();
+        session_release(data);
+        session_prepare(data);
 }
 
 static void session_close(void *data)
@@ -196,8 +223,7 @@ static void session_close(void *data)
                 return;
 
         /* Each callback that is still registered keeps the connection and its descriptor. */
-        if (session->prepared)
-                session->link->owner->release(session->conn, session->prepared);
+        session_release(session);
         virConnectUnregisterCloseCallback(session->conn, session_close_callback);
         virConnectClose(session->conn);
 }
@@ -259,7 +285,10 @@ static void link_wait(Link *link)
 
 static void link_discard(Session *session)
 {
-        background_run(session_close, session_unref, session);
+        if (session->renewing)
+                session->discarded = TRUE;
+        else
+                background_run(session_close, session_unref, session);
 }
 
 static void link_set_conn(Link *link, virConnectPtr conn)
@@ -343,6 +372,34 @@ static void session_opened(void *data)
         link_set_conn(link, session->conn);
 
         link->owner->opened(link, link->data);
+}
+
+/* Main thread: the job that renews is done. */
+static void session_renewed(void *data)
+{
+        Session *session = data;
+        Link *link = session->link;
+
+        session->renewing = FALSE;
+        if (session->discarded)
+                link_discard(session);
+        else if (session->error)
+                link_closed(link);
+        else
+                link->owner->renewed(link, link->data);
+}
+
+void link_renew(Link *link)
+{
+        Session *session = link->session;
+
+        ASSERT_MAIN();
+        if (!session || session->renewing)
+                return;
+
+        ASSERT(link->owner->renewed);
+        session->renewing = TRUE;
+        background_run(session_renew, session_renewed, session);
 }
 
 static gboolean link_slow(gpointer user_data)
@@ -456,7 +513,7 @@ const GError *link_error(const Link *link)
 const void *link_prepared(const Link *link)
 {
         ASSERT_MAIN();
-        ASSERT(link->session);
+        ASSERT(link->session && !link->session->renewing);
         return link->session->prepared;
 }
 

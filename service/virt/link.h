@@ -29,6 +29,8 @@ typedef struct LinkOwner {
         /* Main thread. */
         void (*opened)(Link *link, void *data);
         void (*lost)(Link *link, void *data);
+        /* What link_renew() was called for is done. NULL where it is not called. */
+        void (*renewed)(Link *link, void *data);
         /* An attempt ended without success, or takes longer than calls may wait for it. */
         void (*failed)(Link *link, const GError *error, void *data);
 } LinkOwner;
@@ -45,6 +47,11 @@ void link_forward(Link *link, const Identity *identity);
 
 /* Starts an attempt unless the link is open or being opened. */
 void link_open(Link *link);
+
+/* Has what prepare() has made of the open connection released, and made anew on the same connection, by one
+ * job; nothing where the link is not open or that is under way. Where it fails, the connection is given up as
+ * lost. */
+void link_renew(Link *link);
 
 /* Lets go of the open connection, without calling the owner; link_open() opens another one. */
 void link_close(Link *link);

@@ -33,7 +33,7 @@ static GSourceFunc timer; /* and when, with what */
 static gint64 timer_at;
 static gpointer timer_data;
 static Aspects asked;
-static unsigned times_asked, times_compared, times_shown, times_disturbed;
+static unsigned times_asked, times_compared, times_shown, times_disturbed, times_missed;
 static Differences last_found;
 static const char *other_name; /* the first one has "one" */
 
@@ -189,6 +189,11 @@ static inline void on_compared(ComparisonCause cause, const Differences *found, 
                 g_assert_false(item_boolean(item, DOMAIN1_STALE));
 }
 
+static inline void on_missed(const Kind *kind, void *data)
+{
+        times_missed++;
+}
+
 static inline void on_shown(gboolean is_told, void *data)
 {
         times_shown++;
@@ -196,15 +201,16 @@ static inline void on_shown(gboolean is_told, void *data)
 
 static inline void set_up(void)
 {
+        static const AnnouncerOwner owner = {.compared = on_compared, .missed = on_missed};
         Emitter emitter = {};
 
-        rounds = number = times_asked = times_compared = times_shown = times_disturbed = 0;
+        rounds = number = times_asked = times_compared = times_shown = times_disturbed = times_missed = 0;
         asking = is_lost = may_be_stale = is_there = is_started = FALSE;
         asked = 0;
         other_name = "two";
         told = g_string_new(NULL);
         emitter.mirror = mirror = mirror_new("/org/libvirt/Test");
-        announcer = announcer_new(&emitter, on_compared, NULL);
+        announcer = announcer_new(&emitter, &owner, NULL);
         announcer_opened(announcer);
 }
 

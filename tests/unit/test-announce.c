@@ -124,6 +124,34 @@ static void test_another_life(void)
         tear_down();
 }
 
+/* What libvirt has not told in time is counted as missed, but for what nothing is to be heard of. */
+static void test_missed(void)
+{
+        begin_with("running", 7);
+        g_assert_true(compare(COMPARISON_AFTER_OUTAGE, "shutoff", 0));
+        check_told("stopped* changed*");
+        g_assert_cmpuint(times_missed, ==, 0);
+
+        g_assert_false(compare(COMPARISON_AGAIN, "running", 8));
+        let_time_pass();
+        check_told("started* changed*");
+        g_assert_cmpuint(times_missed, ==, 1);
+
+        /* That of a call comes without a comparison. */
+        announcer_touch(announcer, &kind_domain, UUID);
+        round_all("shutoff", "destroyed", 0);
+        g_assert_cmpuint(times_missed, ==, 1);
+        let_time_pass();
+        check_told("stopped* changed");
+        g_assert_cmpuint(times_missed, ==, 2);
+
+        announcer_set_silent(announcer, &kind_domain, TRUE);
+        round_all("running", "booted", 9);
+        check_told("started* changed");
+        g_assert_cmpuint(times_missed, ==, 2);
+        tear_down();
+}
+
 /* Until the end of a start has been waited for long enough. */
 static void let_start_pass(void)
 {
@@ -339,6 +367,7 @@ int main(int argc, char **argv)
         g_test_add_func("/announce/old-answer", test_old_answer);
         g_test_add_func("/announce/outdated-answer", test_outdated_answer);
         g_test_add_func("/announce/state-alone", test_state_alone);
+        g_test_add_func("/announce/missed", test_missed);
         g_test_add_func("/announce/another-life", test_another_life);
         g_test_add_func("/announce/start", test_start);
         g_test_add_func("/announce/slow-start", test_slow_start);

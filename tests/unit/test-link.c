@@ -19,7 +19,7 @@
 
 typedef struct Told {
         unsigned prepared, released; /* worker threads; read when no job runs */
-        unsigned opened, lost, failed;
+        unsigned opened, lost, failed, renewed;
         char *message;
         gboolean refuse;
 } Told;
@@ -56,6 +56,12 @@ static void lost(Link *link, void *data)
         ((Told *)data)->lost++;
 }
 
+static void renewed(Link *link, void *data)
+{
+        g_assert_nonnull(link_prepared(link));
+        ((Told *)data)->renewed++;
+}
+
 static void failed(Link *link, const GError *error, void *data)
 {
         Told *told = data;
@@ -65,8 +71,12 @@ static void failed(Link *link, const GError *error, void *data)
         told->message = g_strdup(error->message);
 }
 
-static const LinkOwner owner = {
-        .prepare = prepare, .release = release, .opened = opened, .lost = lost, .failed = failed};
+static const LinkOwner owner = {.prepare = prepare,
+                                .release = release,
+                                .opened = opened,
+                                .lost = lost,
+                                .renewed = renewed,
+                                .failed = failed};
 static const Limits limits = {.open_timeout = 10, .keepalive_interval = 5, .keepalive_count = 5};
 
 static void finish(Link *link)
@@ -106,6 +116,70 @@ static void test_open(void)
         g_assert_cmpuint(told.released, ==, 1);
         g_assert_cmpuint(told.opened, ==, 1);
         g_assert_cmpuint(told.lost + told.failed, ==, 0);
+}
+
+static Link *open_link(Told *told)
+{
+        Link *link = link_new("Test", "test:///default", FALSE, &limits, &owner, told);
+
+        link_open(link);
+        while (told->opened == 0)
+                g_main_context_iteration(NULL, TRUE);
+        return link;
+}
+
+static void test_renew(void)
+{
+        Told told = {};
+        Link *link = open_link(&told);
+
+        link_renew(link);
+        link_renew(link); /* is under way */
+        g_assert_cmpint(link_state(link), ==, LINK_OPEN);
+        while (told.renewed == 0)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpuint(told.prepared, ==, 2);
+        g_assert_cmpuint(told.released, ==, 1);
+
+        finish(link);
+        g_assert_cmpuint(told.prepared, ==, 2);
+        g_assert_cmpuint(told.released, ==, 2);
+        g_assert_cmpuint(told.renewed, ==, 1);
+        g_assert_cmpuint(told.lost + told.failed, ==, 0);
+}
+
+/* The end comes while the job has the connection. */
+static void test_shut_while_renewing(void)
+{
+        Told told = {};
+        Link *link = open_link(&told);
+
+        link_renew(link);
+        finish(link);
+        g_assert_cmpuint(told.renewed, ==, 0);
+        g_assert_cmpuint(told.prepared, ==, 2);
+        g_assert_cmpuint(told.released, ==, 2);
+        g_assert_cmpuint(told.lost, ==, 0);
+
+        link = link_new("Test", "test:///default", FALSE, &limits, &owner, &told);
+        link_renew(link); /* is not open */
+        finish(link);
+        g_assert_cmpuint(told.prepared, ==, 2);
+}
+
+static void test_renew_fails(void)
+{
+        Told told = {};
+        Link *link = open_link(&told);
+
+        told.refuse = TRUE;
+        link_renew(link);
+        while (told.lost == 0)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpint(link_state(link), ==, LINK_CLOSED);
+        g_assert_cmpuint(told.renewed, ==, 0);
+        finish(link);
+        g_assert_cmpuint(told.released, ==, 1);
 }
 
 static void test_fails(void)
@@ -321,6 +395,9 @@ int main(int argc, char **argv)
         main_queue_init();
         event_loop_register();
         g_test_add_func("/link/open", test_open);
+        g_test_add_func("/link/renew", test_renew);
+        g_test_add_func("/link/shut-while-renewing", test_shut_while_renewing);
+        g_test_add_func("/link/renew-fails", test_renew_fails);
         g_test_add_func("/link/fails", test_fails);
         g_test_add_func("/link/not-prepared", test_not_prepared);
         g_test_add_func("/link/shut-while-opening", test_shut_while_opening);

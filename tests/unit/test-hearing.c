@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Noticing that libvirt does not tell, second by second: a clock of the test's own. */
+
+#include "mirror/hearing.h"
+
+static struct {
+        unsigned due; /* 0: free */
+        GSourceFunc func;
+        void *data;
+} timers[8];
+static unsigned now;
+static GString *called;
+
+/* In the place of GLib's. */
+guint g_timeout_add_seconds(guint interval, GSourceFunc func, gpointer data)
+{
+        for (guint i = 0; i < G_N_ELEMENTS(timers); i++)
+                if (timers[i].due == 0) {
+                        timers[i].due = now + interval;
+                        timers[i].func = func;
+                        timers[i].data = data;
+                        return i + 1;
+                }
+        g_assert_not_reached();
+}
+
+gboolean g_source_remove(guint tag)
+{
+        g_assert_cmpuint(timers[tag - 1].due, >, 0);
+        timers[tag - 1].due = 0;
+        return TRUE;
+}
+
+static void let_pass(unsigned seconds)
+{
+        while (seconds-- > 0) {
+                now++;
+                for (gsize i = 0; i < G_N_ELEMENTS(timers); i++) {
+                        if (timers[i].due == 0 || timers[i].due > now)
+                                continue;
+                        timers[i].due = 0;
+                        g_assert_false(timers[i].func(timers[i].data));
+                }
+        }
+}
+
+static void on_deaf(const Kind *kind, void *data)
+{
+        g_string_append_printf(called, "%s %u ", kind->collection, now);
+}
+
+static Hearing *set_up(void)
+{
+        now = 0;
+        called = g_string_new(NULL);
+        return hearing_new(on_deaf, NULL);
+}
+
+static void tear_down(Hearing *hearing)
+{
+        hearing_free(hearing);
+        for (gsize i = 0; i < G_N_ELEMENTS(timers); i++)
+                g_assert_cmpuint(timers[i].due, ==, 0);
+        g_string_free(called, TRUE);
+}
+
+/* What is missed, and no event within five seconds. */
+static void test_deaf(void)
+{
+        Hearing *hearing = set_up();
+
+        hearing_missed(hearing, &kind_domain);
+        let_pass(3);
+        hearing_missed(hearing, &kind_domain);
+        let_pass(7);
+        g_assert_cmpstr(called->str, ==, "domain 5 ");
+
+        /* It goes on. */
+        hearing_missed(hearing, &kind_domain);
+        let_pass(10);
+        g_assert_cmpstr(called->str, ==, "domain 5 domain 15 ");
+
+        /* It is over, which is news once. */
+        g_assert_true(hearing_heard(hearing, &kind_domain));
+        g_assert_false(hearing_heard(hearing, &kind_domain));
+        let_pass(10);
+        g_assert_cmpstr(called->str, ==, "domain 5 domain 15 ");
+        tear_down(hearing);
+}
+
+/* An event that is late. */
+static void test_late(void)
+{
+        Hearing *hearing = set_up();
+
+        hearing_missed(hearing, &kind_network);
+        let_pass(4);
+        g_assert_false(hearing_heard(hearing, &kind_network));
+        let_pass(10);
+        g_assert_cmpstr(called->str, ==, "");
+        tear_down(hearing);
+}
+
+/* libvirt has a queue for each driver. */
+static void test_kinds(void)
+{
+        Hearing *hearing = set_up();
+
+        hearing_missed(hearing, &kind_network);
+        hearing_missed(hearing, &kind_storage_pool);
+        let_pass(2);
+        g_assert_false(hearing_heard(hearing, &kind_domain));
+        let_pass(4);
+        g_assert_nonnull(strstr(called->str, "network 5 "));
+        g_assert_nonnull(strstr(called->str, "storagepool 5 "));
+        g_assert_false(hearing_heard(hearing, &kind_network));
+        g_assert_true(hearing_heard(hearing, &kind_storage_pool));
+        tear_down(hearing);
+}
+
+static void test_forget(void)
+{
+        Hearing *hearing = set_up();
+
+        hearing_missed(hearing, &kind_domain);
+        let_pass(4);
+        hearing_forget(hearing);
+        let_pass(10);
+        g_assert_cmpstr(called->str, ==, "");
+        g_assert_false(hearing_heard(hearing, &kind_domain));
+
+        hearing_missed(hearing, &kind_domain);
+        tear_down(hearing);
+        hearing_free(NULL);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/hearing/deaf", test_deaf);
+        g_test_add_func("/hearing/late", test_late);
+        g_test_add_func("/hearing/kinds", test_kinds);
+        g_test_add_func("/hearing/forget", test_forget);
+        return g_test_run();
+}
