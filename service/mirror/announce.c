@@ -131,46 +131,9 @@ static void park(Announcer *announcer, Step *step)
         set_deadline(announcer, pending);
 }
 
-/* The name under which the object is about to be announced, also where it is gone already; NULL for none. */
-static const char *name_to_announce(const Step *step, const Status *after)
-{
-        const HeldEvent *last = step->pending ? g_queue_peek_tail(&step->pending->held) : NULL;
-
-        if (after->present)
-                return after->name;
-
-        return !step->item && last ? last->name : NULL;
-}
-
-/* The object that has that name, where it is new to the answer's own. */
-static const Item *find_rival(const Announcer *announcer, const Step *step, const Status *after)
-{
-        const char *now = step->item ? item_string(step->item, kind_slots(step->kind)->name) : "";
-        const char *name = name_to_announce(step, after);
-
-        if (!name || strcmp(now, name) == 0)
-                return NULL;
-
-        return mirror_find_namesake(announcer->emitter.mirror, step->kind, step->uuid, name);
-}
-
-/* Fills in what is to be told before the answer can be shown. */
 static void plan(const Announcer *announcer, Step *step)
 {
-        Status before = step_before(step), after = step_after(step);
-
-        step->n_events = 0;
-        step->rival = find_rival(announcer, step, &after);
-        /* What the first list has was there before. */
-        if (!before.present && !announcer->listed[mirrored_index(step->kind)])
-                return;
-
-        /* The event that tells what came of a doubt tells the state, too. */
-        if (step->pending && step->pending->doubts && before.present && after.present &&
-            reconcile_is_active(before.state) && reconcile_is_active(after.state))
-                before.state = after.state;
-
-        step->n_events = reconcile(step->kind, &before, &after, step->events);
+        step_plan(step, announcer->emitter.mirror, announcer->listed[mirrored_index(step->kind)]);
 }
 
 /* One of two objects of a name is gone, or has another name by now: that is told first. */
@@ -247,12 +210,6 @@ static gboolean is_found(const Announcer *announcer, const Answer *answer)
 static gboolean is_old(const Announcer *announcer, const Step *step)
 {
         return step->pending && step->pending->pass >= last_pass(announcer);
-}
-
-/* libvirt says that it is not there, and no listener was told that it is. */
-static gboolean is_nothing(const Step *step)
-{
-        return !step->answer->present && !step->item && (!step->pending || step->pending->held.length == 0);
 }
 
 /* A start takes as long as the host takes. A caller that waits for something else is not to wait for that. */
@@ -346,7 +303,7 @@ void announcer_answer(Announcer *announcer, Answer *answer)
                 return;
         }
 
-        if (is_nothing(&step)) {
+        if (step_is_nothing(&step)) {
                 if (step.pending)
                         finish(announcer, step.pending, TRUE);
                 return;

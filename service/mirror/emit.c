@@ -117,27 +117,6 @@ static void send_checked(EventLog *event_log, const Item *item, guint64 of, GVar
                       g_variant_builder_end(&details), FALSE);
 }
 
-Status step_after(const Step *step)
-{
-        ASSERT_MAIN();
-        return step->answer->present ? status_of(step->kind, step->answer->values, step->item) : (Status){};
-}
-
-Status step_before(const Step *step)
-{
-        Status after;
-
-        ASSERT_MAIN();
-        if (step->item)
-                return status_of(step->kind, NULL, step->item);
-
-        if (!step->pending)
-                return (Status){};
-
-        after = step_after(step);
-        return pending_status(step->pending, &after);
-}
-
 /* What waits for a state that lasts waits anew when the domain is started or stopped. */
 static void disturb_waits(const Emitter *emitter, const Item *item, int event)
 {

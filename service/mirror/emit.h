@@ -2,11 +2,11 @@
 #pragma once
 
 #include "bus/bus.h"
-#include "mirror/comparisons.h"
 #include "mirror/event_log.h"
 #include "mirror/mirror.h"
 #include "mirror/pending.h"
 #include "mirror/state_waits.h"
+#include "mirror/step.h"
 #include "mirror/sync.h"
 #include "virt/events.h"
 
@@ -24,31 +24,12 @@ typedef struct Emitter {
         StateWaits *waits;
 } Emitter;
 
-/* An answer, and what is to be told before it is shown. */
-typedef struct Step {
-        const Kind *kind;
-        const char *uuid;
-        const Item *item; /* NULL: it was not announced */
-        Pending *pending; /* NULL: nothing is known of it but what the mirror shows */
-        Answer *answer;
-        int events[RECONCILE_MAX];
-        unsigned n_events;
-        const Item *rival;    /* another object that has its name yet, or NULL */
-        gboolean found;       /* a comparison came upon it, no event */
-        gboolean listed;      /* the answer is part of a comparison, whose list says what is not stale */
-        Differences *counted; /* where it counts; or NULL */
-} Step;
-
 /* PropertiesChanged of a native interface; @changed (a{sv}) is consumed when it is floating. */
 void emit_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed);
 
 /* The same of an item, and an event of the stream; @slots are those that changed, one bit each. @found: a
  * comparison came upon it, no event. */
 void emit_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found);
-
-/* What was told of the object, and what it is by the answer. */
-Status step_before(const Step *step);
-Status step_after(const Step *step);
 
 /* Tells @event, of whatever kind, as it is; returns its number. */
 guint64 emit_event(const Emitter *emitter, const Event *event);
