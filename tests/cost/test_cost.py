@@ -34,6 +34,9 @@ UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 PATH = f"/org/libvirt/Test/domain/_{UUID.replace('-', '_')}"
 XML = "<domain type='test'><name>d{0}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
+# Nothing is done by itself.
+CONFIG = "[limits]\nkeepalive-interval=0\ncheck-interval=0\n"
+
 # What makes the figures beside the service, and how it is found.
 VERSIONS = {"machine": "x86_64", "compiler": "12", "libc": "2.36", "libvirt": "9.0.0", "glib-2.0": "2.74.6",
             "libsystemd": "252"}
@@ -147,8 +150,7 @@ class Stand:
 
     def __init__(self, counter, bus, home, libvirtd):
         self.counter = counter(home)
-        self.service = Service(bus, home, {"Test": libvirtd.test_uri}, config="[limits]\nkeepalive-interval=0\n",
-                               wrap=self.counter.wrap)
+        self.service = Service(bus, home, {"Test": libvirtd.test_uri}, config=CONFIG, wrap=self.counter.wrap)
         self.plain = libvirt.open(libvirtd.test_uri)
         self.domain = self.plain.lookupByUUIDString(UUID)
         self.client = Client(bus.address).match()
