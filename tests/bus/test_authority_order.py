@@ -339,7 +339,7 @@ def test_the_end_answers_what_waits():
             for client, row in ((member, serials), (outsider, [dialogue, *behind])):
                 for reply in client.collect(row, LONG).values():
                     assert "stopping" in reply.body[0]
-            wait_until(one.service.ended, 2 * PATIENCE, "the service leaves")
+            wait_until(one.service.ended, LONG, "the service leaves")
 
 
 def test_dialogues_do_not_keep_others_from_polkit():

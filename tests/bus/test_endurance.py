@@ -104,7 +104,7 @@ def test_signals(one_bus, run_service, connect, capsys):
     ready = threading.Event()
     thread = threading.Thread(target=listen)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60 * PATIENCE)
     rest = Rest(service)
     began = time.monotonic()
     for start in range(0, NUMBER, 200):

@@ -14,7 +14,7 @@ from jeepney.io.blocking import open_dbus_connection
 
 from support.client import CONNECT, DOMAIN, Client, DBusError, body_of
 from support.hosts.native import GUEST, TEST, epoch, state
-from support.process import PATIENCE, SANITIZED, status, wait_until
+from support.process import LEAST, PATIENCE, SANITIZED, status, wait_until
 from support.service import FAULTS, wait_connected
 
 WITHIN = 30 * PATIENCE
@@ -159,7 +159,7 @@ class FdClient(Client):
     """A client that may send descriptors."""
 
     def open(self, address):
-        return open_dbus_connection(address, auth_timeout=10, enable_fds=True)
+        return open_dbus_connection(address, auth_timeout=LEAST, enable_fds=True)
 
     def send_file(self, path, file):
         """Sends a call that takes that file 16 times; its serial."""

@@ -118,7 +118,7 @@ def test_polkitd_goes_and_comes_back(polkit, ask, connect_as):
     """Killed, nobody answers; started again, it has the rules as they are then."""
     watcher = connect_as("root", polkit.bus)
     polkit.kill()
-    wait_until(lambda: not watcher.has_owner(NAME), 10, "the name is free")
+    wait_until(lambda: not watcher.has_owner(NAME), 10 * PATIENCE, "the name is free")
     with pytest.raises(DBusError):
         ask("member", MANAGE)
     polkit.change(rule("member", MANAGE, "NO"))

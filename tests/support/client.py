@@ -10,6 +10,8 @@ from jeepney import DBusAddress, HeaderFields, MessageType, new_method_call, new
 from jeepney.fds import FileDescriptor, fds_buf_size
 from jeepney.io.blocking import open_dbus_connection
 
+from .process import LEAST
+
 SERVICE = "org.libvirt"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
@@ -53,7 +55,7 @@ class Client:
         self.calls = []
 
     def open(self, address):
-        return open_dbus_connection(address, auth_timeout=10)
+        return open_dbus_connection(address, auth_timeout=LEAST)
 
     def __enter__(self):
         return self
@@ -128,7 +130,9 @@ class Client:
         else:
             self.replies.append(message)
 
-    def take_reply(self, serial, within):
+    def take_reply(self, serial, within=LEAST):
+        """As with wait_until(), a deadline is LEAST at the least; here, and in all that waits below."""
+        within = max(within, LEAST)
         end = time.monotonic() + within
         seen = 0
         while True:
@@ -144,10 +148,10 @@ class Client:
             except TimeoutError:
                 pass
 
-    def collect(self, serials, within=60.0):
+    def collect(self, serials, within=LEAST):
         """{serial: reply} for calls sent before; a second reply to one of them fails the test."""
         wanted = set(serials)
-        end = time.monotonic() + within
+        end = time.monotonic() + max(within, LEAST)
         found = {}
         while True:
             for reply in self.replies:
@@ -166,11 +170,11 @@ class Client:
 
     # Calls
 
-    def exchange(self, path, interface, member, signature="", args=(), within=30.0, destination=None):
+    def exchange(self, path, interface, member, signature="", args=(), within=LEAST, destination=None):
         """The reply message itself, an error or not."""
         return self.take_reply(self.send(path, interface, member, signature, args, destination), within)
 
-    def call(self, path, interface, member, signature="", args=(), within=30.0, destination=None):
+    def call(self, path, interface, member, signature="", args=(), within=LEAST, destination=None):
         """The reply's body, a tuple; raises DBusError."""
         return body_of(self.exchange(path, interface, member, signature, args, within, destination))
 
@@ -202,7 +206,7 @@ class Client:
     def set(self, path, interface, name, signature, value):
         return self.call(path, PROPERTIES, "Set", "ssv", (interface, name, (signature, value)))
 
-    def introspect(self, path, within=30.0):
+    def introspect(self, path, within=LEAST):
         return self.call(path, INTROSPECTABLE, "Introspect", within=within)[0]
 
     # The bus
@@ -235,8 +239,9 @@ class Client:
             except TimeoutError:
                 return self.signals
 
-    def wait_for(self, predicate, within=10.0):
+    def wait_for(self, predicate, within=LEAST):
         """The first signal, of those seen and those to come, for which predicate(signal) is true."""
+        within = max(within, LEAST)
         end = time.monotonic() + within
         seen = 0
         while True:
@@ -253,7 +258,7 @@ class Client:
             except TimeoutError:
                 pass
 
-    def wait_signal(self, member, within=10.0, **wanted):
+    def wait_signal(self, member, within=LEAST, **wanted):
         """Waits for a signal by member, and path or body where given."""
         return self.wait_for(lambda s: s.member == member
                              and all(getattr(s, key) == value for key, value in wanted.items()), within)

@@ -22,8 +22,15 @@ PATIENCE = int(os.environ.get("GUESTBUS_PATIENCE") or
                (4 if SANITIZED else 2 if "PYTEST_XDIST_WORKER" in os.environ else 1))
 
 
+# The shortest deadline. A deadline is for what never comes: what is slow, on a machine that has much else to do, comes.
+# How soon something has to come is asked by soon().
+LEAST = 60.0
+
+
 def wait_until(predicate, within, what, every=0.01):
-    """Returns the first true value of predicate(); after `within` seconds without one the test fails."""
+    """Returns the first true value of predicate(); after `within` seconds without one, LEAST at the least, the test
+    fails."""
+    within = max(within, LEAST)
     end = time.monotonic() + within
     while True:
         value = predicate()
@@ -32,6 +39,24 @@ def wait_until(predicate, within, what, every=0.01):
         if time.monotonic() >= end:
             raise AssertionError(f"not within {within} s: {what() if callable(what) else what}")
         time.sleep(every)
+
+
+def soon(measure, within, rounds=4):
+    """How many seconds measure() says that something took, which must be less than `within` in one of some rounds. A
+    machine that has much else to do makes some of them long; what always waits for something makes all of them so."""
+    took = []
+    while len(took) < rounds:
+        took.append(measure())
+        if took[-1] < within:
+            return took[-1]
+    raise AssertionError(f"not once within {within} s: {took}")
+
+
+def seconds(function, *args, **options):
+    """How long a call of a function takes."""
+    began = time.monotonic()
+    function(*args, **options)
+    return time.monotonic() - began
 
 
 def ordinary_user():
@@ -57,7 +82,7 @@ def spawn(argv, home, env=None, user=None, **options):
     return subprocess.Popen(as_user(argv, user), env=full, stdin=subprocess.DEVNULL, **options)
 
 
-def end(process, within=10.0, sig=signal.SIGTERM):
+def end(process, within=LEAST, sig=signal.SIGTERM):
     """Ends a process of ours and reaps it; returns its exit status. One that does not go is killed."""
     if process.poll() is None:
         process.send_signal(sig)
@@ -66,7 +91,7 @@ def end(process, within=10.0, sig=signal.SIGTERM):
         return process.wait(within)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait(10)
+        return process.wait(LEAST)
 
 
 def reap(process, within):
@@ -76,7 +101,7 @@ def reap(process, within):
         process.wait(within)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(10)
+        process.wait(LEAST)
         raise
 
 
@@ -106,7 +131,7 @@ def left_behind(home):
     return found
 
 
-def end_all(pids, within=10.0):
+def end_all(pids, within=LEAST):
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)

@@ -170,7 +170,7 @@ class Wire:
         self.buffer.clear()
         self.name = self.hello()
 
-    def wait(self, done, within=30.0):
+    def wait(self, done, within=60.0):
         end = time.monotonic() + within
         while not done():
             left = end - time.monotonic()

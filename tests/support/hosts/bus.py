@@ -17,7 +17,7 @@ from jeepney import DBusAddress, Parser, new_method_call
 from jeepney.auth import BEGIN, Authenticator
 
 from .. import PROGRAMS
-from ..process import end, spawn, wait_until
+from ..process import LEAST, end, spawn, wait_until
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -110,7 +110,7 @@ class Daemon(Bus):
         with open(self.log, "wb") as log:
             self.process = spawn(wrap(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
                                        f"--config-file={config}"]), home, stderr=log)
-        wait_until(lambda: answers(self.path) or self.process.poll() is not None, 10, "dbus-daemon listens")
+        wait_until(lambda: answers(self.path) or self.process.poll() is not None, LEAST, "dbus-daemon listens")
         assert self.process.poll() is None, f"dbus-daemon ended: {self.logged()}"
 
 
@@ -137,7 +137,7 @@ class Broker(Bus):
 
     def launch(self):
         """Hands the listening socket over; the bus takes callers when the reply is here."""
-        self.control.settimeout(10)
+        self.control.settimeout(LEAST)
         authenticator = Authenticator(enable_fds=True)
         for line in authenticator:
             self.control.sendall(line)
@@ -184,7 +184,7 @@ class Launched(Bus):
         with open(self.log, "wb") as log:
             self.process = spawn(wrap([*self.SPACE, *launch]), home, stdout=log, stderr=log,
                                  env={"DBUS_SYSTEM_BUS_ADDRESS": self.beside.address})
-        wait_until(lambda: answers(self.path) or self.process.poll() is not None, 10, "dbus-broker listens")
+        wait_until(lambda: answers(self.path) or self.process.poll() is not None, LEAST, "dbus-broker listens")
         assert self.process.poll() is None, f"dbus-broker-launch ended: {self.logged()}"
 
     def stop(self):

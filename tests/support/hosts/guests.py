@@ -15,7 +15,7 @@ from jeepney.io.blocking import open_dbus_connection
 
 from .. import coverage
 from ..client import CONNECT, DOMAIN, Client, DBusError, body_of
-from ..process import PATIENCE, end_all, left_behind, make_directory, wait_until
+from ..process import LEAST, PATIENCE, end_all, left_behind, make_directory, wait_until
 from ..service import Service, wait_connected
 from . import host
 from . import bus as buses
@@ -180,7 +180,7 @@ class Stage:
 
     def with_files(self, path, interface, member, signature, args):
         """A call on a connection of its own, which carries descriptors both ways: the reply's body."""
-        with open_dbus_connection(self.bus.address, enable_fds=True, auth_timeout=10) as connection:
+        with open_dbus_connection(self.bus.address, enable_fds=True, auth_timeout=LEAST) as connection:
             message = self.client.message(path, interface, member, signature, args)
             reply = connection.send_and_get_reply(message, timeout=60 * PATIENCE)
             return noted(interface, member, body_of, reply)

@@ -22,6 +22,6 @@ class Manager:
         except BlockingIOError:
             return self.told
 
-    def wait(self, start, within=5.0 * PATIENCE):
+    def wait(self, start, within=60 * PATIENCE):
         return wait_until(lambda: [word for word in self.read() if word.startswith(start)], within,
                           lambda: f"{start}; told {self.told}")

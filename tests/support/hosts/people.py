@@ -151,7 +151,7 @@ class PersonalClient(Client):
 
     def take(self):
         """What the person's process hands over, or None."""
-        self.lifeline.settimeout(20 * PATIENCE)
+        self.lifeline.settimeout(60 * PATIENCE)
         _, fds, _, _ = socket.recv_fds(self.lifeline, 1, 1)
         return DBusConnection(socket.socket(fileno=fds[0]), enable_fds=True) if fds else None
 

@@ -13,7 +13,7 @@ from jeepney import MessageFlag
 from jeepney.io.blocking import open_dbus_connection
 
 from ..client import PROPERTIES, Client
-from ..process import PATIENCE, wait_until
+from ..process import LEAST, PATIENCE, wait_until
 
 FDS = 16  # what a system bus lets a message have
 LINGER = 5
@@ -25,7 +25,7 @@ class FdClient(Client):
     def __init__(self, address):
         super().__init__(address)
         self.connection.close()
-        self.connection = open_dbus_connection(address, auth_timeout=10, enable_fds=True)
+        self.connection = open_dbus_connection(address, auth_timeout=LEAST, enable_fds=True)
         self.unique_name = self.connection.unique_name
 
     def send_with(self, fds, path, interface, member, signature="", args=(), serial=None):

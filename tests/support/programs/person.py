@@ -12,7 +12,7 @@ from jeepney.io.blocking import prep_socket
 def main(address):
     lifeline = socket.socket(fileno=0)
     while True:
-        bus = prep_socket(get_bus(address), enable_fds=True, timeout=10)
+        bus = prep_socket(get_bus(address), enable_fds=True, timeout=60)
         socket.send_fds(lifeline, [b"."], [bus.fileno()])
         bus.close()
         if not lifeline.recv(1):
