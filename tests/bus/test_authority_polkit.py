@@ -364,14 +364,15 @@ def test_polkit_hangs(world):
         serials = [send(late, f"/org/libvirt/Test/domain/_{i:08x}_f6a4_8304_79aa_97f2502e193f", DOMAIN, "Suspend")
                    for i in range(100)]
         for _ in range(20):
-            start = time.monotonic()
             assert outcome(world.root) is None
             assert outcome(member) is None
-            assert time.monotonic() - start < 1 * PATIENCE
+        # All of that while polkit is waited for.
+        late.drain()
+        assert not late.replies
         names = {field(reply, "error_name") for reply in late.collect(serials, LONG).values()}
         took = time.monotonic() - began
         assert names == {DENIED}
-        assert 18 < took < 20 + 5 * PATIENCE, took
+        assert 18 < took < 2 * 20, took
     finally:
         world.polkit.resume()
     wait_until(lambda: outcome(late) is None, LONG, "polkit answers again")

@@ -13,7 +13,7 @@ from support.client import CONNECT
 from support.hosts import bus as buses
 from support.hosts.fake_libvirtd import ANSWERS, FakeLibvirtd, name_of
 from support.hosts.native import TEST, epoch
-from support.process import PATIENCE
+from support.process import PATIENCE, seconds, soon
 from support.service import CHECKOUT, FAULTS, Service, has_failed, wait_connected
 
 # What a supervisor waits; see RestartSec= of the units.
@@ -53,7 +53,7 @@ def test_the_bus_dies_with_calls_under_way(mortal, home, run_service, connect, c
         began = time.monotonic()
         assert "bus" in has_failed(service)
         ended = time.monotonic() - began
-        assert ended < 2 * PATIENCE
+        assert ended < 10  # a call of libvirt's that hangs would be waited for without an end
         bus.stop()
         bus = mortal()
         began = time.monotonic()
@@ -73,10 +73,7 @@ def test_it_waits_for_no_bus(home, one_bus):
     """Without one it ends, over and over, until there is one: that is the supervisor's loop."""
     one_bus.stop()
     for _ in range(3):
-        service = Service(one_bus, home).spawn()
-        began = time.monotonic()
-        has_failed(service)
-        assert time.monotonic() - began < 2 * PATIENCE
+        soon(lambda: seconds(has_failed, Service(one_bus, home).spawn()), 2 * PATIENCE)
 
 
 @pytest.mark.parametrize("answer", [*ANSWERS, None], ids=name_of)
@@ -90,7 +87,7 @@ def test_a_bus_that_is_none(home, one_bus, answer):
             service.process.wait(1)
         except subprocess.TimeoutExpired:
             service.process.send_signal(signal.SIGTERM)
-        status = service.process.wait(2 * PATIENCE)
+        status = service.process.wait(60 * PATIENCE)
         service.process = None
         assert status in (0, 1)
         assert not FAULTS.search(service.stderr())

@@ -106,10 +106,10 @@ def test_a_bus_that_hangs(one_bus, run_service, connect):
         client.bus("GetId")  # a bus that goes on to this has passed on the calls before it
     one_bus.process.send_signal(signal.SIGSTOP)
     try:
-        service.process.send_signal(signal.SIGCONT)
         began = time.monotonic()
+        service.process.send_signal(signal.SIGCONT)
         assert "does not read" in has_failed(service)
-        assert 2 <= time.monotonic() - began < 2 + 3 * PATIENCE
+        assert time.monotonic() - began >= 2
     finally:
         one_bus.process.send_signal(signal.SIGCONT)
 
@@ -148,8 +148,8 @@ def ask_and_do_not_read(caller, path, count):
         caller.send(path, DOMAIN, "GetXMLDesc", "u", (0,))
 
 
-def served(client, within=WITHIN):
-    client.call(*MANAGER1, within=within)
+def served(client):
+    client.call(*MANAGER1, within=WITHIN)
     return client.connect("ListDomains", "u", 0)
 
 
@@ -174,7 +174,8 @@ def test_a_caller_that_reads_no_reply(small_bus, run_service, connect, capsys):
         time.sleep(0.02)
     took = time.monotonic() - began
     assert "does not read" in has_failed(service)
-    again = run_service(small_bus, config=config)
+    # Longer than a busy machine keeps the bus from reading.
+    again = run_service(small_bus, config=limits(output_bytes=4 * MIB))
     wait_connected(client)
     path = client.connect("DomainDefineXML", "s", BIG)
     ask_and_do_not_read(lazy, path, 60)
@@ -189,20 +190,20 @@ def test_a_caller_that_reads_no_reply(small_bus, run_service, connect, capsys):
 
 def test_a_caller_that_reads_no_reply_of_a_fair_bus(fair_bus, run_service, connect):
     """Where a receiver may have less waiting than a sender, one alone holds up nobody."""
-    service = run_service(fair_bus, config=limits(bus_timeout=2))
+    service = run_service(fair_bus)
     client, lazy = connect(fair_bus), connect(fair_bus)
     wait_connected(client)
     path = client.connect("DomainDefineXML", "s", BIG)
     for _ in range(10):
         ask_and_do_not_read(lazy, path, 10)
-        assert served(client, 5 * PATIENCE)
+        assert served(client)
     assert not service.ended()
 
 
 @pytest.mark.long
 def test_a_subscriber_that_never_reads(fair_bus, libvirtd, plain, run_service, connect):
     """It misses what does not fit, and is the only one."""
-    service = run_service(fair_bus, {"Test": libvirtd.test_uri}, config=limits(bus_timeout=2))
+    service = run_service(fair_bus, {"Test": libvirtd.test_uri})
     client = connect(fair_bus)
     wait_connected(client)
     connect(fair_bus).match()

@@ -123,8 +123,9 @@ def test_calls_during_a_reconnect_wait_for_it(one_bus, gate, libvirtd, run_servi
     libvirtd.start()
     wait_until(lambda: len(gate.held) >= 2, 20 * PATIENCE, "two attempts are under way")
     gate.decide(0 if first else 1, False)
-    # A failure answers for calls within 100 ms of it. What comes later is a call of its own.
-    time.sleep(0.2)
+    # A failure answers for calls within 100 ms of it. What comes later is a call of its own; the service has to have
+    # met the failure until then.
+    time.sleep(0.5)
     serial = client.send(TEST, CONNECT, "ListDomains", "u", (0,))
     # Messages of one sender are read in their order: with the answer the call is known to be there.
     client.call(TEST, "org.freedesktop.DBus.Peer", "Ping")
@@ -165,7 +166,7 @@ def test_a_failure_is_one_line(one_bus, libvirtd, run_service, connect):
                    "a call meets it")
     wait_until(lambda: "failed to connect" in service.stderr(), 20 * PATIENCE, "an attempt fails")
     for _ in range(3):
-        time.sleep(0.15)  # a failure answers for calls within 100 ms of it
+        time.sleep(0.3)  # a failure answers for calls within 100 ms of it
         with pytest.raises(DBusError):
             client.call(TEST, CONNECT, "ListDomains", "u", (0,))
     lines = [line for line in service.lines() if "failed to connect" in line]
