@@ -100,7 +100,7 @@ def test_calls_of_a_caller_that_left_are_dropped(slow, one_bus):
         assert survives(client)
 
 
-def watch_departure(client, name, within=10 * PATIENCE):
+def watch_departure(client, name, within=60 * PATIENCE):
     """Waits until the bus has told everybody that `name` has left."""
     wait_until(lambda: not client.has_owner(name), within, f"{name} gone")
 
@@ -123,23 +123,30 @@ def test_one_object_does_not_hold_up_another(slow, connect, one_bus):
     _, client, libvirtd = slow
     libvirtd.pause()
     serial = client.send(VICTIM_PATH, DOMAIN, "GetXMLDesc", "u", (0,))
-    assert DOMAIN in client.introspect(GUEST, within=2 * PATIENCE)
+    assert DOMAIN in client.introspect(GUEST)
+    assert not client.replies
     libvirtd.resume()
-    assert "victim" in body_of(client.take_reply(serial, 10))[0]
+    assert "victim" in body_of(client.take_reply(serial))[0]
 
 
-def test_two_senders_are_served_by_turns(client, connect, service):
-    """A sender with many calls in flight does not make another wait for all of them. A monitor of the bus
-    sees in which order the replies were sent."""
-    other = connect(service.bus)
+def test_two_senders_are_served_by_turns(slow, connect, one_bus):
+    """A sender with many calls in flight does not make another wait for them. None is served before all are there; a
+    monitor of the bus sees in which order the replies were sent."""
+    _, client, libvirtd = slow
+    other = connect(one_bus)
     other.domain(GUEST, "GetState", "u", 0)  # from here on the service knows who this is
-    monitor = connect(service.bus)
+    monitor = connect(one_bus)
     monitor.call("/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
                  (["type='method_return'"], 0), destination="org.freedesktop.DBus")
     data = b"".join(client.serialise(client.message(GUEST, DOMAIN, "GetXMLDesc", "u", (0,)))[1]
                     for _ in range(CROWD))
+    libvirtd.pause()
     client.send_bytes(data)
-    other.domain(GUEST, "GetState", "u", 0)
+    client.call("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+    serial = other.send(GUEST, DOMAIN, "GetState", "u", (0,))
+    other.call("/org/libvirt", "org.freedesktop.DBus.Peer", "Ping")
+    libvirtd.resume()
+    body_of(other.take_reply(serial))
     before = 0
     while True:
         message = monitor.next_message(30 * PATIENCE)
@@ -147,4 +154,4 @@ def test_two_senders_are_served_by_turns(client, connect, service):
         if receiver == other.unique_name and field(message, "signature") == "(ii)":
             break
         before += receiver == client.unique_name
-    assert before < CROWD
+    assert before < CROWD / 10

@@ -63,16 +63,22 @@ def test_resync_while_the_first_list_is_made(one_bus, libvirtd, run_service, con
         service.stop()
 
 
-def test_many_resyncs_at_once(client, plain):
+def test_many_resyncs_at_once(client, plain, libvirtd):
     """They share rounds; each is answered when one that began after it is over."""
     everything_known(client)
     before = counters(client)["comparisons"]
     plain.lookupByName("test").setAutostart(1)  # libvirt has no event for this
-    serials = [client.send(TEST, CONNECTION, "Resync") for _ in range(200)]
+    libvirtd.pause()
+    try:
+        serials = [client.send(TEST, CONNECTION, "Resync") for _ in range(200)]
+        client.get(TEST, CONNECTION, "State")
+    finally:
+        libvirtd.resume()
     replies = client.collect(serials, WITHIN)
     assert {reply.body for reply in replies.values()} <= {(0, 1, 0), (0, 0, 0)}
     assert replies[serials[0]].body == (0, 1, 0)
-    assert counters(client)["comparisons"] - before < 50
+    # That of the first, and one for all that came after it had begun.
+    assert counters(client)["comparisons"] - before <= 2
 
 
 def test_networks_have_a_daemon_of_their_own(home, one_bus, libvirtd, run_service, connect, preload):
@@ -131,12 +137,12 @@ def test_the_check_interval(one_bus, libvirtd, plain, run_service, connect):
     listener.signals.clear()
     plain.lookupByName("test").setAutostart(1)
     plain.networkLookupByName("default").setAutostart(1)
-    began = time.monotonic()
     listener.wait_for(lambda one: one.member == "PropertiesChanged" and one.path == GUEST
                       and one.body[1] == {"Autostart": ("b", True)}, WITHIN)
-    assert time.monotonic() - began < 2 * PATIENCE
     wait_until(lambda: client.get(NET, INTERFACES["network"], "Autostart") == ("b", True), WITHIN, "both")
-    listener.wait_signal("Resynced", WITHIN)
+    # By one comparison, or by two where one began in between.
+    wait_until(lambda: last(listener) and sum(one.body[3] for one in listener.signals if one.member == "Resynced") == 2,
+               WITHIN, "both are told")
     after = counters(client)
     assert after["comparisons.differences"] - before["comparisons.differences"] == 2
     assert after["events.synthetic"] - before["events.synthetic"] == 2
