@@ -2,9 +2,9 @@
 """The service's own interfaces: what they say is what libvirt says, they say it without asking, and they
 announce what changes and nothing else."""
 
+import pathlib
 import signal
 import subprocess
-import time
 import uuid
 import xml.etree.ElementTree as ElementTree
 
@@ -26,11 +26,8 @@ GUEST = object_path(TEST, "domain", GUEST_NUMBER)
 ABSENT = object_path(TEST, "domain", "aaaaaaaa-bbbb-cccc-dddd-0123456789ab")
 ERROR = "org.freedesktop.DBus.Error."
 WITHIN = 20 * PATIENCE
-AT_ONCE = 1.0 * PATIENCE
-QUICK = 0.005 * PATIENCE
+CHEAP = 0.001 * PATIENCE
 READS = 500
-# Not so many that the service takes libvirtd for lost meanwhile.
-ROUNDS = 20
 
 LIBVIRT = {DOMAIN1: "org.libvirt.Domain", NETWORK1: "org.libvirt.Network", POOL1: "org.libvirt.StoragePool",
            CONNECTION: "org.libvirt.Connect"}
@@ -205,45 +202,45 @@ def test_what_is_not_there(client, path, interface, name, error, text):
 
 # Without asking
 
-def tail(client, *args):
-    """Seconds that 99 of 100 calls do not exceed, and how many were made. Of several rounds until one is as quick as it should be: somebody
-    else who has the processor for his time does not have it in all of them."""
-    best, made = None, 0
-    for _ in range(ROUNDS):
-        times = []
-        made += READS
-        for _ in range(READS):
-            began = time.monotonic()
-            client.call(GUEST, *args, within=AT_ONCE)
-            times.append(time.monotonic() - began)
-        best = min(sorted(times)[int(READS * 0.99)], best or AT_ONCE)
-        if best < QUICK:
-            break
-    return best, made
+def cost(service, client, *args):
+    """Seconds of processor time that a call takes the service, in all its threads."""
+    before = processor_time(service)
+    for _ in range(READS):
+        client.call(GUEST, *args)
+    return (processor_time(service) - before) / READS
 
 
-@pytest.mark.alone
-def test_reading_asks_nobody(client, service, libvirtd, capsys):
-    """libvirtd stands still; nobody notices. Nothing is counted as asked, either: calls alone."""
+def processor_time(service):
+    total = 0
+    for task in pathlib.Path(f"/proc/{service.pid}/task").iterdir():
+        total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+    return total / 1e9
+
+
+def test_reading_asks_nobody(one_bus, libvirtd, run_service, connect, capsys):
+    """libvirtd stands still; nobody notices. Nothing is counted as asked, either: calls alone. That an answer takes
+    little is a matter of the processor time that the service needs for it: how long a call takes is up to the bus and
+    the machine, too."""
+    service = run_service(one_bus, {"Test": libvirtd.test_uri}, config="[limits]\nkeepalive-interval=0\n")
+    client = connect(one_bus)
+    wait_connected(client)
     settled(client, libvirtd.test_uri)
     before = counters(client)
     report = {}
     libvirtd.pause()
     try:
-        report["Get"], gets = tail(client, PROPERTIES, "Get", "ss", (DOMAIN1, "State"))
-        report["GetAll"], all_gets = tail(client, PROPERTIES, "GetAll", "s", (DOMAIN1,))
-        assert max(report.values()) < QUICK, report
-        began = time.monotonic()
+        report["Get"] = cost(service, client, PROPERTIES, "Get", "ss", (DOMAIN1, "State"))
+        report["GetAll"] = cost(service, client, PROPERTIES, "GetAll", "s", (DOMAIN1,))
+        assert max(report.values()) < CHEAP, report
         assert GUEST in picture(client)
-        report["GetManagedObjects"] = time.monotonic() - began
         assert client.get(GUEST, DOMAIN1, "Stale") == ("b", False)
         after = counters(client)
         assert apart_from_calls(after) == apart_from_calls(before)
-        assert after["calls.ok"] - before["calls.ok"] == gets + all_gets + 2  # and Stale, and the first reading
+        assert after["calls.ok"] - before["calls.ok"] == 2 * READS + 2  # and Stale, and the first reading
     finally:
         libvirtd.resume()
     with capsys.disabled():
-        print("\n" + ", ".join(f"{what} {took * 1000:.2f} ms" for what, took in report.items()) + " (p99)")
+        print("\n" + ", ".join(f"{what} {took * 1000:.3f} ms" for what, took in report.items()) + " of processor time")
 
 
 def test_a_picture_while_it_is_opened_for_the_first_time(one_bus, libvirtd, run_service, connect):

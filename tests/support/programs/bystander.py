@@ -9,6 +9,7 @@ from ..process import PATIENCE
 
 # What 99 of 100 of its calls may take, where each program that is ready to run has a processor.
 MOST = 0.05 * PATIENCE
+PARTS = 4
 
 
 def watch(client, hypervisor, guest, seconds):
@@ -25,9 +26,13 @@ def watch(client, hypervisor, guest, seconds):
 
 
 def assert_served(client, hypervisor, guest, seconds):
-    """It notices nothing."""
-    took = watch(client, hypervisor, guest, seconds)
-    p99 = took[len(took) * 99 // 100]
-    print(f"{len(took)} calls: median {took[len(took) // 2] * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms, "
-          f"longest {took[-1] * 1e3:.1f} ms")
-    assert p99 < MOST * max(1, os.getloadavg()[0] / os.cpu_count()), [round(one, 3) for one in took[-20:]]
+    """It notices nothing, in one of the parts of that time: what hangs does so in all of them, and what else a machine
+    does does not."""
+    tails = []
+    for _ in range(PARTS):
+        took = watch(client, hypervisor, guest, seconds / PARTS)
+        p99 = took[len(took) * 99 // 100]
+        print(f"{len(took)} calls: median {took[len(took) // 2] * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms, "
+              f"longest {took[-1] * 1e3:.1f} ms")
+        tails.append(p99 / max(1, os.getloadavg()[0] / os.cpu_count()))
+    assert min(tails) < MOST, tails
