@@ -19,23 +19,32 @@
 /* As codec.c has it: all containers around a value, variants included. */
 #define DEPTH_MAX 64
 
-#define CLOSE     ')'
-#define ARRAY     'A' /* of numbers: the letter of their type, how many bytes, the bytes */
+/* Around the value of an entry: the dictionary, the entry, the variant; and those of one dictionary more. */
+#define ENTRY_DEPTH 6
+
+#define CLOSE       ')'
+#define ARRAY       'A' /* of numbers: the letter of their type, how many bytes, the bytes */
 
 /* What alignment may add to a value of up to eight bytes, and to the length of a string or an array. */
 #define PAD_8 7
 #define PAD_4 3
 
-typedef struct Packer {
-        GByteArray *steps;
-        size_t wire;
-} Packer;
+/* Room for the details of most events. */
+#define ROOM_FIRST 256
 
-static gboolean pack(Packer *packer, GVariant *value, unsigned depth);
+static void pack(Packer *packer, GVariant *value, unsigned depth);
 
 static void add(Packer *packer, const void *bytes, size_t size)
 {
-        g_byte_array_append(packer->steps, bytes, (guint)size);
+        size_t needed = packer->packed->size + size;
+
+        if (needed > packer->room) {
+                packer->room = MAX(2 * packer->room, needed);
+                packer->packed = g_realloc(packer->packed, packer->room);
+        }
+
+        memcpy((guint8 *)packer->packed + packer->packed->size, bytes, size);
+        packer->packed->size = needed;
 }
 
 static void add_letter(Packer *packer, char letter)
@@ -49,31 +58,40 @@ static size_t number_size(char type)
         return type == 'b' ? sizeof(int) : signature_fixed_size(type);
 }
 
-static gboolean pack_basic(Packer *packer, char type, GVariant *value)
+static void pack_number(Packer *packer, char type, const void *number, size_t size)
+{
+        add_letter(packer, type);
+        add(packer, number, size);
+        packer->packed->wire += size + size - 1;
+}
+
+static void pack_string(Packer *packer, char type, const char *string, size_t length)
+{
+        add_letter(packer, type);
+        add(packer, string, length + 1);
+        packer->packed->wire += PAD_4 + sizeof(guint32) + length + 1;
+}
+
+static void pack_basic(Packer *packer, char type, GVariant *value)
 {
         size_t size = number_size(type);
-        const char *string;
 
-        if (size > 0) {
+        if (type == 'b') {
+                int boolean = g_variant_get_boolean(value);
+
+                pack_number(packer, type, &boolean, size);
+        } else if (size > 0) {
                 guint64 number = 0;
-                int boolean = type == 'b' && g_variant_get_boolean(value);
 
-                if (type != 'b')
-                        g_variant_store(value, &number);
-                add_letter(packer, type);
-                add(packer, type == 'b' ? (void *)&boolean : &number, size);
-                packer->wire += size + size - 1;
-                return TRUE;
+                g_variant_store(value, &number);
+                pack_number(packer, type, &number, size);
+        } else if (strchr("sog", type)) {
+                const char *string = g_variant_get_string(value, &size);
+
+                pack_string(packer, type, string, size);
+        } else {
+                packer->refused = TRUE;
         }
-
-        if (!strchr("sog", type))
-                return FALSE;
-
-        string = g_variant_get_string(value, &size);
-        add_letter(packer, type);
-        add(packer, string, size + 1);
-        packer->wire += PAD_4 + sizeof(guint32) + size + 1;
-        return TRUE;
 }
 
 static void pack_numbers(Packer *packer, char type, size_t element, GVariant *value)
@@ -87,42 +105,50 @@ static void pack_numbers(Packer *packer, char type, size_t element, GVariant *va
         add(packer, &size, sizeof size);
         if (size > 0)
                 add(packer, numbers, size);
-        packer->wire += PAD_4 + sizeof(guint32) + PAD_8 + size;
+        packer->packed->wire += PAD_4 + sizeof(guint32) + PAD_8 + size;
 }
 
-static gboolean pack_items(Packer *packer, GVariant *value, unsigned depth)
+static void pack_items(Packer *packer, GVariant *value, unsigned depth)
 {
         GVariantIter iter;
         GVariant *item;
 
         g_variant_iter_init(&iter, value);
-        while ((item = g_variant_iter_next_value(&iter))) {
-                gboolean packed = pack(packer, item, depth);
-
+        while (!packer->refused && (item = g_variant_iter_next_value(&iter))) {
+                pack(packer, item, depth);
                 g_variant_unref(item);
-                if (!packed)
-                        return FALSE;
         }
-
-        return TRUE;
 }
 
-static gboolean pack_variant(Packer *packer, GVariant *value, unsigned depth)
+static void begin_variant(Packer *packer, const char *type)
+{
+        size_t length = strlen(type);
+
+        add_letter(packer, 'v');
+        add(packer, type, length + 1);
+        packer->packed->wire += 1 + length + 1;
+}
+
+static void pack_variant(Packer *packer, GVariant *value, unsigned depth)
 {
         g_autoptr(GVariant) content = g_variant_get_variant(value);
         const char *type = g_variant_get_type_string(content);
 
-        if (!signature_is_allowed(type, strlen(type)))
-                return FALSE;
+        if (!signature_is_allowed(type, strlen(type))) {
+                packer->refused = TRUE;
+                return;
+        }
 
-        add_letter(packer, 'v');
-        add(packer, type, strlen(type) + 1);
-        packer->wire += 1 + strlen(type) + 1;
-        if (!pack(packer, content, depth))
-                return FALSE;
-
+        begin_variant(packer, type);
+        pack(packer, content, depth);
         add_letter(packer, CLOSE);
-        return TRUE;
+}
+
+static void begin_container(Packer *packer, char letter, const char *contents)
+{
+        add_letter(packer, letter);
+        add(packer, contents, strlen(contents) + 1);
+        packer->packed->wire += letter == 'a' ? PAD_4 + sizeof(guint32) + PAD_8 : PAD_8;
 }
 
 /* Not inline for the reason that codec.c's are not. */
@@ -131,55 +157,180 @@ static G_NO_INLINE void open_container(Packer *packer, GVariant *value)
         char contents[SIGNATURE_MAX + 1];
         char letter = signature_split(g_variant_get_type(value), contents);
 
-        add_letter(packer, letter);
-        add(packer, contents, strlen(contents) + 1);
-        packer->wire += letter == 'a' ? PAD_4 + sizeof(guint32) + PAD_8 : PAD_8;
+        begin_container(packer, letter, contents);
 }
 
-static gboolean pack_container(Packer *packer, GVariant *value, unsigned depth)
+static void pack_container(Packer *packer, GVariant *value, unsigned depth)
 {
         open_container(packer, value);
-        if (!pack_items(packer, value, depth))
-                return FALSE;
-
+        pack_items(packer, value, depth);
         add_letter(packer, CLOSE);
-        return TRUE;
 }
 
 /* @depth is the number of containers around @value. Its type has been found to be allowed. */
-static gboolean pack(Packer *packer, GVariant *value, unsigned depth)
+static void pack(Packer *packer, GVariant *value, unsigned depth)
 {
         const char *type = g_variant_get_type_string(value);
 
         if (!strchr("a({v", type[0]))
-                return pack_basic(packer, type[0], value);
-        if (depth >= DEPTH_MAX)
-                return FALSE;
-        if (type[0] == 'v')
-                return pack_variant(packer, value, depth + 1);
-        if (type[0] != 'a' || signature_fixed_size(type[1]) == 0)
-                return pack_container(packer, value, depth + 1);
+                pack_basic(packer, type[0], value);
+        else if (depth >= DEPTH_MAX)
+                packer->refused = TRUE;
+        else if (type[0] == 'v')
+                pack_variant(packer, value, depth + 1);
+        else if (type[0] != 'a' || signature_fixed_size(type[1]) == 0)
+                pack_container(packer, value, depth + 1);
+        else
+                pack_numbers(packer, type[1], signature_fixed_size(type[1]), value);
+}
 
-        pack_numbers(packer, type[1], signature_fixed_size(type[1]), value);
-        return TRUE;
+static PackedValue *end(Packer *packer)
+{
+        PackedValue *packed = g_steal_pointer(&packer->packed);
+
+        if (packer->refused) {
+                g_free(packed);
+                return NULL;
+        }
+
+        return g_realloc(packed, packed->size);
+}
+
+static void begin(Packer *packer)
+{
+        *packer = (Packer){.packed = g_malloc(ROOM_FIRST), .room = ROOM_FIRST};
+        *packer->packed = (PackedValue){.references = 1, .size = sizeof(PackedValue)};
 }
 
 PackedValue *packed_value_new(GVariant *value)
 {
         const char *type = g_variant_get_type_string(value);
-        g_autoptr(GByteArray) steps = g_byte_array_new();
-        Packer packer = {.steps = steps};
-        PackedValue *packed;
+        Packer packer;
 
-        if (!signature_is_allowed(type, strlen(type)) || !pack(&packer, value, 0))
-                return NULL;
+        ASSERT_MAIN();
+        begin(&packer);
+        if (signature_is_allowed(type, strlen(type)))
+                pack(&packer, value, 0);
+        else
+                packer.refused = TRUE;
 
-        packed = g_malloc(sizeof *packed + steps->len);
-        packed->size = sizeof *packed + steps->len;
-        packed->wire = packer.wire;
-        memcpy(packed->steps, steps->data, steps->len);
+        return end(&packer);
+}
+
+PackedValue *packed_value_ref(PackedValue *packed)
+{
+        ASSERT_MAIN();
+        if (packed)
+                packed->references++;
         return packed;
 }
+
+void packed_value_unref(PackedValue *packed)
+{
+        ASSERT_MAIN();
+        if (packed && --packed->references == 0)
+                g_free(packed);
+}
+
+/* Dictionaries */
+
+void packer_begin(Packer *packer)
+{
+        ASSERT_MAIN();
+        begin(packer);
+        begin_container(packer, 'a', "{sv}");
+}
+
+static void begin_entry(Packer *packer, const char *key, const char *type)
+{
+        begin_container(packer, 'e', "sv");
+        pack_string(packer, 's', key, strlen(key));
+        begin_variant(packer, type);
+}
+
+static void end_entry(Packer *packer)
+{
+        static const char ends[] = {CLOSE, CLOSE};
+
+        add(packer, ends, sizeof ends);
+}
+
+static void add_number(Packer *packer, const char *key, const char *type, const void *number, size_t size)
+{
+        ASSERT_MAIN();
+        begin_entry(packer, key, type);
+        pack_number(packer, type[0], number, size);
+        end_entry(packer);
+}
+
+void packer_add_string(Packer *packer, const char *key, const char *value)
+{
+        ASSERT_MAIN();
+        begin_entry(packer, key, "s");
+        pack_string(packer, 's', value, strlen(value));
+        end_entry(packer);
+}
+
+void packer_add_boolean(Packer *packer, const char *key, gboolean value)
+{
+        int boolean = value != FALSE;
+
+        add_number(packer, key, "b", &boolean, sizeof boolean);
+}
+
+void packer_add_int32(Packer *packer, const char *key, gint32 value)
+{
+        add_number(packer, key, "i", &value, sizeof value);
+}
+
+void packer_add_uint32(Packer *packer, const char *key, guint32 value)
+{
+        add_number(packer, key, "u", &value, sizeof value);
+}
+
+void packer_add_uint64(Packer *packer, const char *key, guint64 value)
+{
+        add_number(packer, key, "t", &value, sizeof value);
+}
+
+void packer_add(Packer *packer, const char *key, GVariant *value)
+{
+        g_autoptr(GVariant) owned = g_variant_ref_sink(value);
+        const char *type = g_variant_get_type_string(owned);
+
+        ASSERT_MAIN();
+        if (!signature_is_allowed(type, strlen(type))) {
+                packer->refused = TRUE;
+                return;
+        }
+
+        begin_entry(packer, key, type);
+        pack(packer, owned, ENTRY_DEPTH);
+        end_entry(packer);
+}
+
+void packer_open(Packer *packer, const char *key)
+{
+        ASSERT_MAIN();
+        begin_entry(packer, key, "a{sv}");
+        begin_container(packer, 'a', "{sv}");
+}
+
+void packer_close(Packer *packer)
+{
+        ASSERT_MAIN();
+        add_letter(packer, CLOSE);
+        end_entry(packer);
+}
+
+PackedValue *packer_end(Packer *packer)
+{
+        ASSERT_MAIN();
+        add_letter(packer, CLOSE);
+        return end(packer);
+}
+
+/* Messages */
 
 /* Each appends what stands at @step and returns how long that is, or a negative errno. */
 

@@ -16,6 +16,14 @@ struct ConnectionProperties {
         GVariant *values[N_CONNECTION1];
 };
 
+/* The values are the packer's. */
+static void tell(const ConnectionProperties *properties, Packer *packer)
+{
+        g_autoptr(PackedValue) changed = packer_end(packer);
+
+        emit_properties(properties->bus, &kind_connect, properties->path, changed);
+}
+
 /* Returns whether that is something new. */
 static gboolean own_set_value(ConnectionProperties *properties, unsigned slot, GVariant *value)
 {
@@ -70,37 +78,35 @@ void connection_properties_set_state(ConnectionProperties *properties, const cha
                 {CONNECTION1_DRIVER, "Driver", driver},
                 {CONNECTION1_LAST_ERROR, "LastError", error},
         };
-        GVariantBuilder changed;
         gboolean any = FALSE;
+        Packer changed;
 
         ASSERT_MAIN();
-        g_variant_builder_init(&changed, G_VARIANT_TYPE_VARDICT);
         for (size_t i = 0; i < G_N_ELEMENTS(news); i++) {
                 if (!news[i].value || !own_set(properties, news[i].slot, news[i].value))
                         continue;
 
+                if (!any)
+                        packer_begin(&changed);
                 any = TRUE;
-                g_variant_builder_add(&changed, "{sv}", news[i].name, properties->values[news[i].slot]);
+                packer_add(&changed, news[i].name, properties->values[news[i].slot]);
         }
 
         if (any)
-                emit_properties(properties->bus, &kind_connect, properties->path,
-                                g_variant_builder_end(&changed));
-        else
-                g_variant_builder_clear(&changed);
+                tell(properties, &changed);
 }
 
 void connection_properties_set_changes(ConnectionProperties *properties, GVariant *changes)
 {
-        GVariantBuilder changed;
+        Packer changed;
 
         ASSERT_MAIN();
         if (!own_set_value(properties, CONNECTION1_CHANGES, changes))
                 return;
 
-        g_variant_builder_init(&changed, G_VARIANT_TYPE_VARDICT);
-        g_variant_builder_add(&changed, "{sv}", "Changes", properties->values[CONNECTION1_CHANGES]);
-        emit_properties(properties->bus, &kind_connect, properties->path, g_variant_builder_end(&changed));
+        packer_begin(&changed);
+        packer_add(&changed, "Changes", properties->values[CONNECTION1_CHANGES]);
+        tell(properties, &changed);
 }
 
 GVariant *connection_properties_value(const ConnectionProperties *properties, unsigned slot)

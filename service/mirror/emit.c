@@ -18,17 +18,35 @@
 
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
 
-void emit_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed)
+/* What a signal's header, and the strings beside its dictionary, take at most where they are short. */
+#define SHORT_BYTES 256
+
+void emit_properties(Bus *bus, const Kind *kind, const char *path, const PackedValue *changed)
 {
+        sd_bus_message *message = bus_new_signal(bus, path, INTERFACE_PROPERTIES, "PropertiesChanged");
+        int r = message ? sd_bus_message_append_basic(message, 's', kind->native->name) : 0;
+
         ASSERT_MAIN();
-        bus_signal(bus, path, INTERFACE_PROPERTIES, "PropertiesChanged",
-                   g_variant_new("(s@a{sv}as)", kind->native->name, changed, NULL));
+        if (message && r >= 0)
+                r = packed_value_append(message, changed);
+        if (message && r >= 0)
+                r = sd_bus_message_append(message, "as", 0);
+        bus_send(bus, message, SHORT_BYTES + changed->wire, r);
 }
 
-static void add_found(GVariantBuilder *details, gboolean found)
+static void add_found(Packer *details, gboolean found)
 {
         if (found)
-                event_details_add(details, "synthetic", g_variant_new_boolean(TRUE));
+                packer_add_boolean(details, "synthetic", TRUE);
+}
+
+/* Adds an event of @item; the details are the packer's. */
+static guint64 add_event(EventLog *event_log, const Item *item, const char *word, const char *name,
+                         Packer *packer, gboolean synthetic)
+{
+        g_autoptr(PackedValue) details = packer_end(packer);
+
+        return event_log_add(event_log, item->kind, item->path, word, name, details, synthetic);
 }
 
 static const char *name_of(const Item *item)
@@ -39,82 +57,85 @@ static const char *name_of(const Item *item)
 /* About what the properties of an object take. */
 #define ITEM_BYTES 1024
 
-static void send_added(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
-{
-        const Slots *slots = kind_slots(item->kind);
-        const Member *property = interface_properties(item->kind->native);
-        sd_bus_message *message = bus_new_signal(bus, PATH_ROOT, OBJECT_MANAGER, "InterfacesAdded");
-        GVariantBuilder details;
-
-        bus_send(bus, message, ITEM_BYTES, message ? marshal_item(message, item) : 0);
-
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
-        for (unsigned i = 0; i < item->kind->native->n_properties; i++)
-                if (i != slots->stale)
-                        event_details_add(&details, property[i].name, item->values[i]);
-        add_found(&details, found);
-        event_log_add(event_log, item->kind, item->path, "added", name_of(item),
-                      g_variant_builder_end(&details), found);
-}
-
-/* A dictionary of the values in those slots, floating. */
-static GVariant *values_of(const Item *item, guint32 slots, gboolean found)
+/* A dictionary of the values in those slots. */
+static void pack_values(Packer *values, const Item *item, guint32 slots)
 {
         const Member *property = interface_properties(item->kind->native);
-        GVariantBuilder values;
 
-        g_variant_builder_init(&values, G_VARIANT_TYPE_VARDICT);
+        packer_begin(values);
         for (unsigned i = 0; i < item->kind->native->n_properties; i++)
                 if (slots & (1u << i))
-                        event_details_add(&values, property[i].name, item->values[i]);
+                        packer_add(values, property[i].name, item->values[i]);
+}
+
+static PackedValue *values_of(const Item *item, guint32 slots, gboolean found)
+{
+        Packer values;
+
+        pack_values(&values, item, slots);
         add_found(&values, found);
-        return g_variant_builder_end(&values);
+        return packer_end(&values);
+}
+
+static void send_added(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
+{
+        const guint32 all = (1u << item->kind->native->n_properties) - 1;
+        sd_bus_message *message = bus_new_signal(bus, PATH_ROOT, OBJECT_MANAGER, "InterfacesAdded");
+        Packer details;
+
+        bus_send(bus, message, ITEM_BYTES, message ? marshal_item(message, item) : 0);
+        pack_values(&details, item, all & ~(1u << kind_slots(item->kind)->stale));
+        add_found(&details, found);
+        add_event(event_log, item, "added", name_of(item), &details, found);
 }
 
 void emit_slots(Bus *bus, EventLog *event_log, const Item *item, guint32 slots, gboolean found)
 {
         guint32 told = slots & ~(1u << kind_slots(item->kind)->stale);
+        g_autoptr(PackedValue) changed = values_of(item, slots, FALSE);
+        g_autoptr(PackedValue) details = NULL;
 
         ASSERT_MAIN();
-        emit_properties(bus, item->kind, item->path, values_of(item, slots, FALSE));
-        if (told != 0)
-                event_log_add(event_log, item->kind, item->path, "changed", name_of(item),
-                              values_of(item, told, found), found);
+        emit_properties(bus, item->kind, item->path, changed);
+        if (told == 0)
+                return;
+
+        details = told == slots && !found ? packed_value_ref(changed) : values_of(item, told, found);
+        event_log_add(event_log, item->kind, item->path, "changed", name_of(item), details, found);
 }
 
 static void send_removed(Bus *bus, EventLog *event_log, const Item *item, gboolean found)
 {
         const char *interfaces[] = {item->kind->native->name, item->kind->interface->name, NULL};
-        GVariantBuilder details;
+        Packer details;
 
         bus_signal(bus, PATH_ROOT, OBJECT_MANAGER, "InterfacesRemoved",
                    g_variant_new("(o^as)", item->path, interfaces));
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        packer_begin(&details);
         add_found(&details, found);
-        event_log_add(event_log, item->kind, item->path, "removed", name_of(item),
-                      g_variant_builder_end(&details), found);
+        add_event(event_log, item, "removed", name_of(item), &details, found);
 }
 
 /* An event of a lifecycle that libvirt did not tell, by its number; @name is the object's at that time. */
 static void send_synthetic(EventLog *event_log, const Item *item, const char *name, int event)
 {
-        event_log_add(event_log, item->kind, item->path, "lifecycle", name,
-                      event_details_of_found(item->kind, event), TRUE);
+        g_autoptr(PackedValue) details = event_details_of_found(item->kind, event);
+
+        event_log_add(event_log, item->kind, item->path, "lifecycle", name, details, TRUE);
 }
 
 /* What libvirt says of a state that event number @of told with doubt; both are NULL for a domain that is
  * gone. */
 static void send_checked(EventLog *event_log, const Item *item, guint64 of, GVariant *state, GVariant *reason)
 {
-        GVariantBuilder details;
+        Packer details;
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
-        event_details_add(&details, "of", g_variant_new_uint64(of));
-        event_details_add(&details, "state", state ? state : g_variant_new_string("gone"));
-        event_details_add(&details, "reason", reason ? reason : g_variant_new_string(""));
-        event_log_add(event_log, item->kind, item->path, "state-checked", name_of(item),
-                      g_variant_builder_end(&details), FALSE);
+        packer_begin(&details);
+        packer_add_uint64(&details, "of", of);
+        packer_add_string(&details, "state", state ? g_variant_get_string(state, NULL) : "gone");
+        packer_add_string(&details, "reason", reason ? g_variant_get_string(reason, NULL) : "");
+        add_event(event_log, item, "state-checked", name_of(item), &details, FALSE);
 }
 
 /* What waits for a state that lasts waits anew when the domain is started or stopped. */

@@ -24,8 +24,8 @@ typedef struct Emitter {
         StateWaits *waits;
 } Emitter;
 
-/* PropertiesChanged of a native interface; @changed (a{sv}) is consumed when it is floating. */
-void emit_properties(Bus *bus, const Kind *kind, const char *path, GVariant *changed);
+/* PropertiesChanged of a native interface; @changed (a{sv}) stays the caller's. */
+void emit_properties(Bus *bus, const Kind *kind, const char *path, const PackedValue *changed);
 
 /* The same of an item, and an event of the stream; @slots are those that changed, one bit each. @found: a
  * comparison came upon it, no event. */

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "bus/packed_value.h"
 
 #include <errno.h>
 #include <string.h>
@@ -86,7 +85,7 @@ static void forget_oldest(EventLog *event_log)
         Record *record = g_queue_pop_head(&event_log->kept);
 
         event_log->bytes -= record_size(record);
-        g_free(record->details);
+        packed_value_unref(record->details);
         g_free(record);
 }
 
@@ -102,15 +101,14 @@ void event_log_free(EventLog *event_log)
         g_free(event_log);
 }
 
-static Record *record_new(const char *path, const char *word, const char *name, GVariant *details)
+static Record *record_new(const char *path, const char *word, const char *name, PackedValue *details)
 {
-        g_autoptr(GVariant) owned = g_variant_ref_sink(details);
         size_t path_size = strlen(path) + 1, name_size = strlen(name) + 1;
         Record *record = g_malloc(sizeof *record + path_size + name_size);
 
         record->timestamp = g_get_real_time();
         record->word = word;
-        record->details = packed_value_new(owned);
+        record->details = packed_value_ref(details);
         memcpy(record->path, path, path_size);
         record->name = memcpy(record->path + path_size, name, name_size);
         return record;
@@ -161,7 +159,7 @@ static void count(EventLog *event_log, const char *word, gboolean synthetic)
 }
 
 guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, const char *word,
-                      const char *name, GVariant *details, gboolean synthetic)
+                      const char *name, PackedValue *details, gboolean synthetic)
 {
         Record *record = record_new(path, word, name, details);
 

@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "bus/bus.h"
+#include "bus/packed_value.h"
 #include "mirror/event_numbers.h"
 #include "virt/kind.h"
 
@@ -20,10 +21,11 @@ EventLog *event_log_new(Bus *bus, const Limits *limits, const Epoch *epoch);
 void event_log_free(EventLog *event_log);
 
 /* Adds an event about the object of @kind at @path and sends it as the signal Event. @word is its kind in
- * words, a static string; @name the object's, valid UTF-8; @details (a{sv}) is consumed when it is floating.
- * @synthetic: libvirt did not tell, as @details say, too. Returns its number. */
+ * words, a static string; @name the object's, valid UTF-8; @details (a{sv}) stay the caller's, and are NULL
+ * where no message can have them. @synthetic: libvirt did not tell, as @details say, too. Returns its number.
+ */
 guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, const char *word,
-                      const char *name, GVariant *details, gboolean synthetic);
+                      const char *name, PackedValue *details, gboolean synthetic);
 
 /* The number of the last event; before the first, the one that it will follow. */
 guint64 event_log_sequence(const EventLog *event_log);

@@ -64,23 +64,30 @@ typedef struct Showing {
 /* Comparisons */
 
 /* With the epoch: a listener that did not see the service leave and return learns of it. */
-static void begin_details(const Inventory *inventory, GVariantBuilder *details)
+static void begin_details(const Inventory *inventory, Packer *details)
 {
-        g_variant_builder_init(details, G_VARIANT_TYPE_VARDICT);
-        g_variant_builder_add(details, "{sv}", "epoch", g_variant_new_string(inventory->config.epoch->name));
+        packer_begin(details);
+        packer_add_string(details, "epoch", inventory->config.epoch->name);
+}
+
+/* An event of the connection; the details are the packer's. */
+static void add_event(const Inventory *inventory, const char *word, Packer *packer)
+{
+        g_autoptr(PackedValue) details = packer_end(packer);
+
+        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, word, "", details, FALSE);
 }
 
 static void tell_resynced(Inventory *inventory, const Differences *found)
 {
         const Member *signal = interface_find(&interface_connection1, MEMBER_SIGNAL, "Resynced");
-        GVariantBuilder details;
+        Packer details;
 
         begin_details(inventory, &details);
-        g_variant_builder_add(&details, "{sv}", "added", g_variant_new_uint32(found->added));
-        g_variant_builder_add(&details, "{sv}", "changed", g_variant_new_uint32(found->changed));
-        g_variant_builder_add(&details, "{sv}", "removed", g_variant_new_uint32(found->removed));
-        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "resynced", "",
-                      g_variant_builder_end(&details), FALSE);
+        packer_add_uint32(&details, "added", found->added);
+        packer_add_uint32(&details, "changed", found->changed);
+        packer_add_uint32(&details, "removed", found->removed);
+        add_event(inventory, "resynced", &details);
         bus_emit(inventory->config.bus, inventory->config.path, &interface_connection1, signal,
                  g_variant_new("(stuuu)", inventory->config.epoch->name,
                                event_log_sequence(inventory->event_log), found->added, found->changed,
@@ -312,7 +319,7 @@ static GVariant *make_changes(Inventory *inventory, const void *registered)
 void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
                       InventoryCompared *compared, void *data)
 {
-        GVariantBuilder details;
+        Packer details;
 
         ASSERT_MAIN();
         inventory->open = TRUE;
@@ -325,8 +332,7 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         inventory->was_silent = FALSE;
 
         begin_details(inventory, &details);
-        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "opened", "",
-                      g_variant_builder_end(&details), FALSE);
+        add_event(inventory, "opened", &details);
         announcer_opened(inventory->announcer);
         connection_properties_set_state(inventory->properties, "connected", driver, "");
         inventory_compare(inventory, compared, data);
@@ -348,7 +354,9 @@ void inventory_renewed(Inventory *inventory)
 void inventory_lost(Inventory *inventory, int reason, const GError *error)
 {
         const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
-        GVariantBuilder details;
+        g_autofree char *text = enum_text(word, reason);
+        g_autofree char *why = utf8_make_valid(error ? error->message : NULL);
+        Packer details;
 
         ASSERT_MAIN();
         inventory->open = FALSE;
@@ -356,11 +364,10 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
         hearing_forget(inventory->hearing);
         announcer_give_up(inventory->announcer);
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
-        g_variant_builder_add(&details, "{sv}", "reason", g_variant_new_take_string(enum_text(word, reason)));
-        g_variant_builder_add(&details, "{sv}", "error", utf8_variant(error ? error->message : NULL));
-        event_log_add(inventory->event_log, &kind_connect, inventory->config.path, "closed", "",
-                      g_variant_builder_end(&details), FALSE);
+        packer_begin(&details);
+        packer_add_string(&details, "reason", text);
+        packer_add_string(&details, "error", why);
+        add_event(inventory, "closed", &details);
 
         connection_properties_set_state(inventory->properties, "disconnected", NULL,
                                         error ? error->message : "");

@@ -42,7 +42,7 @@ void pending_forget_changed(Pending *pending)
 void held_event_free(HeldEvent *held)
 {
         ASSERT_MAIN();
-        g_variant_unref(held->event.details);
+        packed_value_unref(held->event.details);
         g_free(held->path);
         g_free(held->name);
         g_free(held->uuid);
@@ -142,7 +142,7 @@ void pending_hold(Pending *pending, const Event *event)
         held->event.path = held->path;
         held->event.name = held->name;
         held->event.uuid = held->uuid;
-        held->event.details = g_variant_ref(event->details);
+        held->event.details = packed_value_ref(event->details);
         g_queue_push_tail(&pending->held, held);
 }
 

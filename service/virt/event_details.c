@@ -4,6 +4,7 @@
 
 #include "virt/event_details.h"
 
+#include "base/thread.h"
 #include "virt/enums.h"
 
 #include <libvirt/libvirt.h>
@@ -92,87 +93,113 @@ gboolean event_details_are_doubtful(int event, int detail)
                                                        detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY_FAILED);
 }
 
-static const char *event_enumeration(const Kind *kind)
+/* The kinds that have a lifecycle, and what its events are called. */
+static const struct {
+        const Kind *kind;
+        const char *enumeration;
+} lifecycles[] = {
+        {&kind_domain, "domain-event"},
+        {&kind_network, "network-event"},
+        {&kind_storage_pool, "storage-pool-event"},
+        {&kind_node_device, "node-device-event"},
+        {&kind_secret, "secret-event"},
+};
+
+static size_t lifecycle_index(const Kind *kind)
 {
-        return kind == &kind_domain         ? "domain-event"
-               : kind == &kind_network      ? "network-event"
-               : kind == &kind_storage_pool ? "storage-pool-event"
-               : kind == &kind_node_device  ? "node-device-event"
-                                            : "secret-event";
+        size_t i = 0;
+
+        while (lifecycles[i].kind != kind)
+                i++;
+
+        return i;
 }
 
-void event_details_add(GVariantBuilder *details, const char *key, GVariant *value)
+static void add_word(Packer *details, const char *key, const char *word, int number)
 {
-        g_variant_builder_add_value(details, g_variant_new_dict_entry(g_variant_new_string(key),
-                                                                      g_variant_new_variant(value)));
-}
-
-static void add_word(GVariantBuilder *details, const char *key, const char *word, int number)
-{
+        g_autofree char *text = word ? NULL : enum_text(NULL, number);
         g_autofree char *number_key = g_strconcat(key, "-number", NULL);
 
-        event_details_add(details, key, g_variant_new_take_string(enum_text(word, number)));
-        event_details_add(details, number_key, g_variant_new_int32(number));
+        packer_add_string(details, key, word ? word : text);
+        packer_add_int32(details, number_key, number);
 }
 
-static void begin_lifecycle(GVariantBuilder *details, const Kind *kind, int event)
+static void begin_lifecycle(Packer *details, const Kind *kind, int event)
 {
         const char *state = kind == &kind_domain ? event_details_implied_state(event) : NULL;
 
-        g_variant_builder_init(details, G_VARIANT_TYPE_VARDICT);
-        add_word(details, "event", enum_word(event_enumeration(kind), event), event);
+        packer_begin(details);
+        add_word(details, "event", enum_word(lifecycles[lifecycle_index(kind)].enumeration, event), event);
         if (state)
-                event_details_add(details, "state", g_variant_new_string(state));
+                packer_add_string(details, "state", state);
 }
 
-GVariant *event_details_of_lifecycle(const Kind *kind, int event, int detail, gboolean with_detail)
+static PackedValue *make_lifecycle(const Kind *kind, int event, int detail, gboolean with_detail)
 {
         gboolean is_domain = kind == &kind_domain;
-        GVariantBuilder details;
+        Packer details;
 
         begin_lifecycle(&details, kind, event);
         if (with_detail)
                 add_word(&details, "detail", is_domain ? enum_detail_word(event, detail) : NULL, detail);
         if (is_domain && event_details_implied_state(event))
-                event_details_add(&details, "checked",
-                                  g_variant_new_boolean(!event_details_are_doubtful(event, detail)));
+                packer_add_boolean(&details, "checked", !event_details_are_doubtful(event, detail));
 
-        return g_variant_builder_end(&details);
+        return packer_end(&details);
 }
 
-GVariant *event_details_of_found(const Kind *kind, int event)
-{
-        GVariantBuilder details;
+/* What is made of numbers below these, which are libvirt's with some to come, is made once. */
+#define EVENTS_KEPT  12
+#define DETAILS_KEPT 16
 
+PackedValue *event_details_of_lifecycle(const Kind *kind, int event, int detail, gboolean with_detail)
+{
+        static PackedValue *kept[G_N_ELEMENTS(lifecycles)][2][EVENTS_KEPT][DETAILS_KEPT];
+        PackedValue **place;
+
+        ASSERT_MAIN();
+        if (event < 0 || event >= EVENTS_KEPT || detail < 0 || detail >= DETAILS_KEPT)
+                return make_lifecycle(kind, event, detail, with_detail);
+
+        place = &kept[lifecycle_index(kind)][with_detail != FALSE][event][detail];
+        if (!*place)
+                *place = make_lifecycle(kind, event, detail, with_detail);
+        return packed_value_ref(*place);
+}
+
+PackedValue *event_details_of_found(const Kind *kind, int event)
+{
+        Packer details;
+
+        ASSERT_MAIN();
         begin_lifecycle(&details, kind, event);
-        event_details_add(&details, "synthetic", g_variant_new_boolean(TRUE));
-        return g_variant_builder_end(&details);
+        packer_add_boolean(&details, "synthetic", TRUE);
+        return packer_end(&details);
 }
 
 /* org.libvirt wraps each value of a dictionary twice; here it is once. */
-static GVariant *unwrap(GVariant *dictionary)
+static void add_unwrapped(Packer *details, const char *key, GVariant *dictionary)
 {
-        GVariantBuilder builder;
         GVariantIter iter;
         GVariant *value;
-        const char *key;
+        const char *entry;
 
-        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+        packer_open(details, key);
         g_variant_iter_init(&iter, dictionary);
-        while (g_variant_iter_loop(&iter, "{&sv}", &key, &value)) {
+        while (g_variant_iter_loop(&iter, "{&sv}", &entry, &value)) {
                 g_autoptr(GVariant) inner = g_variant_get_variant(value);
 
-                event_details_add(&builder, key, inner);
+                packer_add(details, entry, inner);
         }
-
-        return g_variant_builder_end(&builder);
+        packer_close(details);
 }
 
-GVariant *event_details_of_arguments(const Member *signal, GVariant *arguments)
+PackedValue *event_details_of_arguments(const Member *signal, GVariant *arguments)
 {
-        GVariantBuilder details;
+        Packer details;
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        ASSERT_MAIN();
+        packer_begin(&details);
         for (size_t i = 0; i < g_variant_n_children(arguments); i++) {
                 const Argument *argument = &signal->arguments[i];
                 g_autoptr(GVariant) value = g_variant_get_child_value(arguments, i);
@@ -182,11 +209,11 @@ GVariant *event_details_of_arguments(const Member *signal, GVariant *arguments)
 
                         add_word(&details, argument->name, enum_word(argument->names, number), number);
                 } else if (g_variant_is_of_type(value, G_VARIANT_TYPE_VARDICT)) {
-                        event_details_add(&details, argument->name, unwrap(value));
+                        add_unwrapped(&details, argument->name, value);
                 } else {
-                        event_details_add(&details, argument->name, value);
+                        packer_add(&details, argument->name, value);
                 }
         }
 
-        return g_variant_builder_end(&details);
+        return packer_end(&details);
 }

@@ -41,7 +41,7 @@ static void announce(const EventBinding *binding, void *object, const char *sign
                      Event *event)
 {
         g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
-        g_autoptr(GVariant) details = event->details;
+        g_autoptr(PackedValue) details = event->details;
         const Kind *kind = binding->row->family->kind;
         g_autofree char *name = NULL;
 
@@ -66,7 +66,7 @@ static void emit(const EventBinding *binding, void *object, GVariant *arguments)
         Event event = {
                 .path = path,
                 .uuid = *uuid ? uuid : NULL,
-                .details = g_variant_ref_sink(event_details_of_arguments(binding->signal, owned)),
+                .details = event_details_of_arguments(binding->signal, owned),
                 .lifecycle = -1,
                 .may_change = binding->row->may_change,
         };
@@ -93,7 +93,7 @@ static void emit_lifecycle(const EventBinding *binding, void *object, int number
         Event event = {
                 .path = path,
                 .uuid = *uuid ? uuid : NULL,
-                .details = g_variant_ref_sink(event_details_of_lifecycle(kind, number, detail, with_detail)),
+                .details = event_details_of_lifecycle(kind, number, detail, with_detail),
                 .lifecycle = number,
                 .detail = detail,
                 .id = id_of(kind, object),

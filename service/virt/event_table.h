@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bus/member.h"
+#include "bus/packed_value.h"
 #include "virt/kind.h"
 
 #include <glib.h>
@@ -11,16 +12,16 @@
 
 /* One event. */
 typedef struct Event {
-        const Kind *kind;    /* of the object that it is about */
-        const char *path;    /* of that */
-        const char *uuid;    /* NULL for a kind that has none */
-        const char *name;    /* valid UTF-8 */
-        const char *word;    /* the kind of event, static: "lifecycle", ... */
-        GVariant *details;   /* a{sv}, borrowed */
-        int lifecycle;       /* libvirt's number where word is lifecycle, else -1 */
-        int detail;          /* of a lifecycle that has it */
-        guint32 id;          /* of an active domain, with its lifecycle; else 0 */
-        gboolean may_change; /* what the mirror shows of the object may be outdated */
+        const Kind *kind;     /* of the object that it is about */
+        const char *path;     /* of that */
+        const char *uuid;     /* NULL for a kind that has none */
+        const char *name;     /* valid UTF-8 */
+        const char *word;     /* the kind of event, static: "lifecycle", ... */
+        PackedValue *details; /* a{sv}, borrowed; NULL where no message can have them */
+        int lifecycle;        /* libvirt's number where word is lifecycle, else -1 */
+        int detail;           /* of a lifecycle that has it */
+        guint32 id;           /* of an active domain, with its lifecycle; else 0 */
+        gboolean may_change;  /* what the mirror shows of the object may be outdated */
 } Event;
 
 /* What is called for each event, on the main thread, in libvirt's order. */

@@ -53,9 +53,9 @@ BOUNDS = {
     "Ping": Bound(20_000, 5),
     "Get of the mirror": Bound(56_000, 6),
     "GetState": Bound(121_000, 45),
-    "lifecycle event": Bound(455_000, 55),
-    "metadata event": Bound(153_000, 7),
-    "domain at start": Bound(320_000, 3.5),
+    "lifecycle event": Bound(312_000, 55),
+    "metadata event": Bound(115_000, 7),
+    "domain at start": Bound(240_000, 3.5),
 }
 
 

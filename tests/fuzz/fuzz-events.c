@@ -36,6 +36,15 @@ static void check_sendable(GVariant *value, gboolean tuple)
         wire_finish(message);
 }
 
+static void check_details(const PackedValue *details)
+{
+        g_autoptr(sd_bus_message) message = wire_new();
+
+        g_assert_cmpint(packed_value_append(message, details), ==, 0);
+        wire_finish(message);
+        g_assert_cmpstr(sd_bus_message_get_signature(message, TRUE), ==, "a{sv}");
+}
+
 static void on_signal(const char *path, const Interface *interface, const Member *signal, GVariant *arguments,
                       void *data)
 {
@@ -52,9 +61,8 @@ static void on_event(const Event *event, void *data)
         g_autoptr(GVariant) name = g_variant_ref_sink(g_variant_new_string(event->name));
 
         g_assert_true(g_variant_is_object_path(event->path));
-        g_assert_true(g_variant_is_of_type(event->details, G_VARIANT_TYPE_VARDICT));
         check_sendable(name, FALSE);
-        check_sendable(event->details, FALSE);
+        check_details(event->details);
         ((Told *)data)->events++;
 }
 

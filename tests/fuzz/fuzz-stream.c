@@ -50,16 +50,17 @@ static void add(EventLog *event_log, Input *input)
         g_autofree char *text = input_string(input), *name = utf8_make_valid(text);
         guint8 repeat = input_byte(input);
         guint64 before = event_log_sequence(event_log);
-        GVariantBuilder details;
+        g_autoptr(PackedValue) details = NULL;
+        Packer packer;
 
-        g_variant_builder_init(&details, G_VARIANT_TYPE_VARDICT);
+        packer_begin(&packer);
         for (guint8 i = 0; i < repeat; i++)
-                g_variant_builder_add(&details, "{sv}", name, utf8_variant(text));
+                packer_add(&packer, name, utf8_variant(text));
         if (repeat & 1)
-                g_variant_builder_add(&details, "{sv}", "synthetic", g_variant_new_boolean(TRUE));
-        g_assert_cmpuint(event_log_add(event_log, &kind_domain, PATH, "word", name,
-                                       g_variant_builder_end(&details), FALSE),
-                         ==, before + 1);
+                packer_add_boolean(&packer, "synthetic", TRUE);
+        details = packer_end(&packer);
+        g_assert_cmpuint(event_log_add(event_log, &kind_domain, PATH, "word", name, details, FALSE), ==,
+                         before + 1);
 }
 
 /* From @after on, without a gap, at most @max; all that are left where it says so. */

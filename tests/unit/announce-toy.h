@@ -8,6 +8,7 @@
 
 #include "members.h"
 #include "mirror/announce.h"
+#include "packed-read.h"
 #include "virt/event_details.h"
 
 #include <string.h>
@@ -162,9 +163,9 @@ static inline void read_grammar(const char *word, const char *event, GVariant *d
 }
 
 guint64 event_log_add(EventLog *event_log, const Kind *kind, const char *path, const char *word,
-                      const char *name, GVariant *details, gboolean synthetic)
+                      const char *name, PackedValue *details, gboolean synthetic)
 {
-        g_autoptr(GVariant) owned = g_variant_ref_sink(details);
+        g_autoptr(GVariant) owned = packed_read(details);
         gboolean other = strcmp(path, OTHER) == 0;
         const char *event = word;
 
@@ -372,8 +373,7 @@ static inline gboolean compare(ComparisonCause cause, const char *state, guint32
 
 static inline void happens_to(const char *path, const char *uuid, int event, int detail, guint32 id)
 {
-        g_autoptr(GVariant) details =
-                g_variant_ref_sink(event_details_of_lifecycle(&kind_domain, event, detail, TRUE));
+        g_autoptr(PackedValue) details = event_details_of_lifecycle(&kind_domain, event, detail, TRUE);
         const Event one = {.kind = &kind_domain,
                            .path = path,
                            .uuid = uuid,
@@ -396,7 +396,8 @@ static inline void happens(int event, int detail, guint32 id)
 /* Something happens that is no lifecycle's, with which anything may have changed. */
 static inline void happens_otherwise(void)
 {
-        g_autoptr(GVariant) details = g_variant_ref_sink(g_variant_new_parsed("@a{sv} {}"));
+        g_autoptr(GVariant) nothing = g_variant_ref_sink(g_variant_new_parsed("@a{sv} {}"));
+        g_autoptr(PackedValue) details = packed_value_new(nothing);
         const Event one = {.kind = &kind_domain,
                            .path = ONE,
                            .uuid = UUID,

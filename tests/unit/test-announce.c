@@ -316,9 +316,8 @@ static void test_name_passes(void)
 
 static void is_renamed(const char *name)
 {
-        g_autoptr(GVariant) details =
-                g_variant_ref_sink(event_details_of_lifecycle(&kind_domain, VIR_DOMAIN_EVENT_DEFINED,
-                                                              VIR_DOMAIN_EVENT_DEFINED_RENAMED, TRUE));
+        g_autoptr(PackedValue) details = event_details_of_lifecycle(&kind_domain, VIR_DOMAIN_EVENT_DEFINED,
+                                                                    VIR_DOMAIN_EVENT_DEFINED_RENAMED, TRUE);
         const Event event = {.kind = &kind_domain,
                              .path = ONE,
                              .uuid = UUID,

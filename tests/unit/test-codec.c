@@ -28,7 +28,7 @@ static size_t wire_size(GVariant *body)
 static void check_packed(GVariant *value)
 {
         g_autoptr(GVariant) sent = g_variant_ref_sink(g_variant_new_tuple(&value, 1));
-        g_autofree PackedValue *packed = packed_value_new(value);
+        g_autoptr(PackedValue) packed = packed_value_new(value);
 
         g_assert_nonnull(packed);
         g_assert_cmpuint(packed->wire, >=, wire_size(sent));
@@ -80,7 +80,7 @@ static void check_text(const char *text)
 static void check_not_packed(GVariant *value, int expected)
 {
         g_autoptr(sd_bus_message) message = message_new();
-        g_autofree PackedValue *packed = packed_value_new(value);
+        g_autoptr(PackedValue) packed = packed_value_new(value);
 
         g_assert_true(packed || expected < 0);
         if (packed)

@@ -4,14 +4,23 @@
 
 #include "virt/event_details.h"
 
+#include "packed-read.h"
 #include "virt/enums.h"
 #include "virt/event_table.h"
 
 #define N_EVENTS (VIR_DOMAIN_EVENT_CRASHED + 1)
 
-static void check(GVariant *details, const char *expected)
+/* The packed value is consumed. */
+static GVariant *read_packed(PackedValue *details)
 {
-        g_autoptr(GVariant) owned = g_variant_ref_sink(details);
+        g_autoptr(PackedValue) owned = details;
+
+        return packed_read(owned);
+}
+
+static void check(PackedValue *details, const char *expected)
+{
+        g_autoptr(GVariant) owned = read_packed(details);
         g_autofree char *text = g_variant_print(owned, FALSE);
 
         g_assert_true(g_variant_is_of_type(owned, G_VARIANT_TYPE_VARDICT));
@@ -41,7 +50,7 @@ static void test_states(void)
 
         for (int event = 0; event <= N_EVENTS; event++) {
                 g_autoptr(GVariant) details =
-                        g_variant_ref_sink(event_details_of_lifecycle(&kind_domain, event, 0, TRUE));
+                        read_packed(event_details_of_lifecycle(&kind_domain, event, 0, TRUE));
                 const char *state = NULL;
                 gboolean checked;
 
@@ -55,8 +64,8 @@ static void test_doubt(void)
 {
         for (int event = 0; event < N_EVENTS; event++) {
                 for (int detail = 0; detail < 20; detail++) {
-                        g_autoptr(GVariant) details = g_variant_ref_sink(
-                                event_details_of_lifecycle(&kind_domain, event, detail, TRUE));
+                        g_autoptr(GVariant) details =
+                                read_packed(event_details_of_lifecycle(&kind_domain, event, detail, TRUE));
                         gboolean doubtful = event == VIR_DOMAIN_EVENT_SUSPENDED &&
                                             (detail == VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED ||
                                              detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY ||
@@ -158,8 +167,29 @@ static void test_every_row(void)
         }
 }
 
+/* Of numbers that libvirt has, and of those alone: they come from outside. */
+static void test_made_once(void)
+{
+        static const int numbers[][2] = {{VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_WAKEUP},
+                                         {VIR_DOMAIN_EVENT_CRASHED, 0},
+                                         {1000000, 0},
+                                         {VIR_DOMAIN_EVENT_STARTED, 1000000},
+                                         {-1, 0}};
+
+        for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+                g_autoptr(PackedValue) one =
+                        event_details_of_lifecycle(&kind_domain, numbers[i][0], numbers[i][1], TRUE);
+                g_autoptr(PackedValue) other =
+                        event_details_of_lifecycle(&kind_domain, numbers[i][0], numbers[i][1], TRUE);
+
+                g_assert_cmpint(one == other, ==, i < 2);
+        }
+}
+
 int main(int argc, char **argv)
 {
+        int result;
+
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/details/a-domain", test_a_domain);
         g_test_add_func("/details/states", test_states);
@@ -170,5 +200,9 @@ int main(int argc, char **argv)
         g_test_add_func("/details/arguments", test_arguments);
         g_test_add_func("/details/dictionaries", test_dictionaries);
         g_test_add_func("/details/every-row", test_every_row);
-        return g_test_run();
+        g_test_add_func("/details/made-once", test_made_once);
+        result = g_test_run();
+        test_bus_close();
+
+        return result;
 }

@@ -49,13 +49,22 @@ static GLogWriterOutput count_warnings(GLogLevelFlags level, const GLogField *fi
 static const BusOwner owner = {
         .call = on_call, .peer_gone = on_caller_gone, .name_lost = on_caller_gone, .closed = on_closed};
 
-static GVariant *details_new(const char *text)
+static guint64 add_to(EventLog *event_log, const Kind *kind, const char *path, const char *word,
+                      const char *name, const char *text, gboolean synthetic)
 {
-        GVariantBuilder builder;
+        g_autoptr(PackedValue) details = NULL;
+        Packer packer;
 
-        g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-        g_variant_builder_add(&builder, "{sv}", "text", g_variant_new_string(text));
-        return g_variant_builder_end(&builder);
+        packer_begin(&packer);
+        packer_add_string(&packer, "text", text);
+        details = packer_end(&packer);
+        return event_log_add(event_log, kind, path, word, name, details, synthetic);
+}
+
+static guint64 add_one(EventLog *event_log, const char *word, const char *name, const char *text,
+                       gboolean synthetic)
+{
+        return add_to(event_log, &kind_network, PATH, word, name, text, synthetic);
 }
 
 static void add(EventLog *event_log, unsigned n)
@@ -63,9 +72,7 @@ static void add(EventLog *event_log, unsigned n)
         for (unsigned i = 0; i < n; i++) {
                 guint64 before = event_log_sequence(event_log);
 
-                g_assert_cmpuint(event_log_add(event_log, &kind_network, PATH, "refresh", "n",
-                                               details_new("x"), FALSE),
-                                 ==, before + 1);
+                g_assert_cmpuint(add_one(event_log, "refresh", "n", "x", FALSE), ==, before + 1);
         }
 }
 
@@ -254,10 +261,10 @@ static void test_bytes(void)
         check_read(event_log, 500 - kept, 0, 501 - kept, 500, TRUE);
 
         /* One that is long takes the place of many, one that is too long of all. */
-        event_log_add(event_log, &kind_network, PATH, "refresh", "n", details_new(long_text), FALSE);
+        add_one(event_log, "refresh", "n", long_text, FALSE);
         g_assert_cmpuint(501 - counter(event_log, "events.forgotten"), <, kept / 2);
         check_read(event_log, 500, 0, 501, 501, TRUE);
-        event_log_add(event_log, &kind_network, PATH, "refresh", "n", details_new(too_long), FALSE);
+        add_one(event_log, "refresh", "n", too_long, FALSE);
         g_assert_cmpuint(counter(event_log, "events.forgotten"), ==, 502);
         check_read(event_log, 502, 0, 503, 502, TRUE);
         check_refused(event_log, EPOCH, 501, GUESTBUS_ERROR_GONE);
@@ -289,7 +296,7 @@ static void test_a_reply_has_a_limit(void)
         g_assert_cmpuint(after, ==, 100);
         g_assert_cmpuint(parts, >, 3);
 
-        event_log_add(event_log, &kind_network, PATH, "refresh", "n", details_new(long_text), FALSE);
+        add_one(event_log, "refresh", "n", long_text, FALSE);
         check_refused(event_log, EPOCH, 100, GUESTBUS_ERROR_LIMITS_EXCEEDED);
         check_read(event_log, 99, 1, 100, 100, FALSE);
         event_log_free(event_log);
@@ -303,7 +310,7 @@ static void test_what_is_kept(void)
         gint64 before = g_get_real_time(), at;
         const char *path, *word, *name;
 
-        event_log_add(event_log, &kind_connect, "/org/libvirt/Test", "opened", "", details_new("x"), FALSE);
+        add_to(event_log, &kind_connect, "/org/libvirt/Test", "opened", "", "x", FALSE);
         result = read_page(event_log, EPOCH, 0, 0, NULL);
         events = g_variant_get_child_value(result, 0);
         g_variant_get_child(events, 0, "(&o&stx&s@a{sv})", &path, &word, NULL, &at, &name, NULL);
@@ -321,8 +328,8 @@ static void test_counters(void)
         EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
 
         add(event_log, 3);
-        event_log_add(event_log, &kind_network, PATH, "lifecycle", "n", details_new("x"), TRUE);
-        event_log_add(event_log, &kind_network, PATH, "lifecycle", "n", details_new("x"), FALSE);
+        add_one(event_log, "lifecycle", "n", "x", TRUE);
+        add_one(event_log, "lifecycle", "n", "x", FALSE);
 
         g_assert_cmpuint(counter(event_log, "events"), ==, 5);
         g_assert_cmpuint(counter(event_log, "events.refresh"), ==, 3);
@@ -342,8 +349,8 @@ static void test_not_sent(void)
         g_autofree char *text = g_strnfill(limits.reply_bytes, 'x');
 
         add(event_log, 1);
-        event_log_add(event_log, &kind_network, PATH, "refresh", "n", details_new(text), FALSE);
-        event_log_add(event_log, &kind_network, PATH, "refresh", "\xff", details_new("x"), FALSE);
+        add_one(event_log, "refresh", "n", text, FALSE);
+        add_one(event_log, "refresh", "\xff", "x", FALSE);
         add(event_log, 1);
 
         g_assert_cmpuint(warnings, ==, 2);

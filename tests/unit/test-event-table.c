@@ -8,6 +8,7 @@
 #include "virt/event_table.h"
 
 #include "header.h"
+#include "packed-read.h"
 
 #include <string.h>
 
@@ -119,7 +120,8 @@ static void note_signal(const char *path, const Interface *interface, const Memb
 /* What the service says of it, after what libvirt-dbus would have said. */
 static void note_event(const Event *event, void *data)
 {
-        g_autofree char *details = g_variant_print(event->details, FALSE);
+        g_autoptr(GVariant) read = packed_read(event->details);
+        g_autofree char *details = g_variant_print(read, FALSE);
 
         g_assert_cmpint(event->lifecycle, ==, -1);
         g_string_append_printf(data, " %s %s %s %s", event->kind->collection, event->name, event->word,

@@ -45,7 +45,7 @@ static const struct {
 static void test_which(void)
 {
         for (gsize i = 0; i < G_N_ELEMENTS(values); i++) {
-                g_autofree PackedValue *packed = pack(g_variant_new_parsed(values[i].text));
+                g_autoptr(PackedValue) packed = pack(g_variant_new_parsed(values[i].text));
 
                 g_assert_cmpint(packed != NULL, ==, values[i].packs);
         }
@@ -53,7 +53,8 @@ static void test_which(void)
 
 static void test_depth(void)
 {
-        g_autofree PackedValue *most = pack(nest(64)), *more = pack(nest(65));
+        g_autoptr(PackedValue) most = pack(nest(64));
+        g_autoptr(PackedValue) more = pack(nest(65));
 
         g_assert_nonnull(most);
         g_assert_null(more);
@@ -72,7 +73,7 @@ static void test_size(void)
         };
 
         for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-                g_autofree PackedValue *packed = pack(g_variant_new_parsed(rows[i].text));
+                g_autoptr(PackedValue) packed = pack(g_variant_new_parsed(rows[i].text));
 
                 g_assert_cmpuint(packed->wire, ==, rows[i].wire);
                 g_assert_cmpuint(packed->size, >, sizeof *packed);
@@ -86,7 +87,7 @@ static void test_event(void)
                            " 'half': <0.5>, 'yes': <true>, 'cpus': <[@y 1, 255]>, 'paths': <['/a', '']>}";
         g_autoptr(GVariant) details = g_variant_ref_sink(g_variant_new_parsed(text));
         g_autoptr(GVariant) expected = g_variant_ref_sink(g_variant_new("(@*@*)", details, details));
-        g_autofree PackedValue *packed = packed_value_new(details);
+        g_autoptr(PackedValue) packed = packed_value_new(details);
 
         for (unsigned i = 0; i < 3; i++) {
                 g_autoptr(sd_bus_message) message = message_new();
@@ -101,6 +102,60 @@ static void test_event(void)
         }
 }
 
+/* What is packed entry by entry is the same as what is packed whole, and longer than the room at first. */
+static void test_dictionary(void)
+{
+        g_autofree char *text = g_strnfill(1000, 'x');
+        g_autofree char *parsed =
+                g_strdup_printf("{'text': <'%s'>, 'yes': <true>, 'i': <-1>, 'u': <uint32 7>,"
+                                " 't': <uint64 8>, 'in': <{'k': <[1, 2]>}>, 'o': <objectpath '/a'>}",
+                                text);
+        g_autoptr(GVariant) whole = g_variant_ref_sink(g_variant_new_parsed(parsed));
+        g_autoptr(PackedValue) expected = packed_value_new(whole);
+        g_autoptr(PackedValue) packed = NULL;
+        Packer packer;
+
+        packer_begin(&packer);
+        packer_add_string(&packer, "text", text);
+        packer_add_boolean(&packer, "yes", 8);
+        packer_add_int32(&packer, "i", -1);
+        packer_add_uint32(&packer, "u", 7);
+        packer_add_uint64(&packer, "t", 8);
+        packer_open(&packer, "in");
+        packer_add(&packer, "k", g_variant_new_parsed("[1, 2]"));
+        packer_close(&packer);
+        packer_add(&packer, "o", g_variant_new_object_path("/a"));
+        packed = packer_end(&packer);
+
+        g_assert_cmpuint(packed->wire, ==, expected->wire);
+        g_assert_cmpmem(packed->steps, packed->size - sizeof *packed, expected->steps,
+                        expected->size - sizeof *expected);
+}
+
+static void test_refused(void)
+{
+        g_autoptr(PackedValue) packed = NULL;
+        Packer packer;
+
+        packer_begin(&packer);
+        packer_add_string(&packer, "before", "x");
+        packer_add(&packer, "none", g_variant_new_parsed("@ms nothing"));
+        packer_add_string(&packer, "after", "x");
+        packed = packer_end(&packer);
+        g_assert_null(packed);
+}
+
+static void test_owners(void)
+{
+        PackedValue *packed = pack(g_variant_new_parsed("'text'"));
+
+        g_assert_true(packed_value_ref(packed) == packed);
+        packed_value_unref(packed);
+        g_assert_cmpuint(packed->references, ==, 1);
+        packed_value_unref(packed);
+        packed_value_unref(packed_value_ref(NULL));
+}
+
 int main(int argc, char **argv)
 {
         int result;
@@ -111,6 +166,9 @@ int main(int argc, char **argv)
         g_test_add_func("/packed-value/depth", test_depth);
         g_test_add_func("/packed-value/size", test_size);
         g_test_add_func("/packed-value/event", test_event);
+        g_test_add_func("/packed-value/dictionary", test_dictionary);
+        g_test_add_func("/packed-value/refused", test_refused);
+        g_test_add_func("/packed-value/owners", test_owners);
         result = g_test_run();
         test_bus_close();
 

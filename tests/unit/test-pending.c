@@ -5,6 +5,8 @@
 #include "members.h"
 #include "mirror/pending.h"
 
+#include "virt/event_details.h"
+
 #include <libvirt/libvirt.h>
 #include <string.h>
 
@@ -92,19 +94,20 @@ static void test_definitions(void)
 
 static void test_held(void)
 {
+        PackedValue *details =
+                event_details_of_lifecycle(&kind_domain, VIR_DOMAIN_EVENT_STARTED, 1000000, TRUE);
         const Event event = {.kind = &kind_domain,
                              .path = "/a",
                              .uuid = UUID,
                              .name = "a",
                              .word = "lifecycle",
-                             .details =
-                                     g_variant_ref_sink(g_variant_new_array(G_VARIANT_TYPE("{sv}"), NULL, 0)),
+                             .details = details,
                              .lifecycle = VIR_DOMAIN_EVENT_STARTED};
 
         set_up();
         pending_hold(pending, &event);
         pending_hold(pending, &event);
-        g_variant_unref(event.details);
+        packed_value_unref(details);
         for (unsigned i = 0; i < 2; i++) {
                 HeldEvent *held = pending_pop_held(pending);
 
