@@ -330,6 +330,13 @@ static int read_body(Reader *reader, const char *tuple, GVariant **value)
         return 0;
 }
 
+static void set_unread(GError **error, int r)
+{
+        g_set_error(error, G_IO_ERROR,
+                    r == -EMFILE ? G_IO_ERROR_TOO_MANY_OPEN_FILES : G_IO_ERROR_INVALID_DATA,
+                    "failed to read the arguments: %s", g_strerror(-r));
+}
+
 GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList **fds, GError **error)
 {
         ASSERT_MAIN();
@@ -359,11 +366,25 @@ GVariant *codec_read_few(sd_bus_message *message, const char *signature, unsigne
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
                             "the arguments have more than %u values", most);
         else
-                g_set_error(error, G_IO_ERROR,
-                            r == -EMFILE ? G_IO_ERROR_TOO_MANY_OPEN_FILES : G_IO_ERROR_INVALID_DATA,
-                            "failed to read the arguments: %s", g_strerror(-r));
+                set_unread(error, r);
 
         return NULL;
+}
+
+gboolean codec_read_strings(sd_bus_message *message, const char **strings, unsigned n, GError **error)
+{
+        int r = 1;
+
+        ASSERT_MAIN();
+        for (unsigned i = 0; i < n && r > 0; i++)
+                r = sd_bus_message_read_basic(message, 's', &strings[i]);
+        if (r > 0)
+                r = sd_bus_message_at_end(message, TRUE);
+        if (r > 0)
+                return TRUE;
+
+        set_unread(error, r == 0 ? -EBADMSG : r);
+        return FALSE;
 }
 
 /* Not inline for the reason that enter() is not. */
@@ -508,4 +529,20 @@ int codec_append_children(sd_bus_message *message, GVariant *value, GUnixFDList 
                 return -EINVAL;
 
         return append_items(message, value, fds, 0);
+}
+
+int codec_append_in_variant(sd_bus_message *message, GVariant *value, GUnixFDList *fds)
+{
+        const char *type = g_variant_get_type_string(value);
+        int r;
+
+        ASSERT_MAIN();
+        if (!signature_is_allowed(type, strlen(type)))
+                return -EINVAL;
+
+        r = sd_bus_message_open_container(message, 'v', type);
+        if (r >= 0)
+                r = append_value(message, value, fds, 1);
+
+        return r < 0 ? r : sd_bus_message_close_container(message);
 }

@@ -26,6 +26,10 @@ GVariant *codec_read(sd_bus_message *message, const char *signature, GUnixFDList
 GVariant *codec_read_few(sd_bus_message *message, const char *signature, unsigned most, GUnixFDList **fds,
                          GError **error);
 
+/* The same for a body of @n strings, which stay the message's: what most callers send to ask for a property.
+ */
+gboolean codec_read_strings(sd_bus_message *message, const char **strings, unsigned n, GError **error);
+
 /* Appends @value, any complete type, to @message. `h` values are looked up in @fds, which may be NULL where
  * the type holds none. Returns 0, or a negative errno: -EBADF for a handle outside @fds. Does not consume a
  * floating reference. */
@@ -33,3 +37,6 @@ int codec_append(sd_bus_message *message, GVariant *value, GUnixFDList *fds);
 
 /* Appends each child of the tuple @value, as codec_append() does. */
 int codec_append_children(sd_bus_message *message, GVariant *value, GUnixFDList *fds);
+
+/* Appends @value in a variant, as codec_append() does. */
+int codec_append_in_variant(sd_bus_message *message, GVariant *value, GUnixFDList *fds);

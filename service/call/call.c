@@ -82,11 +82,8 @@ void call_open(Call *call, Tally *tally)
 static int append_result(const Call *call, sd_bus_message *reply)
 {
         switch (call->type) {
-        case CALL_GET: {
-                g_autoptr(GVariant) variant = g_variant_ref_sink(g_variant_new_variant(call->result));
-
-                return codec_append(reply, variant, call->result_fds);
-        }
+        case CALL_GET:
+                return codec_append_in_variant(reply, call->result, call->result_fds);
         case CALL_SET:
                 return 0;
         case CALL_METHOD:

@@ -214,16 +214,15 @@ static Outcome dispatch_method(const Dispatcher *dispatcher, Request *request, G
 
 static Outcome dispatch_get(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        g_autoptr(GVariant) arguments = read_arguments(request->message, "ss", FEW_VALUES, NULL, error);
-        const char *wanted, *name;
         const Interface *interface;
         const Member *member;
+        const char *names[2]; /* the interface's, the property's */
 
-        if (!arguments)
+        if (!check_signature(request->message, "ss", error) ||
+            !codec_read_strings(request->message, names, 2, error))
                 return OUTCOME_REFUSED;
 
-        g_variant_get(arguments, "(&s&s)", &wanted, &name);
-        member = object_find_member(&request->object, wanted, MEMBER_PROPERTY, name, &interface, error);
+        member = object_find_member(&request->object, names[0], MEMBER_PROPERTY, names[1], &interface, error);
 
         return member ? submit(make_call(dispatcher, request, CALL_GET, interface, member, NULL, error))
                       : OUTCOME_REFUSED;
@@ -271,15 +270,14 @@ static Outcome dispatch_set(const Dispatcher *dispatcher, Request *request, GErr
 
 static Outcome dispatch_get_all(const Dispatcher *dispatcher, Request *request, GError **error)
 {
-        g_autoptr(GVariant) arguments = read_arguments(request->message, "s", FEW_VALUES, NULL, error);
         const Interface *interface;
         const char *name;
         Call *call;
 
-        if (!arguments)
+        if (!check_signature(request->message, "s", error) ||
+            !codec_read_strings(request->message, &name, 1, error))
                 return OUTCOME_REFUSED;
 
-        g_variant_get(arguments, "(&s)", &name);
         interface = object_find_interface(&request->object, name, MEMBER_PROPERTY, error);
         if (!interface)
                 return OUTCOME_REFUSED;

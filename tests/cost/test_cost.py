@@ -51,7 +51,7 @@ class Bound:
 
 BOUNDS = {
     "Ping": Bound(20_000, 5),
-    "Get of the mirror": Bound(56_000, 6),
+    "Get of the mirror": Bound(36_500, 6),
     "GetState": Bound(121_000, 45),
     "lifecycle event": Bound(312_000, 55),
     "metadata event": Bound(115_000, 7),

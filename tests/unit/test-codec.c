@@ -46,6 +46,20 @@ static void check_packed(GVariant *value)
 }
 
 /* Takes @value, any type, through a message, alone and as an argument between others. */
+/* In a variant it is what a variant of it is. */
+static void check_in_variant(GVariant *value)
+{
+        g_autoptr(sd_bus_message) message = message_new();
+        g_autoptr(GVariant) variant = NULL, received = NULL;
+        g_autoptr(GUnixFDList) fds = NULL;
+
+        g_assert_cmpint(codec_append_in_variant(message, value, NULL), ==, 0);
+        message_finish(message);
+        received = g_variant_ref_sink(codec_read(message, "v", &fds, NULL));
+        variant = g_variant_ref_sink(g_variant_new("(v)", value));
+        g_assert_true(g_variant_equal(received, variant));
+}
+
 static void check_round_trip(GVariant *value)
 {
         g_autoptr(sd_bus_message) message = message_new();
@@ -73,7 +87,10 @@ static void check_round_trip(GVariant *value)
 
 static void check_text(const char *text)
 {
-        check_round_trip(g_variant_new_parsed(text));
+        g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_new_parsed(text));
+
+        check_in_variant(value);
+        check_round_trip(value);
 }
 
 /* Where it can be, as with a string that is none, sd-bus says so. */
@@ -289,6 +306,37 @@ static void test_wrong_signature(void)
                 g_assert_cmpint(codec_append_children(message, value, NULL), ==, 0);
                 message_finish(message);
                 check_read_fails(message, wrong[i]);
+        }
+}
+
+static void test_strings(void)
+{
+        g_autoptr(sd_bus_message) message = message_new();
+        const char *strings[2];
+
+        g_assert_cmpint(sd_bus_message_append(message, "ss", "a", ""), >=, 0);
+        message_finish(message);
+        g_assert_true(codec_read_strings(message, strings, 2, NULL));
+        g_assert_cmpstr(strings[0], ==, "a");
+        g_assert_cmpstr(strings[1], ==, "");
+}
+
+/* What is not these strings alone. */
+static void test_not_strings(void)
+{
+        static const char *const wrong[][2] = {{"s", "a"}, {"o", "/a"}};
+        const char *strings[2];
+
+        for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+                g_autoptr(sd_bus_message) message = message_new();
+                g_autoptr(GError) error = NULL;
+
+                g_assert_cmpint(sd_bus_message_append(message, "s", "first"), >=, 0);
+                g_assert_cmpint(sd_bus_message_append(message, wrong[i][0], wrong[i][1]), >=, 0);
+                g_assert_cmpint(sd_bus_message_append(message, "s", "more"), >=, 0);
+                message_finish(message);
+                g_assert_false(codec_read_strings(message, strings, 2, &error));
+                g_assert_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
         }
 }
 
@@ -533,6 +581,8 @@ int main(int argc, char **argv)
         g_test_add_func("/codec/forbidden", test_forbidden);
         g_test_add_func("/codec/floating", test_floating);
         g_test_add_func("/codec/wrong-signature", test_wrong_signature);
+        g_test_add_func("/codec/strings", test_strings);
+        g_test_add_func("/codec/not-strings", test_not_strings);
         g_test_add_func("/codec/large", test_large);
         g_test_add_func("/codec/descriptors", test_descriptors);
         g_test_add_func("/codec/no-descriptor-left", test_no_descriptor_left);
