@@ -21,7 +21,7 @@
 #define ERROR            VIR_EVENT_HANDLE_ERROR
 #define HANGUP           VIR_EVENT_HANDLE_HANGUP
 
-#define DEADLINE_SECONDS 30
+#define DEADLINE_SECONDS 60
 
 typedef struct Probe {
         gboolean timeout; /* else a handle */

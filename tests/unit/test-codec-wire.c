@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define DEADLINE_US (10 * G_USEC_PER_SEC)
+#define DEADLINE_US (60 * G_USEC_PER_SEC)
 
 static void put(GByteArray *out, const void *data, gsize length)
 {

@@ -300,9 +300,8 @@ static gboolean on_late(gpointer data)
         return G_SOURCE_REMOVE;
 }
 
-/* Longer than two of the first waits, shorter by far than what a link waits after as many failures as here.
- */
-#define SOON_S   5
+/* Longer than two of the first waits, shorter than what a link waits after as many failures as here. */
+#define SOON_S   8
 #define FAILURES 10
 
 /* The socket of a libvirtd that was killed, calls that find nobody there, and the next libvirtd while one of

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Waits on a mirror that the test writes. */
+/* Waits on a mirror that the test writes, by a clock that goes on when the test says so. */
 
 #include "base/error.h"
 #include "members.h"
@@ -20,6 +20,66 @@ static Mirror *mirror;
 static StateWaits *waits;
 static GPtrArray *finished; /* of Call, in their order */
 static unsigned dropped;
+static GList *timers; /* of Timer */
+static gint64 now;    /* ms */
+
+typedef struct Timer {
+        guint tag;
+        gint64 due;
+        GSourceFunc func;
+        gpointer data;
+} Timer;
+
+/* In the place of GLib's. */
+guint g_timeout_add(guint interval, GSourceFunc func, gpointer data)
+{
+        static guint tags;
+        Timer *timer = g_new(Timer, 1);
+
+        *timer = (Timer){.tag = ++tags, .due = now + interval, .func = func, .data = data};
+        timers = g_list_append(timers, timer);
+        return timer->tag;
+}
+
+gboolean g_source_remove(guint tag)
+{
+        for (GList *each = timers; each; each = each->next)
+                if (((Timer *)each->data)->tag == tag) {
+                        g_free(each->data);
+                        timers = g_list_delete_link(timers, each);
+                        return TRUE;
+                }
+        g_assert_not_reached();
+}
+
+/* The first that is due by then. */
+static Timer *next_timer(gint64 by)
+{
+        Timer *next = NULL;
+
+        for (GList *each = timers; each; each = each->next) {
+                Timer *timer = each->data;
+
+                if (timer->due <= by && (!next || timer->due < next->due))
+                        next = timer;
+        }
+
+        return next;
+}
+
+static void let_pass(unsigned ms)
+{
+        const gint64 end = now + ms;
+
+        for (Timer *timer; (timer = next_timer(end));) {
+                now = timer->due;
+                timers = g_list_remove(timers, timer);
+                g_assert_false(timer->func(timer->data));
+                g_free(timer);
+        }
+
+        now = end;
+}
 
 static void free_call(void *data)
 {
@@ -61,6 +121,7 @@ static void tear_down(void)
         g_assert_cmpuint(state_waits_size(waits), ==, 0);
         g_ptr_array_unref(finished);
         state_waits_free(waits);
+        g_assert_null(timers);
         mirror_free(mirror);
         g_assert_cmpuint(peers_charged(peers, QUOTA_CALLS), ==, 0);
         peers_free(peers);
@@ -106,33 +167,21 @@ static void check_failed(unsigned index, int code)
         g_assert_null(call->result);
 }
 
-/* Runs the loop until so many are finished; the milliseconds that it took. */
-static gint64 wait_finished(unsigned number)
-{
-        gint64 began = g_get_monotonic_time();
-
-        while (finished->len < number)
-                g_main_context_iteration(NULL, TRUE);
-
-        return (g_get_monotonic_time() - began) / 1000;
-}
-
-static gboolean wake(gpointer data)
-{
-        *(gboolean *)data = TRUE;
-        return G_SOURCE_REMOVE;
-}
-
-/* Runs the loop for so long, in which nothing may be finished. */
+/* For so long nothing is finished. */
 static void nothing_for(unsigned ms)
 {
         guint before = finished->len;
-        gboolean over = FALSE;
 
-        g_timeout_add(ms, wake, &over);
-        while (!over)
-                g_main_context_iteration(NULL, TRUE);
+        let_pass(ms);
         g_assert_cmpuint(finished->len, ==, before);
+}
+
+/* When so much time has passed, and no earlier, so many are finished. */
+static void finished_after(unsigned ms, unsigned number)
+{
+        nothing_for(ms - 1);
+        let_pass(1);
+        g_assert_cmpuint(finished->len, ==, number);
 }
 
 static void test_at_once(void)
@@ -166,7 +215,7 @@ static void test_timeout(void)
         begin(":1.1", "paused", 20, settle_for(0));
         begin(":1.1", "paused", 0, settle_for(0));
         begin(":1.1", "running", 20, settle_for(10000));
-        g_assert_cmpint(wait_finished(2), >=, 19);
+        finished_after(20, 2);
         check_failed(0, GUESTBUS_ERROR_TIMEOUT);
         check_failed(1, GUESTBUS_ERROR_TIMEOUT);
         g_assert_cmpuint(state_waits_size(waits), ==, 1);
@@ -225,7 +274,7 @@ static void test_settles(void)
         begin(":1.1", "running paused", 0, settle_for(SETTLE));
         g_assert_cmpuint(finished->len, ==, 0);
         set_state(UUID, "paused");
-        g_assert_cmpint(wait_finished(1), >=, SETTLE - 1);
+        finished_after(SETTLE, 1);
         check_finished(0, "paused");
         tear_down();
 }
@@ -240,7 +289,7 @@ static void test_does_not_settle(void)
         set_state(UUID, "running");
         nothing_for(SETTLE * 2);
         set_state(UUID, "shutoff");
-        g_assert_cmpint(wait_finished(1), >=, SETTLE - 1);
+        finished_after(SETTLE, 1);
         check_finished(0, "shutoff");
         tear_down();
 }
@@ -254,7 +303,7 @@ static void test_disturbed(void)
                 nothing_for(SETTLE / 2);
                 state_waits_disturb(waits, LEAF);
         }
-        g_assert_cmpint(wait_finished(1), >=, SETTLE - 1);
+        finished_after(SETTLE, 1);
         check_finished(0, "running");
         nothing_for(SETTLE * 2);
         state_waits_disturb(waits, "_none");
@@ -270,11 +319,11 @@ static void test_stale(void)
         begin(":1.1", "running", 0, settle_for(0));
         nothing_for(SETTLE * 2);
         begin(":1.1", "running", 1, settle_for(0));
-        wait_finished(1);
+        finished_after(1, 1);
         check_failed(0, GUESTBUS_ERROR_TIMEOUT);
         state_waits_set_blind(waits, FALSE);
         check_finished(1, "running");
-        g_assert_cmpint(wait_finished(3), >=, SETTLE - 1);
+        finished_after(SETTLE, 3);
         check_finished(2, "running");
         tear_down();
 }
@@ -301,7 +350,8 @@ static void test_withdraw(void)
         g_assert_cmpuint(dropped, ==, 50);
         g_assert_cmpuint(state_waits_size(waits), ==, 50);
         set_state(UUID, "paused");
-        wait_finished(50);
+        let_pass(2);
+        g_assert_cmpuint(finished->len, ==, 50);
         state_waits_free(NULL);
         tear_down();
         g_assert_cmpuint(dropped, ==, 50);
