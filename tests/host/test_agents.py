@@ -18,6 +18,7 @@ import pytest
 
 from support.client import CONNECT, DOMAIN
 from support.hosts import host
+from support.hosts.migration import by_socket
 from support.hosts.workload import STATES, Load, object_path
 from support.models.agents import BusAgent, CallbackAgent, WaitingAgent
 from support.models.listener import CONNECTION
@@ -33,7 +34,6 @@ WITHIN = 30 * PATIENCE
 # How long a guest must be off to count as off: longer than a reboot by destroying and starting takes.
 SETTLE = 3.0 * PATIENCE
 OTHER_HOST = "cccccccc-1111-2222-3333-444444444444"
-MIGRATION = {"migrate_uri": "tcp://127.0.0.1"}
 PEER = libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_LIVE
 GUEST = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
 <name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>48</memory>
@@ -204,7 +204,8 @@ class FailedMigration:
 
     def move(self, domain):
         try:
-            domain.migrateToURI3(self.destination.uri, {**MIGRATION, "bandwidth": 1}, PEER)
+            values = {"migrate_uri": by_socket(self.destination, domain.name()), "bandwidth": 1}
+            domain.migrateToURI3(self.destination.uri, values, PEER)
         except libvirt.libvirtError as error:
             self.error = error
 
@@ -312,7 +313,7 @@ def test_a_migration_that_goes_well(libvirtd, destination, client, agents):
     with opened(libvirtd.uri) as connection:
         domain = connection.createXML(xml)
         agents.wait_told(number, "running")
-        domain.migrateToURI3(destination.uri, MIGRATION, PEER)
+        domain.migrateToURI3(destination.uri, {"migrate_uri": by_socket(destination, "moves")}, PEER)
     wait_until(lambda: [one[-1] for one in agents.told(number)] == ["gone"] * 3, WITHIN,
                lambda: agents.told(number))
     sequence, details, checked = suspended_by_migration(client, object_path(QEMU, "domain", number))

@@ -13,7 +13,7 @@ import pytest
 
 from support.client import DOMAIN, Client, body_of
 from support.hosts.guests import ROOT, stage  # noqa: F401 -- stage is a fixture
-from support.hosts.migration import PEER, destination, full_of, typed  # noqa: F401 -- destination is a fixture
+from support.hosts.migration import PEER, by_socket, destination, full_of, typed  # noqa: F401 -- destination is a fixture
 from support.models.listener import INTERFACES
 from support.process import PATIENCE
 from support.programs.bystander import assert_served
@@ -104,10 +104,12 @@ def test_migrations(stage, guests, callers, destination):  # noqa: F811
     """Five guests move to another host, slowly, and arrive there."""
     other, there = destination
     more = full_of(os.path.join(stage.directory("content"), "random"))
-    values = typed({"migrate_uri": "tcp://127.0.0.1", "bandwidth": 1})
     with contextlib.ExitStack() as stack:
         moving = [stack.enter_context(stage.guest(f"moves{number}", more=more)) for number in range(HUNG)]
-        asked = ask_all(callers[:1], moving, "MigrateToURI3", "sa{sv}u", (other.uri, values, PEER))
+        asked = []
+        for guest in moving:
+            values = typed({"migrate_uri": by_socket(other, guest.plain.name()), "bandwidth": 1})
+            asked += ask_all(callers[:1], [guest], "MigrateToURI3", "sa{sv}u", (other.uri, values, PEER))
         assert_served(stage.client, ROOT, guests[1].path, SECONDS)
         assert jobs(moving) == [libvirt.VIR_DOMAIN_JOB_UNBOUNDED] * HUNG
         for guest in moving:

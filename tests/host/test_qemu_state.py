@@ -9,7 +9,7 @@ import pytest
 from support.client import CONNECT, DOMAIN, Client, DBusError, body_of
 from support.hosts.guests import (  # noqa: F401 -- stage is a fixture
     ROOT, WITHIN, outcome, plain_values, stage)
-from support.hosts.migration import PEER, destination, full_of, typed  # noqa: F401 -- destination is a fixture
+from support.hosts.migration import PEER, by_socket, destination, full_of, typed  # noqa: F401 -- destination is a fixture
 from support.process import wait_until
 
 (DEFINED, UNDEFINED, STARTED, SUSPENDED, RESUMED, STOPPED) = range(6)
@@ -122,7 +122,7 @@ def with_files(stage, path, interface, *call):  # noqa: F811
 def test_migration(stage, destination):  # noqa: F811
     other, there = destination
     with stage.guest("migrated") as guest:
-        values = {"migrate_uri": "tcp://127.0.0.1", "bandwidth": 100, "destination_name": "arrived Ä"}
+        values = {"migrate_uri": by_socket(other, "migrated"), "bandwidth": 100, "destination_name": "arrived Ä"}
         flags = PEER | libvirt.VIR_MIGRATE_PERSIST_DEST
         assert guest.call("MigrateToURI3", "sa{sv}u", other.uri, typed(values), flags) is None
         arrived = there.lookupByName("arrived Ä")
@@ -145,7 +145,7 @@ def test_migration_that_is_given_up(stage, destination):  # noqa: F811
     other, _ = destination
     more = full_of(os.path.join(stage.directory("content"), "random"))
     with stage.guest("slow", more=more) as guest, Client(stage.bus.address) as mover:
-        values = {"migrate_uri": "tcp://127.0.0.1", "bandwidth": 1}
+        values = {"migrate_uri": by_socket(other, "slow"), "bandwidth": 1}
         moving = mover.send(guest.path, DOMAIN, "MigrateToURI3", "sa{sv}u", (other.uri, typed(values), PEER))
         wait_until(lambda: guest.call("GetJobInfo")[0] != libvirt.VIR_DOMAIN_JOB_NONE, WITHIN, "it moves")
         info, plain = guest.call("GetJobInfo"), guest.plain.jobInfo()

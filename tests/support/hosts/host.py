@@ -76,6 +76,14 @@ class Libvirtd:
         self.socket = str(self.root / "runtime" / "libvirt" / "libvirt-sock")
         self.log = self.home / "libvirtd.log"
         self.process = None
+        self.choose_ports()
+
+    def choose_ports(self):
+        """Those of screens are not those of another test's libvirtd: each takes for free what no QEMU listens at yet."""
+        path = pathlib.Path(self.directory("config/libvirt")) / "qemu.conf"
+        first = 5900 + os.getpid() % 260 * 100
+        path.write_text(f"remote_display_port_min = {first}\nremote_display_port_max = {first + 99}\n", encoding="ascii")
+        path.chmod(0o644)
 
     def directory(self, name):
         path = self.root / name

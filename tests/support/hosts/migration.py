@@ -26,6 +26,12 @@ def destination(stage, libvirt_cache):
     connection.close()
 
 
+def by_socket(libvirtd, name):
+    """The URI of a socket at which a guest that moves to that libvirtd is taken in: a port may be another's by the time
+    at which QEMU listens at it."""
+    return f"unix://{libvirtd.directory('migration')}/{name}"
+
+
 def typed(values):
     return {name: ("t" if isinstance(value, int) else "s", value) for name, value in values.items()}
 
