@@ -13,6 +13,7 @@
 #include "bus/bus.h"
 #include "bus/bus_names.h"
 #include "connection/connection.h"
+#include "handover.h"
 #include "mirror/event_numbers.h"
 #include "objects/dispatch.h"
 #include "objects/log_control.h"
@@ -41,11 +42,13 @@ typedef struct Daemon {
         Dispatcher dispatcher;
         TurnsOwner turns;
         char *epoch_name;
-        Epoch epoch; /* of this start */
+        Epoch epoch;        /* of this start, and of those before that left it to this one */
+        Handover *handover; /* while this one starts */
         Departures *departures;
         GError *error;
         gboolean stopping;
-        gboolean late; /* the time for stopping is over */
+        gboolean leaves; /* what the next start needs: it was told to end, and nobody else serves by then */
+        gboolean late;   /* the time for stopping is over */
 } Daemon;
 
 static void daemon_stop(Daemon *daemon)
@@ -59,7 +62,10 @@ static void daemon_stop(Daemon *daemon)
 
 static gboolean on_signal(gpointer user_data)
 {
-        daemon_stop(user_data);
+        Daemon *daemon = user_data;
+
+        daemon->leaves = daemon->leaves || !daemon->stopping;
+        daemon_stop(daemon);
         return G_SOURCE_CONTINUE;
 }
 
@@ -142,6 +148,7 @@ static void add_connections(Daemon *daemon, const Config *config)
                         connection_new(g_ptr_array_index(config->connections, i), NULL, &config->limits,
                                        daemon->bus, &daemon->epoch, on_connection_changed, daemon);
 
+                handover_restore(daemon->handover, connection);
                 g_hash_table_insert(connections, (void *)connection_name(connection), connection);
         }
 
@@ -213,6 +220,8 @@ static void daemon_end(Daemon *daemon)
                 authority_stop(daemon->dispatcher.authority);
         caller_connections_stop(daemon->dispatcher.views);
         for_each_connection(daemon, connection_stop);
+        if (daemon->leaves)
+                handover_leave(daemon->epoch.name, daemon->dispatcher.connections);
 
         timer = g_timeout_add(STOP_MS, on_late, daemon);
         while (is_busy(daemon) && !daemon->late)
@@ -272,7 +281,9 @@ static void begin_epoch(Daemon *daemon, const DaemonOptions *options)
 {
         g_autofree char *directory = state_directory(options);
 
-        daemon->epoch_name = g_uuid_string_random();
+        daemon->handover = handover_take();
+        daemon->epoch_name =
+                daemon->handover ? g_strdup(handover_epoch(daemon->handover)) : g_uuid_string_random();
         daemon->epoch.name = daemon->epoch_name;
         daemon->epoch.numbers = event_numbers_new(directory, g_get_real_time, NUMBERS_MS);
 }
@@ -295,6 +306,8 @@ static void serve(Daemon *daemon, const Config *config, const DaemonOptions *opt
         if (!bus_names_take(&daemon->names, daemon->bus, options->replace, &daemon->error))
                 return;
 
+        g_clear_pointer(&daemon->handover, handover_free);
+        for_each_connection(daemon, connection_resume);
         handle_signals(daemon);
         service_manager_ready();
         on_connection_changed(daemon);
@@ -324,6 +337,7 @@ gboolean daemon_run(const Config *config, const DaemonOptions *options, GError *
         begin_epoch(&daemon, options);
 
         serve(&daemon, config, options);
+        g_clear_pointer(&daemon.handover, handover_free);
         daemon_end(&daemon);
         g_clear_handle_id(&daemon.sigterm, g_source_remove);
         g_clear_handle_id(&daemon.sigint, g_source_remove);

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 static gboolean notify_watchdog(gpointer user_data)
 {
@@ -61,4 +62,34 @@ void service_manager_stopping(void)
 {
         ASSERT_MAIN();
         sd_notify(0, "STOPPING=1");
+}
+
+void service_manager_keep(const char *name, int fd, unsigned wait_ms)
+{
+        g_autofree char *message = g_strdup_printf("FDSTORE=1\nFDNAME=%s", name);
+
+        ASSERT_MAIN();
+        /* With an end of ours before the manager has read this, it would not know whose it is. */
+        if (sd_pid_notify_with_fds(0, 0, message, &fd, 1) > 0)
+                sd_notify_barrier(0, wait_ms * (uint64_t)1000);
+}
+
+int service_manager_take(const char *name)
+{
+        g_auto(GStrv) names = NULL;
+        int n, taken = -1;
+
+        ASSERT_MAIN();
+        n = sd_listen_fds_with_names(TRUE, &names);
+        for (int i = 0; i < n; i++) {
+                if (taken < 0 && g_str_equal(names[i], name))
+                        taken = SD_LISTEN_FDS_START + i;
+                else
+                        close(SD_LISTEN_FDS_START + i);
+        }
+
+        /* What a crash leaves would be older than what was told since. */
+        if (taken >= 0)
+                sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+        return taken;
 }

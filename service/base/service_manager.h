@@ -20,5 +20,14 @@ void service_manager_ready(void);
 /* STATUS=, a line for people. */
 void service_manager_status(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* Has the manager keep a duplicate of @fd under @name while the service is started anew, and waits for at
+ * most
+ * @wait_ms until it has it. A manager that stops the service for good lets go of it. */
+void service_manager_keep(const char *name, int fd, unsigned wait_ms);
+
+/* What an earlier start had kept under @name, owned, or -1; the manager keeps it no longer. Once, before
+ * anything is started. */
+int service_manager_take(const char *name);
+
 /* STOPPING=1. */
 void service_manager_stopping(void);

@@ -155,7 +155,7 @@ gboolean connection_is_settled(const Connection *connection)
 const GError *connection_missing(const Connection *connection)
 {
         ASSERT_MAIN();
-        if (inventory_is_filled(connection->inventory))
+        if (inventory_is_known(connection->inventory))
                 return NULL;
 
         return connection->list_error ? connection->list_error : link_error(connection->events_link);
@@ -509,6 +509,24 @@ void connection_stop(Connection *connection)
         link_shut(connection->events_link);
 }
 
+GVariant *connection_save(const Connection *connection)
+{
+        ASSERT_MAIN();
+        return inventory_save(connection->inventory);
+}
+
+gboolean connection_restore(Connection *connection, GVariant *saved)
+{
+        ASSERT_MAIN();
+        return inventory_restore(connection->inventory, saved);
+}
+
+void connection_resume(Connection *connection)
+{
+        ASSERT_MAIN();
+        inventory_resume(connection->inventory);
+}
+
 gboolean connection_is_busy(const Connection *connection)
 {
         ASSERT_MAIN();
@@ -546,6 +564,12 @@ const char *connection_path(const Connection *connection)
 {
         ASSERT_MAIN();
         return connection->path;
+}
+
+const char *connection_uri(const Connection *connection)
+{
+        ASSERT_MAIN();
+        return connection->uri;
 }
 
 const Mirror *connection_mirror(const Connection *connection)

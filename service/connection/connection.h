@@ -51,6 +51,12 @@ const GError *connection_missing(const Connection *connection);
 /* Answers everything that waits with an error and lets go of libvirt, in the background. */
 void connection_stop(Connection *connection);
 
+/* What the next start needs of it, floating, after connection_stop(), or NULL; goes on from there, before the
+ * main loop runs; and says so, when the service has its name: as inventory_save() and the others. */
+GVariant *connection_save(const Connection *connection);
+gboolean connection_restore(Connection *connection, GVariant *saved);
+void connection_resume(Connection *connection);
+
 /* Whether there are calls without an answer, or answers of libvirt's that are not told yet. */
 gboolean connection_is_busy(const Connection *connection);
 
@@ -62,6 +68,7 @@ void connection_free(Connection *connection);
 
 const char *connection_name(const Connection *connection);
 const char *connection_path(const Connection *connection);
+const char *connection_uri(const Connection *connection);
 const Mirror *connection_mirror(const Connection *connection);
 const Inventory *connection_inventory(const Connection *connection);
 

@@ -711,6 +711,13 @@ void announcer_flush(Announcer *announcer)
                 emit_untold(&announcer->emitter, g_ptr_array_index(all, i));
 }
 
+void announcer_resume(Announcer *announcer)
+{
+        ASSERT_MAIN();
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                announcer->listed[i] = TRUE;
+}
+
 void announcer_opened(Announcer *announcer)
 {
         ASSERT_MAIN();

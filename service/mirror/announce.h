@@ -38,6 +38,10 @@ void announcer_free(Announcer *announcer);
 /* Whether libvirt tells nothing of changes of that kind, so that its word is not waited for. */
 void announcer_set_silent(Announcer *announcer, const Kind *kind, gboolean silent);
 
+/* All that the mirror has was announced by an earlier start of the service: what a list has besides is new.
+ */
+void announcer_resume(Announcer *announcer);
+
 /* The connection is open: that is told. Before, no object is announced from events alone: libvirt may tell of
  * one while the service still registers for its other events. */
 void announcer_opened(Announcer *announcer);

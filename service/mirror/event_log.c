@@ -6,8 +6,13 @@
 
 #include "mirror/event_log.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "bus/codec.h"
+#include "bus/packed_value.h"
+#include "bus/path.h"
+#include "members.h"
 
 #include <errno.h>
 #include <string.h>
@@ -299,4 +304,123 @@ void event_log_count(const EventLog *event_log, GVariantBuilder *counters)
 
                 g_variant_builder_add(counters, "{st}", key, *(guint64 *)n);
         }
+}
+
+/* The records as GetEvents would return them, in one page. */
+static GVariant *save_records(const EventLog *event_log)
+{
+        const EventLogPage all = {.first = event_log->kept.head,
+                                  .n = event_log->kept.length,
+                                  .complete = TRUE};
+        sd_bus_message *message =
+                bus_new_signal(event_log->bus, PATH_ROOT, interface_connection1.name, "Event");
+        GUnixFDList *none = NULL; /* no event has descriptors */
+        GVariant *body = NULL;
+
+        if (message && event_log_append(message, &all) >= 0 && sd_bus_message_seal(message, 1, 0) >= 0 &&
+            sd_bus_message_rewind(message, TRUE) >= 0)
+                body = codec_read_few(message, "a(" RECORD_FIELDS ")b", G_MAXUINT, &none, NULL);
+
+        sd_bus_message_unref(message);
+        return body;
+}
+
+GVariant *event_log_save(const EventLog *event_log)
+{
+        g_autoptr(GVariant) body = NULL, records = NULL;
+        GVariantBuilder counters;
+
+        ASSERT_MAIN();
+        body = save_records(event_log);
+        if (!body)
+                return NULL;
+
+        g_variant_ref_sink(body);
+        records = g_variant_get_child_value(body, 0);
+        g_variant_builder_init(&counters, G_VARIANT_TYPE("a{st}"));
+        event_log_count(event_log, &counters);
+        return g_variant_new("(tta{st}@a(" RECORD_FIELDS "))", event_log->before, event_log->sequence,
+                             &counters, records);
+}
+
+/* Whether the numbers are those of the last events in a row. */
+static gboolean fits_together(guint64 before, guint64 sequence, GVariant *records)
+{
+        gsize n = g_variant_n_children(records);
+
+        if (before > sequence || n > sequence - before)
+                return FALSE;
+
+        for (gsize i = 0; i < n; i++) {
+                guint64 number;
+
+                g_variant_get_child(records, i, "(ostxsa{sv})", NULL, NULL, &number, NULL, NULL, NULL);
+                if (number != sequence - n + 1 + i)
+                        return FALSE;
+        }
+
+        return TRUE;
+}
+
+static void restore_records(EventLog *event_log, GVariant *records)
+{
+        const char *path, *word, *name;
+        GVariantIter iter;
+        GVariant *details;
+        guint64 number;
+        gint64 timestamp;
+
+        g_variant_iter_init(&iter, records);
+        while (g_variant_iter_loop(&iter, "(&o&stx&s@a{sv})", &path, &word, &number, &timestamp, &name,
+                                   &details)) {
+                g_autoptr(PackedValue) packed = packed_value_new(details);
+                Record *record = record_new(path, g_intern_string(word), name, packed);
+
+                record->sequence = number;
+                record->timestamp = timestamp;
+                keep(event_log, record);
+        }
+}
+
+static void restore_counters(EventLog *event_log, GVariant *counters)
+{
+        const char *name;
+        GVariantIter iter;
+        guint64 value;
+
+        g_variant_iter_init(&iter, counters);
+        while (g_variant_iter_loop(&iter, "{&st}", &name, &value)) {
+                if (g_str_equal(name, "events.synthetic")) {
+                        event_log->synthetic = value;
+                } else if (g_str_equal(name, "events.forgotten")) {
+                        event_log->forgotten = value;
+                } else if (g_str_equal(name, "events.dropped")) {
+                        event_log->dropped = value;
+                } else if (g_str_has_prefix(name, "events.")) {
+                        guint64 *n = g_new(guint64, 1);
+
+                        *n = value;
+                        g_hash_table_replace(event_log->kinds, (void *)g_intern_string(strchr(name, '.') + 1),
+                                             n);
+                }
+        }
+}
+
+gboolean event_log_restore(EventLog *event_log, GVariant *saved)
+{
+        g_autoptr(GVariant) counters = NULL, records = NULL;
+        guint64 before, sequence;
+
+        ASSERT_MAIN();
+        ASSERT(event_log->sequence == event_log->before);
+        g_variant_get(saved, "(tt@a{st}@a(" RECORD_FIELDS "))", &before, &sequence, &counters, &records);
+        if (!fits_together(before, sequence, records))
+                return FALSE;
+
+        event_log->before = before;
+        event_log->sequence = sequence;
+        event_numbers_use(event_log->epoch->numbers, sequence);
+        restore_counters(event_log, counters);
+        restore_records(event_log, records);
+        return TRUE;
 }

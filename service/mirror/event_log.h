@@ -46,5 +46,14 @@ gboolean event_log_find(const EventLog *event_log, const char *epoch, guint64 af
 /* Appends what Connection1.GetEvents returns. Returns 0 or a negative errno. */
 int event_log_append(sd_bus_message *message, const EventLogPage *page);
 
+/* What event_log_restore() needs to go on, (tta{st}a(ostxsa{sv})), floating: the number before the first and
+ * that of the last, the counters, and what is kept; NULL where that does not fit into a message. */
+#define EVENT_LOG_SAVED "(tta{st}a(ostxsa{sv}))"
+GVariant *event_log_save(const EventLog *event_log);
+
+/* Goes on where another stream of the same epoch ended; for one that has no event yet. FALSE, and nothing is
+ * changed, where @saved does not fit together. */
+gboolean event_log_restore(EventLog *event_log, GVariant *saved);
+
 /* Adds its counters to a builder of a{st}. */
 void event_log_count(const EventLog *event_log, GVariantBuilder *counters);

@@ -5,6 +5,7 @@
 
 #include "mirror/inventory.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/utf8.h"
@@ -32,6 +33,8 @@ struct Inventory {
 
         gboolean open, stopped;
         gboolean was_open;
+        gboolean resumed;       /* where the start before has ended */
+        gboolean left_open;     /* at the end of that, and at the end of this one */
         gboolean compared;      /* once */
         gboolean polls;         /* the driver tells nothing of some objects */
         gboolean polling;       /* the next comparison is made for want of events: it is to find something */
@@ -160,7 +163,7 @@ static void on_announced(ComparisonCause cause, const Differences *found, void *
 
 static ComparisonCause next_cause(const Inventory *inventory)
 {
-        if (!sync_is_filled(inventory->sync))
+        if (!sync_is_filled(inventory->sync) && !inventory->resumed)
                 return COMPARISON_FIRST;
         if (inventory->after_outage)
                 return COMPARISON_AFTER_OUTAGE;
@@ -325,7 +328,8 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         inventory->open = TRUE;
         inventory->reconnects += inventory->was_open ? 1 : 0;
         connection_properties_set_changes(inventory->properties, make_changes(inventory, registered));
-        comparison_schedule_begin(inventory->schedule, inventory->was_open, inventory->polls);
+        comparison_schedule_begin(inventory->schedule, inventory->was_open || inventory->resumed,
+                                  inventory->polls);
         inventory->was_open = TRUE;
         inventory->opened_at = g_get_monotonic_time();
         inventory->after_outage = TRUE;
@@ -351,24 +355,27 @@ void inventory_renewed(Inventory *inventory)
         sync_all(inventory->sync, NULL, NULL);
 }
 
-void inventory_lost(Inventory *inventory, int reason, const GError *error)
+static void tell_closed(Inventory *inventory, int reason, const GError *error)
 {
         const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
         g_autofree char *text = enum_text(word, reason);
         g_autofree char *why = utf8_make_valid(error ? error->message : NULL);
         Packer details;
 
+        packer_begin(&details);
+        packer_add_string(&details, "reason", text);
+        packer_add_string(&details, "error", why);
+        add_event(inventory, "closed", &details);
+}
+
+void inventory_lost(Inventory *inventory, int reason, const GError *error)
+{
         ASSERT_MAIN();
         inventory->open = FALSE;
         comparison_schedule_end(inventory->schedule);
         hearing_forget(inventory->hearing);
         announcer_give_up(inventory->announcer);
-
-        packer_begin(&details);
-        packer_add_string(&details, "reason", text);
-        packer_add_string(&details, "error", why);
-        add_event(inventory, "closed", &details);
-
+        tell_closed(inventory, reason, error);
         connection_properties_set_state(inventory->properties, "disconnected", NULL,
                                         error ? error->message : "");
         sync_forget(inventory->sync);
@@ -528,10 +535,51 @@ Inventory *inventory_new(const InventoryConfig *config)
         return inventory;
 }
 
+GVariant *inventory_save(const Inventory *inventory)
+{
+        GVariant *events;
+
+        ASSERT_MAIN();
+        ASSERT(inventory->stopped);
+        events = inventory_is_known(inventory) ? event_log_save(inventory->event_log) : NULL;
+        return events ? g_variant_new("(b@" EVENT_LOG_SAVED "@" SAVED_OBJECTS ")", inventory->left_open,
+                                      events, saved_objects(inventory->mirror))
+                      : NULL;
+}
+
+gboolean inventory_restore(Inventory *inventory, GVariant *saved)
+{
+        g_autoptr(GVariant) events = g_variant_get_child_value(saved, 1);
+        g_autoptr(GVariant) objects = g_variant_get_child_value(saved, 2);
+
+        ASSERT_MAIN();
+        ASSERT(!inventory->open && !inventory->was_open);
+        if (!event_log_restore(inventory->event_log, events))
+                return FALSE;
+
+        saved_restore(objects, inventory->mirror);
+        announcer_resume(inventory->announcer);
+        g_variant_get_child(saved, 0, "b", &inventory->left_open);
+        inventory->resumed = TRUE;
+        return TRUE;
+}
+
+void inventory_resume(Inventory *inventory)
+{
+        ASSERT_MAIN();
+        if (!inventory->resumed)
+                return;
+
+        if (inventory->left_open)
+                tell_closed(inventory, VIR_CONNECT_CLOSE_REASON_CLIENT, NULL);
+        set_all_stale(inventory);
+}
+
 void inventory_stop(Inventory *inventory)
 {
         ASSERT_MAIN();
         inventory->stopped = TRUE;
+        inventory->left_open = inventory->open;
         inventory->open = FALSE;
         sync_stop(inventory->sync);
         comparison_schedule_end(inventory->schedule);
@@ -573,6 +621,12 @@ gboolean inventory_is_filled(const Inventory *inventory)
 {
         ASSERT_MAIN();
         return inventory->compared;
+}
+
+gboolean inventory_is_known(const Inventory *inventory)
+{
+        ASSERT_MAIN();
+        return inventory->compared || inventory->resumed;
 }
 
 /* Of a domain, what no list tells */

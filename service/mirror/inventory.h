@@ -8,6 +8,7 @@
 #include "mirror/connection_properties.h"
 #include "mirror/event_log.h"
 #include "mirror/mirror.h"
+#include "mirror/saved.h"
 #include "mirror/state_waits.h"
 #include "mirror/sync.h"
 #include "virt/events.h"
@@ -39,6 +40,19 @@ Inventory *inventory_new(const InventoryConfig *config);
 
 /* Whether answers of libvirt's are still on their way, or being told. */
 gboolean inventory_is_busy(const Inventory *inventory);
+
+/* What the next start of the service needs to go on without a gap, once this one is stopped: the stream and
+ * the objects as they were told, and whether it was open, floating; NULL where that cannot be had. */
+#define INVENTORY_SAVED "(b" EVENT_LOG_SAVED SAVED_OBJECTS ")"
+GVariant *inventory_save(const Inventory *inventory);
+
+/* Goes on from there, before the connection is opened for the first time; FALSE where that cannot be, and
+ * nothing is changed. */
+gboolean inventory_restore(Inventory *inventory, GVariant *saved);
+
+/* The service has its name: tells, as at the beginning of an outage, that the connection was left, and that
+ * what was restored may be outdated. */
+void inventory_resume(Inventory *inventory);
 
 /* Once it is not busy, and after inventory_stop(). NULL is fine. */
 void inventory_free(Inventory *inventory);
@@ -84,8 +98,10 @@ void inventory_compare(Inventory *inventory, InventoryCompared *compared, void *
  * inventory_want_systems(). */
 void inventory_flush(Inventory *inventory);
 
-/* Whether all objects were listed at least once. */
+/* Whether all objects were listed at least once; and whether they were, or are known from the start before.
+ */
 gboolean inventory_is_filled(const Inventory *inventory);
+gboolean inventory_is_known(const Inventory *inventory);
 
 /* What the mirror knows of a domain for sure, for a GetAll that comes now, by name of org.libvirt.Domain's
  * property: a dictionary a{sv}, owned, where () stands for a property that cannot be read; NULL where it is

@@ -93,7 +93,7 @@ def supervised(home, bus):
     for service, manager in started:
         if service.process:
             service.stop()
-        manager.sock.close()
+        manager.close()
 
 
 def test_the_place_is_taken_by_hand(bus, run_service, supervised, connect):
@@ -142,7 +142,7 @@ def test_refused_under_systemd(refusing, home):
     has_failed(service, 30 * PATIENCE)
     assert time.monotonic() - began > 4
     assert "READY=1" not in manager.read()
-    manager.sock.close()
+    manager.close()
 
 
 def test_a_signal_ends_the_wait(bus, run_service, supervised):

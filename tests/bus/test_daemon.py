@@ -242,7 +242,7 @@ def test_its_words_open_with_its_name(service, client):
 def manager(home):
     one = Manager(home)
     yield one
-    one.sock.close()
+    one.close()
 
 
 def test_service_manager_is_told(one_bus, run_service, manager):

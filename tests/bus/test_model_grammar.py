@@ -89,9 +89,15 @@ def picture(*objects, older=(), above=0):
 
 def restarted(to=None):
     def feed(grammar, number):
-        grammar.restarted()
+        grammar.replaced()
         return to or number + 1000
     return feed
+
+
+def goes_on(grammar, number):
+    """The service was started again, and has what the start before has left."""
+    grammar.replaced()
+    return number
 
 
 def joined(grammar, number):
@@ -162,6 +168,10 @@ LEGAL = {
     "events before the first picture": [joined, picture((GUEST, "running"), older=[life("resumed")]),
                                         life("suspended"), changed(State="paused")],
     "the service starts again": [*RUNS, restarted(), *RUNS, picture((GUEST, "running"))],
+    "it goes on": [signals, interfaces("Added"), *RUNS[1:], goes_on, CLOSED, properties(Stale=True), changed(Stale=True),
+                   OPENED, STOPPED, changed(State="shutoff")],
+    "it goes on twice": [*RUNS, goes_on, CLOSED, goes_on, OPENED, picture((GUEST, "running"))],
+    "it goes on for one who came later": [joined, OPENED, goes_on, CLOSED, STOPPED],
     "another epoch": [event(ROOT, "opened", {"epoch": "1"}), added(), restarted(),
                       event(ROOT, "opened", {"epoch": "2"}), added(), RESYNCED],
 }
@@ -187,6 +197,8 @@ BROKEN = {
     "a pool after": ("after-removed", [added("inactive", POOL), removed(POOL), life("stopped", POOL)]),
     "properties after": ("after-removed", [added(), removed(), properties(Autostart=True)]),
     "an event between a start and the first `added`": ("before-added", [added(), restarted(), STOPPED, added()]),
+    "added again, and it went on": ("added-twice", [*RUNS, goes_on, CLOSED, OPENED, added("running")]),
+    "stopped, and it went on": ("untold", [*RUNS, goes_on, CLOSED, OPENED, changed(State="shutoff")]),
     "added twice": ("added-twice", [added(), added()]),
     "shown by a signal first": ("added-twice", [added(), interfaces("Added")]),
     "stopped, and nothing said so": ("untold", [*RUNS, changed(State="shutoff")]),

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from support.hosts.manager import Manager
 from support.hosts.scene import Scene, kinds
 from support.hosts.workload import Load
 from support.service import wait_connected
@@ -31,10 +32,26 @@ def load(home, reaper, libvirtd):
 
 
 @pytest.fixture
-def scene(one_bus, libvirtd, load, run_service, connect):
+def manager(home):
+    one = Manager(home)
+    yield one
+    one.close()
+
+
+@pytest.fixture(params=["alone", "managed"])
+def options(request):
+    """Under a manager, a restart by SIGTERM goes on in the same epoch."""
+    if request.param == "alone":
+        return {}
+    manager = request.getfixturevalue("manager")
+    return {"env": {"NOTIFY_SOCKET": manager.path}, "wrap": manager.wrap}
+
+
+@pytest.fixture
+def scene(one_bus, libvirtd, load, run_service, connect, options):
     """Both hypervisors, empty but for what the test driver always has and a guest that nobody undefines."""
     service = run_service(one_bus, {"QEMU": libvirtd.uri, "Test": libvirtd.test_uri},
-                          config=f"[limits]\nevents-kept={EVENTS_KEPT}\n")
+                          config=f"[limits]\nevents-kept={EVENTS_KEPT}\n", **options)
     for name in ("QEMU", "Test"):
         wait_connected(connect(one_bus), name)
     dice = random.Random(f"{SEED} scene")

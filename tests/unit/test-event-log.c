@@ -360,6 +360,63 @@ static void test_not_sent(void)
         event_log_free(event_log);
 }
 
+/* Another start goes on where this one ended: with the numbers, what is kept, and the counters. */
+static void test_handed_over(void)
+{
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 3, .events_bytes = 1 << 20};
+        EventLog *event_log = event_log_new(bus, &limits, &plain_epoch), *next;
+        g_autoptr(GVariant) saved = NULL, before = NULL, after = NULL;
+
+        add(event_log, 4);
+        add_one(event_log, "lifecycle", "n", "x", TRUE);
+        saved = g_variant_ref_sink(event_log_save(event_log));
+        g_assert_true(g_variant_is_of_type(saved, G_VARIANT_TYPE(EVENT_LOG_SAVED)));
+        before = read_page(event_log, EPOCH, 2, 0, NULL);
+        event_log_free(event_log);
+
+        next = event_log_new(bus, &limits, &plain_epoch);
+        g_assert_true(event_log_restore(next, saved));
+        after = read_page(next, EPOCH, 2, 0, NULL);
+        g_assert_true(g_variant_equal(before, after));
+        g_assert_cmpuint(event_log_sequence(next), ==, 5);
+        check_refused(next, EPOCH, 1, GUESTBUS_ERROR_GONE);
+        g_assert_cmpuint(counter(next, "events"), ==, 5);
+        g_assert_cmpuint(counter(next, "events.refresh"), ==, 4);
+        g_assert_cmpuint(counter(next, "events.synthetic"), ==, 1);
+        g_assert_cmpuint(counter(next, "events.forgotten"), ==, 2);
+        add(next, 1);
+        check_read(next, 3, 0, 4, 6, TRUE);
+        g_assert_cmpuint(counter(next, "events.refresh"), ==, 5);
+        event_log_free(next);
+}
+
+/* Nothing of what does not fit together is taken over. */
+static void test_handed_over_damaged(void)
+{
+        static const char *const saved[] = {
+                /* More than there were, a hole, and numbers of no order. */
+                "(5, 4, {}, [])",
+                "(5, 5, {}, [('/a', 'w', 5, 1, '', {})])",
+                "(1, 4, {}, [('/a', 'w', 2, 1, '', {}), ('/a', 'w', 4, 1, '', {})])",
+                "(1, 4, {}, [('/a', 'w', 4, 1, '', {}), ('/a', 'w', 3, 1, '', {})])",
+                "(1, 4, {}, [('/a', 'w', 2, 1, '', {}), ('/a', 'w', 3, 1, '', {})])",
+        };
+        const Limits limits = {.reply_bytes = 1 << 20, .events_kept = 3, .events_bytes = 1 << 20};
+
+        for (gsize i = 0; i < G_N_ELEMENTS(saved); i++) {
+                EventLog *event_log = event_log_new(bus, &limits, &plain_epoch);
+                g_autoptr(GVariant) value =
+                        g_variant_parse(G_VARIANT_TYPE(EVENT_LOG_SAVED), saved[i], NULL, NULL, NULL);
+
+                g_assert_nonnull(value);
+                g_assert_false(event_log_restore(event_log, value));
+                g_assert_cmpuint(event_log_sequence(event_log), ==, 0);
+                add(event_log, 1);
+                check_read(event_log, 0, 0, 1, 1, TRUE);
+                event_log_free(event_log);
+        }
+}
+
 int main(int argc, char **argv)
 {
         int r;
@@ -381,6 +438,8 @@ int main(int argc, char **argv)
         g_test_add_func("/stream/what-is-kept", test_what_is_kept);
         g_test_add_func("/stream/counters", test_counters);
         g_test_add_func("/stream/not-sent", test_not_sent);
+        g_test_add_func("/stream/handed-over", test_handed_over);
+        g_test_add_func("/stream/handed-over-damaged", test_handed_over_damaged);
         r = g_test_run();
 
         bus_free(bus, 1000);

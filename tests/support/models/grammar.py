@@ -133,6 +133,7 @@ class Stream:
         self.epoch = None
         self.number = None
         self.highest = 0
+        self.doubted = False  # the service was started again: it may go on, or begin anew
         self.things = {}
 
     def thing(self, path):
@@ -149,6 +150,7 @@ class Stream:
         self.forget(whole)
         self.number = None
         self.epoch = None
+        self.doubted = False
 
 
 class Grammar:
@@ -197,11 +199,12 @@ class Grammar:
 
     # The listener
 
-    def restarted(self, heard_all=True):
-        """The service was started again. `heard_all` says that all that it told is heard."""
-        self.whole = heard_all
+    def replaced(self):
+        """The service was started again. It begins anew, or goes on where the start before ended: the next event, or
+        picture, says so where a number was heard before."""
+        self.whole = False
         for stream in self.streams.values():
-            stream.restart(heard_all)
+            stream.doubted = True
 
     def interrupted(self):
         """The listener was away: what happened meanwhile, it does not know."""
@@ -227,7 +230,7 @@ class Grammar:
         """Any signal, as client.Signal has it."""
         if signal.sender != self.sender and self.ours(signal):
             if self.sender is not None:
-                self.restarted()
+                self.replaced()
             self.sender = signal.sender
         if signal.member == "Event" and (signal.interface or "").startswith(NATIVE):
             self.event(signal.path, *signal.body)
@@ -255,6 +258,9 @@ class Grammar:
     def count(self, path, kind, sequence, details):
         stream = self.stream(path)
         epoch = details.get("epoch") if kind in ("opened", "resynced") else None
+        if stream.doubted and sequence != (stream.number or 0) + 1:
+            stream.restart(stream.number is not None)
+        stream.doubted = False
         if epoch and stream.epoch and epoch != stream.epoch:
             stream.restart(self.whole)
         stream.epoch = epoch or stream.epoch
@@ -404,8 +410,9 @@ class Grammar:
         stream = self.stream(path)
         number, epoch = values["Sequence"], values["Epoch"]
         # Before an epoch was heard, events may have been another's.
-        if stream.epoch != epoch and (stream.epoch or number > (stream.number or number)):
+        if stream.epoch != epoch and (stream.epoch or stream.doubted or number > (stream.number or number)):
             stream.restart(self.whole)
+        stream.doubted = False
         stream.epoch = epoch
         if stream.number is None:
             stream.number = number
