@@ -37,14 +37,22 @@ static gboolean says_no_object(int code)
         }
 }
 
+static GuestbusError code_of(const virError *last)
+{
+        if (last && says_no_object(last->code))
+                return GUESTBUS_ERROR_NO_OBJECT;
+
+        return last && last->domain == VIR_FROM_RPC && last->code == VIR_ERR_INTERNAL_ERROR
+                       ? GUESTBUS_ERROR_CUT
+                       : GUESTBUS_ERROR_LIBVIRT;
+}
+
 void error_take_libvirt(GError **error)
 {
         virErrorPtr last = virGetLastError();
         g_autofree char *message = utf8_make_valid(last ? last->message : NULL);
 
-        g_set_error_literal(error, GUESTBUS_ERROR,
-                            last && says_no_object(last->code) ? GUESTBUS_ERROR_NO_OBJECT
-                                                               : GUESTBUS_ERROR_LIBVIRT,
+        g_set_error_literal(error, GUESTBUS_ERROR, code_of(last),
                             *message ? message : "libvirt failed and did not say why");
         virResetLastError();
 }
@@ -63,6 +71,7 @@ static const char *error_name(const GError *error)
         switch ((GuestbusError)error->code) {
         case GUESTBUS_ERROR_LIBVIRT:
         case GUESTBUS_ERROR_NO_OBJECT:
+        case GUESTBUS_ERROR_CUT:
                 return "org.libvirt.Error";
         case GUESTBUS_ERROR_INVALID_ARGS:
                 return SD_BUS_ERROR_INVALID_ARGS;

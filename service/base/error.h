@@ -11,6 +11,7 @@
 typedef enum GuestbusError {
         GUESTBUS_ERROR_LIBVIRT,   /* libvirt refused; the message is libvirt's own */
         GUESTBUS_ERROR_NO_OBJECT, /* the same: the object does not exist */
+        GUESTBUS_ERROR_CUT,       /* the same: a connection is lost, which may be one of libvirt's own */
         GUESTBUS_ERROR_INVALID_ARGS,
         GUESTBUS_ERROR_UNKNOWN_OBJECT,
         GUESTBUS_ERROR_UNKNOWN_METHOD,

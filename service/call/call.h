@@ -108,6 +108,8 @@ struct Call {
         GVariant *result;
         GUnixFDList *result_fds;
         GError *error;
+        gboolean cut;   /* by the loss of a connection behind the link's, which is open still */
+        gboolean again; /* it was run before, and cut */
 };
 
 /* A call of @peer for @message, which it keeps, and which @path is borrowed from. The peer is charged with it

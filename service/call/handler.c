@@ -376,9 +376,12 @@ void call_run(Call *call)
                 check_gone(call);
         }
 
+        call->cut = g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_CUT) &&
+                    virConnectIsAlive(call->conn) == 1;
         /* Here and not on the main thread: the last reference to a connection may have to talk to libvirt. */
         if (call->handle && call->object.key)
-                call->object.kind->free(g_steal_pointer(&call->handle));
+                call->object.kind->free(call->handle);
+        call->handle = NULL;
         g_clear_pointer(&call->domain, virDomainFree);
         g_clear_pointer(&call->conn, virConnectClose);
 }

@@ -48,9 +48,10 @@ typedef struct Worker {
         DomainCache *domain_cache;
 
         /* All under lock, but @call for the thread that runs it. */
-        gboolean open; /* as the link */
-        Call *call;    /* that it runs; NULL when it has none */
-        gint64 since;  /* it has none; monotonic, us */
+        gboolean open;     /* as the link */
+        Call *call;        /* that it runs; NULL when it has none */
+        gboolean renewing; /* main thread: the link is opened anew for that call */
+        gint64 since;      /* it has none; monotonic, us */
 } Worker;
 
 /* The links for readers, or for all others. */
@@ -203,11 +204,24 @@ static void run_call(Worker *worker)
 
         call->link = worker->link;
         call->domain_cache = worker->domain_cache;
+        call->cut = FALSE;
         call_run(call);
         /* Its event, which would say so, comes when it comes. */
         if (call->member && call->member->changes && call->object.key)
                 links_forget(worker->links, call->object.key);
 }
+
+/* Libvirt's modular daemons ask one another over connections of their own, one for each client. When such a
+ * connection is lost, for its daemon was started anew, this client's calls to that daemon fail for good. A
+ * link that is opened anew has a new one. */
+static gboolean is_cut(const Worker *worker)
+{
+        const Call *call = worker->call;
+
+        return call->cut && !call->again && !worker->links->config.shared;
+}
+
+static void on_cut(void *data);
 
 /* Worker thread. */
 static void run_calls(void *data, void *user_data)
@@ -216,9 +230,14 @@ static void run_calls(void *data, void *user_data)
 
         ASSERT_WORKER();
         taken_over(worker);
-        do
+        do {
                 run_call(worker);
-        while (next_call(worker));
+                if (is_cut(worker)) {
+                        handing_over(worker);
+                        main_queue_post(on_cut, worker);
+                        return;
+                }
+        } while (next_call(worker));
         handing_over(worker->links);
 }
 
@@ -303,12 +322,50 @@ static gboolean on_idle(gpointer user_data)
 
 static void consider(Links *links);
 
+/* Whether the call that was cut has changed nothing: it only asks, or was not sent to that daemon at all. */
+static gboolean may_run_again(const Call *call)
+{
+        return call->type == CALL_GET || call->type == CALL_GET_ALL || call->type == CALL_INTROSPECT ||
+               (call->type == CALL_METHOD && call->member->access == ACCESS_MONITOR) ||
+               strstr(call->error->message, "client socket is closed");
+}
+
+/* Ends the call whose link was to be opened anew. */
+static void end_cut(Worker *worker)
+{
+        gboolean others;
+
+        worker->renewing = FALSE;
+        end_call(worker, &others);
+}
+
+/* Main thread. */
+static void on_cut(void *data)
+{
+        Worker *worker = data;
+
+        taken_over(worker);
+        set_open(worker, FALSE);
+        domain_cache_forget_all(worker->domain_cache);
+        link_close(worker->link);
+        link_open(worker->link);
+        worker->call->again = TRUE;
+        worker->renewing = may_run_again(worker->call) && link_state(worker->link) == LINK_OPENING;
+        if (!worker->renewing)
+                end_cut(worker);
+}
+
 static void on_opened(Link *link, void *data)
 {
         Worker *worker = data;
         Links *links = worker->links;
 
         set_open(worker, TRUE);
+        if (worker->renewing) {
+                worker->renewing = FALSE;
+                g_clear_error(&worker->call->error);
+                start(worker);
+        }
         if (!is_first(worker) && !links->idle_timer)
                 links->idle_timer = g_timeout_add_seconds(IDLE_S / 3, on_idle, links);
         consider(links);
@@ -325,9 +382,11 @@ static void on_lost(Link *link, void *data)
 
 static void on_failed(Link *link, const GError *error, void *data)
 {
-        const Worker *worker = data;
+        Worker *worker = data;
         Group *group = &worker->links->groups[worker->reader];
 
+        if (worker->renewing)
+                end_cut(worker);
         /* Otherwise that link's own failure says as much. */
         if (link_state(worker->links->config.events_link) == LINK_OPEN)
                 link_log_failure(link);
@@ -673,8 +732,10 @@ void links_shut(Links *links, const GError *error)
         g_clear_handle_id(&links->idle_timer, g_source_remove);
         for (unsigned reader = 0; reader < 2; reader++)
                 for (unsigned i = 0; i < links->groups[reader].workers->len; i++) {
-                        const Worker *worker = worker_at(&links->groups[reader], i);
+                        Worker *worker = worker_at(&links->groups[reader], i);
 
+                        if (worker->renewing)
+                                end_cut(worker);
                         domain_cache_shut(worker->domain_cache);
                         if (!links->config.shared)
                                 link_shut(worker->link);

@@ -19,6 +19,7 @@ static const struct {
         {
                 {GUESTBUS_ERROR_LIBVIRT, "org.libvirt.Error"},
                 {GUESTBUS_ERROR_NO_OBJECT, "org.libvirt.Error"},
+                {GUESTBUS_ERROR_CUT, "org.libvirt.Error"},
                 {GUESTBUS_ERROR_INVALID_ARGS, DBUS "InvalidArgs"},
                 {GUESTBUS_ERROR_UNKNOWN_OBJECT, DBUS "UnknownObject"},
                 {GUESTBUS_ERROR_UNKNOWN_METHOD, DBUS "UnknownMethod"},
@@ -121,6 +122,9 @@ static void test_libvirts(void)
                 check_taken(codes[i].code, "too bad");
         }
 
+        fail(VIR_ERR_INTERNAL_ERROR, "too bad");
+        virGetLastError()->domain = VIR_FROM_RPC;
+        check_taken(GUESTBUS_ERROR_CUT, "too bad");
         fail(VIR_ERR_INTERNAL_ERROR, "\xff!");
         check_taken(GUESTBUS_ERROR_LIBVIRT, "\xef\xbf\xbd!");
         fail(VIR_ERR_INTERNAL_ERROR, "");

@@ -43,6 +43,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static GString *ran; /* a letter for each call, in the order in which they began */
 static unsigned running, most_running;
 static gboolean gate_open;
+static gint cuts; /* atomic: so many calls more, and one is cut */
+static const char *cut_message;
 
 static GVariant *toy_pass(Call *call, GError **error)
 {
@@ -68,6 +70,18 @@ static GVariant *toy_wait(Call *call, GError **error)
         return call_done();
 }
 
+/* Fails as libvirt does where the connection behind the link's is lost. */
+static GVariant *toy_cut(Call *call, GError **error)
+{
+        if (!g_atomic_int_dec_and_test(&cuts)) {
+                g_atomic_int_inc(&cuts);
+                return toy_pass(call, error);
+        }
+
+        g_set_error_literal(error, GUESTBUS_ERROR, GUESTBUS_ERROR_CUT, cut_message);
+        return NULL;
+}
+
 static GVariant *toy_wrong_type(Call *call, GError **error)
 {
         return g_variant_new_string("not what the row says");
@@ -89,6 +103,9 @@ static const Member pass = {.name = "Pass", .out_type = "()", .tuple = true, .ha
 static const Member wait_member = {.name = "Wait", .out_type = "()", .tuple = true, .handler = toy_wait};
 static const Member long_member = {
         .name = "Long", .out_type = "()", .tuple = true, .takes_long = true, .handler = toy_wait};
+static const Member cut_read = {.name = "Cut", .out_type = "()", .tuple = true, .handler = toy_cut};
+static const Member cut_change = {
+        .name = "Cut", .out_type = "()", .tuple = true, .access = ACCESS_MANAGE, .handler = toy_cut};
 static const Member wrong_type = {.name = "WrongType", .out_type = "u", .handler = toy_wrong_type};
 static const Member large = {.name = "Large", .out_type = "s", .handler = toy_large};
 static const Member silent = {.name = "Silent", .out_type = "s", .handler = toy_silent};
@@ -451,6 +468,67 @@ static void assert_fails(const Member *member, int code)
         tear_down();
 }
 
+static void cut_one(const Member *member, const char *message, char letter)
+{
+        cut_message = message;
+        g_atomic_int_set(&cuts, 1);
+        push(member, ":1.1", "/a", letter);
+}
+
+/* Libvirt's connection to another daemon is lost: on another one the call is run again, unless it may have
+ * changed something. What comes after it waits. */
+static void test_cut(void)
+{
+        set_up();
+        cut_one(&cut_read, "connection lost", '1');
+        push(&pass, ":1.1", "/a", '2');
+        wait_completed(2);
+        g_assert_no_error(last_error);
+        g_assert_cmpstr(ran->str, ==, "12");
+        g_assert_cmpstr(ended->str, ==, "12");
+
+        cut_one(&cut_change, "internal error: client socket is closed", '3');
+        wait_completed(3);
+        g_assert_no_error(last_error);
+        g_assert_cmpstr(ran->str, ==, "123");
+
+        cut_one(&cut_change, "connection lost", '4');
+        wait_completed(4);
+        g_assert_error(last_error, GUESTBUS_ERROR, GUESTBUS_ERROR_CUT);
+        push(&cut_change, ":1.1", "/a", '5');
+        wait_completed(5);
+        g_assert_no_error(last_error);
+        g_assert_cmpstr(ran->str, ==, "1235");
+        g_assert_cmpstr(ended->str, ==, "12345");
+        tear_down();
+}
+
+/* Over a link that others need it is not opened anew. */
+static void test_cut_shared(void)
+{
+        set_up_at("test:///default", TRUE);
+        cut_one(&cut_read, "connection lost", '1');
+        wait_completed(1);
+        g_assert_error(last_error, GUESTBUS_ERROR, GUESTBUS_ERROR_CUT);
+        tear_down();
+}
+
+/* The end comes while the link is opened anew: each call has its end all the same. */
+static void test_cut_and_shut(void)
+{
+        for (unsigned i = 0; i < 20; i++) {
+                g_autoptr(GError) error = g_error_new_literal(GUESTBUS_ERROR, GUESTBUS_ERROR_FAILED, "over");
+
+                set_up();
+                cut_one(&cut_read, "connection lost", '1');
+                g_usleep(i * 200);
+                g_main_context_iteration(NULL, FALSE);
+                links_shut(links, error);
+                wait_completed(1);
+                tear_down();
+        }
+}
+
 static void test_results(void)
 {
         assert_fails(&wrong_type, GUESTBUS_ERROR_FAILED);
@@ -500,6 +578,9 @@ int main(int argc, char **argv)
         g_test_add_func("/links/withdraw", test_withdraw);
         g_test_add_func("/links/withdraw-and-go-on", test_withdraw_and_go_on);
         g_test_add_func("/links/results", test_results);
+        g_test_add_func("/links/cut", test_cut);
+        g_test_add_func("/links/cut-shared", test_cut_shared);
+        g_test_add_func("/links/cut-and-shut", test_cut_and_shut);
         r = g_test_run();
 
         link_shut(events_link);
