@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "bus/path.h"
 #include "call/links.h"
+#include "connection/driver_links.h"
 #include "members.h"
 #include "virt/events.h"
 
@@ -27,6 +28,7 @@ struct Connection {
 
         Link *events_link;
         Links *links;
+        DriverLinks *driver_links;
         Events *events;
         Inventory *inventory;
 
@@ -88,7 +90,8 @@ static void call_completed(void *data)
         }
 
         /* What failed halfway may have left the object in another state. */
-        if (call->begun && g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT))
+        if (call->begun && (g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT) ||
+                            g_error_matches(call->error, GUESTBUS_ERROR, GUESTBUS_ERROR_CUT)))
                 inventory_ask(connection->inventory, kind, uuid);
         call_answer(call);
 }
@@ -187,7 +190,6 @@ static void expect_list(Connection *connection)
 {
         ASSERT_MAIN();
         expect_nothing(connection);
-        connection->listings++;
         if (!inventory_is_filled(connection->inventory))
                 connection->list_timer =
                         g_timeout_add_seconds(connection->limits->open_timeout, on_list_slow, connection);
@@ -312,6 +314,7 @@ static void wait_over(Call *call, void *data)
 typedef struct Prepared {
         void *registered;
         char *driver;
+        gboolean apart; /* other drivers have daemons of their own */
 } Prepared;
 
 /* Worker thread. */
@@ -319,7 +322,8 @@ static gboolean events_prepare(virConnectPtr conn, void *data, void **prepared, 
 {
         Connection *connection = data;
         /* Before anything is listed: what changes after that is told, what changed before is in the list. */
-        void *registered = events_register(connection->events, conn, error);
+        gboolean apart = drivers_are_apart(connection->uri);
+        void *registered = events_register(connection->events, conn, apart ? &kind_domain : NULL, error);
         Prepared *found;
 
         if (!registered)
@@ -328,6 +332,7 @@ static gboolean events_prepare(virConnectPtr conn, void *data, void **prepared, 
         found = g_new0(Prepared, 1);
         found->registered = registered;
         found->driver = utf8_make_valid(virConnectGetType(conn));
+        found->apart = apart;
         *prepared = found;
         return TRUE;
 }
@@ -348,6 +353,50 @@ static GLogLevelFlags loss_level(const Connection *connection, GLogLevelFlags le
         return connection->forwarded ? G_LOG_LEVEL_INFO : level;
 }
 
+static void set_drivers(Connection *connection, gboolean apart)
+{
+        for (unsigned i = 0; i < N_DRIVERS; i++)
+                inventory_set_driver(connection->inventory, drivers[i].kind,
+                                     apart ? driver_links_get(connection->driver_links, &drivers[i]) : NULL);
+}
+
+/* Everything can be listed that there is. */
+static void drivers_settled(void *data)
+{
+        Connection *connection = data;
+
+        connection->listings++;
+        inventory_compare(connection->inventory, listed, connection);
+}
+
+static void driver_opened(const Driver *driver, void *data)
+{
+        const Connection *connection = data;
+
+        inventory_driver_opened(connection->inventory, driver);
+}
+
+static void driver_lost(const Driver *driver, int reason, const GError *error, void *data)
+{
+        const Connection *connection = data;
+
+        inventory_driver_lost(connection->inventory, driver, reason, error);
+}
+
+static void driver_failed(const Driver *driver, void *data)
+{
+        const Connection *connection = data;
+
+        inventory_driver_failed(connection->inventory, driver);
+}
+
+static void driver_renewed(void *data)
+{
+        const Connection *connection = data;
+
+        inventory_renewed(connection->inventory);
+}
+
 static void events_opened(Link *link, void *data)
 {
         Connection *connection = data;
@@ -356,7 +405,12 @@ static void events_opened(Link *link, void *data)
         log_connection(loss_level(connection, G_LOG_LEVEL_MESSAGE), connection->name, connection->uri,
                        "connected");
         expect_list(connection);
-        inventory_opened(connection->inventory, prepared->driver, prepared->registered, listed, connection);
+        set_drivers(connection, prepared->apart);
+        inventory_opened(connection->inventory, prepared->driver, prepared->registered);
+        if (prepared->apart)
+                driver_links_open(connection->driver_links);
+        else
+                drivers_settled(connection);
         /* Of many callers each has a connection, and most only look. */
         links_follow(connection->links, !connection->forwarded);
         connection->changed(connection->data);
@@ -369,6 +423,7 @@ static void events_lost(Link *link, void *data)
         log_connection(loss_level(connection, G_LOG_LEVEL_WARNING), connection->name, connection->uri,
                        "connection lost");
         expect_nothing(connection);
+        driver_links_close(connection->driver_links);
         inventory_lost(connection->inventory, link_close_reason(link), link_error(link));
         links_lost(connection->links);
         connection->changed(connection->data);
@@ -376,9 +431,7 @@ static void events_lost(Link *link, void *data)
 
 static void events_renewed(Link *link, void *data)
 {
-        const Connection *connection = data;
-
-        inventory_renewed(connection->inventory);
+        driver_renewed(data);
 }
 
 static void events_failed(Link *link, const GError *error, void *data)
@@ -462,6 +515,27 @@ static Links *make_links(Connection *connection, const ConnectionConfig *connect
         return links_new(&config);
 }
 
+static DriverLinks *make_driver_links(Connection *connection, const ConnectionConfig *connection_config,
+                                      const Identity *identity, const Limits *limits)
+{
+        const DriverLinksConfig config = {
+                .name = connection->name,
+                .uri = connection->uri,
+                .limits = limits,
+                .forward = connection_config->forward,
+                .identity = identity,
+                .events = connection->events,
+                .settled = drivers_settled,
+                .opened = driver_opened,
+                .lost = driver_lost,
+                .failed = driver_failed,
+                .renewed = driver_renewed,
+                .data = connection,
+        };
+
+        return driver_links_new(&config);
+}
+
 Connection *connection_new(const ConnectionConfig *config, const Identity *identity, const Limits *limits,
                            Bus *bus, const Epoch *epoch, ConnectionChanged *changed, void *data)
 {
@@ -483,6 +557,7 @@ Connection *connection_new(const ConnectionConfig *config, const Identity *ident
                 link_forward(connection->events_link, identity);
         connection->inventory = make_inventory(connection, limits, epoch);
         connection->links = make_links(connection, config, identity, limits);
+        connection->driver_links = make_driver_links(connection, config, identity, limits);
         if (!config->forward || identity)
                 link_open(connection->events_link);
         return connection;
@@ -506,6 +581,7 @@ void connection_stop(Connection *connection)
         state_waits_drop(inventory_waits(connection->inventory), fail_wait, error);
         finish_unlisted(connection);
         links_shut(connection->links, error);
+        driver_links_shut(connection->driver_links);
         link_shut(connection->events_link);
 }
 
@@ -537,13 +613,14 @@ gboolean connection_is_over(const Connection *connection)
 {
         ASSERT_MAIN();
         return !connection_is_busy(connection) && !link_is_busy(connection->events_link) &&
-               !links_is_busy(connection->links);
+               !links_is_busy(connection->links) && !driver_links_are_busy(connection->driver_links);
 }
 
 void connection_free(Connection *connection)
 {
         ASSERT_MAIN();
         links_free(connection->links);
+        driver_links_free(connection->driver_links);
         link_free(connection->events_link);
         inventory_free(connection->inventory);
         g_clear_error(&connection->list_error);

@@ -11,6 +11,7 @@
 typedef enum ComparisonCause {
         COMPARISON_FIRST,
         COMPARISON_AFTER_OUTAGE,
+        COMPARISON_AFTER_DRIVER, /* an outage of the daemon of some kinds */
         COMPARISON_AGAIN,
         COMPARISON_POLL, /* in the place of events, where libvirt sends none */
 } ComparisonCause;

@@ -33,17 +33,21 @@ struct Inventory {
 
         gboolean open, stopped;
         gboolean was_open;
-        gboolean resumed;       /* where the start before has ended */
-        gboolean left_open;     /* at the end of that, and at the end of this one */
-        gboolean compared;      /* once */
-        gboolean polls;         /* the driver tells nothing of some objects */
-        gboolean polling;       /* the next comparison is made for want of events: it is to find something */
-        gboolean was_silent;    /* once since then, which was logged */
-        gboolean after_outage;  /* there was no comparison since the connection was opened */
-        gint64 opened_at;       /* monotonic */
-        guint64 begun, over;    /* comparisons */
-        Differences last_found; /* by the last one that is over */
-        GQueue callers;         /* of Comparing */
+        gboolean resumed;      /* where the start before has ended */
+        gboolean left_open;    /* at the end of that, and at the end of this one */
+        gboolean compared;     /* once */
+        gboolean polls;        /* the driver tells nothing of some objects */
+        gboolean polling;      /* the next comparison is made for want of events: it is to find something */
+        gboolean was_silent;   /* once since then, which was logged */
+        gboolean after_outage; /* there was no comparison since the connection was opened */
+        gboolean after_driver; /* the same, since a driver's own was, */
+        guint64 driver_pass;   /* which passes from that number on are asked after, */
+        gboolean ends_driver;  /* as that whose answers are taken now */
+        Link *drivers[N_MIRRORED]; /* of the kinds that have a driver with a daemon of its own */
+        gint64 opened_at;          /* monotonic */
+        guint64 begun, over;       /* comparisons */
+        Differences last_found;    /* by the last one that is over */
+        GQueue callers;            /* of Comparing */
         guint64 comparisons_made, differences, polls_made, reconnects, renewals, resync_us;
 };
 
@@ -136,6 +140,7 @@ static void count_comparison(Inventory *inventory, ComparisonCause cause, guint3
 static void end_comparison(Inventory *inventory, ComparisonCause cause, const Differences *found)
 {
         gboolean after_outage = cause == COMPARISON_FIRST || cause == COMPARISON_AFTER_OUTAGE;
+        gboolean always = after_outage || cause == COMPARISON_AFTER_DRIVER;
         guint32 sum = found->added + found->changed + found->removed;
 
         state_waits_set_blind(inventory->waits, FALSE);
@@ -145,7 +150,7 @@ static void end_comparison(Inventory *inventory, ComparisonCause cause, const Di
 
         /* A client that asks for one comparison after the other must not push what happened out of the
          * stream. */
-        if (after_outage || (sum > 0 && cause != COMPARISON_POLL))
+        if (always || (sum > 0 && cause != COMPARISON_POLL))
                 tell_resynced(inventory, found);
 }
 
@@ -167,8 +172,19 @@ static ComparisonCause next_cause(const Inventory *inventory)
                 return COMPARISON_FIRST;
         if (inventory->after_outage)
                 return COMPARISON_AFTER_OUTAGE;
+        if (inventory->ends_driver)
+                return COMPARISON_AFTER_DRIVER;
 
         return inventory->polling ? COMPARISON_POLL : COMPARISON_AGAIN;
+}
+
+/* What happened while a driver's own daemon was away no event tells, until everything was compared. */
+static void set_after_driver(Inventory *inventory, gboolean after)
+{
+        inventory->after_driver = after;
+        for (size_t i = 0; mirrored_kinds[i]; i++)
+                if (inventory->drivers[i])
+                        announcer_set_silent(inventory->announcer, mirrored_kinds[i], after);
 }
 
 static void on_applying(gboolean all, void *data)
@@ -178,6 +194,8 @@ static void on_applying(gboolean all, void *data)
         if (!all)
                 return;
 
+        inventory->ends_driver =
+                inventory->after_driver && sync_passes(inventory->sync) >= inventory->driver_pass;
         announcer_begin_comparison(inventory->announcer, next_cause(inventory));
         inventory->polling = FALSE;
 }
@@ -202,6 +220,8 @@ static void on_applied(gboolean all, gboolean told, void *data)
 
         if (all) {
                 inventory->after_outage = FALSE;
+                if (inventory->ends_driver)
+                        set_after_driver(inventory, FALSE);
                 inventory->begun++;
                 announcer_end_comparison(inventory->announcer);
         }
@@ -306,7 +326,7 @@ static GVariant *make_changes(Inventory *inventory, const void *registered)
         inventory->polls = FALSE;
         g_variant_builder_init(&changes, G_VARIANT_TYPE("a{ss}"));
         for (size_t i = 0; mirrored_kinds[i]; i++) {
-                gboolean told = events_tell_of(registered, mirrored_kinds[i]);
+                gboolean told = inventory->drivers[i] || events_tell_of(registered, mirrored_kinds[i]);
 
                 inventory->polls = inventory->polls || !told;
                 announcer_set_silent(inventory->announcer, mirrored_kinds[i], !told);
@@ -319,8 +339,17 @@ static GVariant *make_changes(Inventory *inventory, const void *registered)
 
 /* Opened and lost */
 
-void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
-                      InventoryCompared *compared, void *data)
+void inventory_set_driver(Inventory *inventory, const Kind *kind, Link *link)
+{
+        ASSERT_MAIN();
+        if (!kind_is_mirrored(kind))
+                return;
+
+        inventory->drivers[mirrored_index(kind)] = link;
+        sync_list_over(inventory->sync, kind, link ? link : inventory->config.link);
+}
+
+void inventory_opened(Inventory *inventory, const char *driver, const void *registered)
 {
         Packer details;
 
@@ -339,7 +368,16 @@ void inventory_opened(Inventory *inventory, const char *driver, const void *regi
         add_event(inventory, "opened", &details);
         announcer_opened(inventory->announcer);
         connection_properties_set_state(inventory->properties, "connected", driver, "");
-        inventory_compare(inventory, compared, data);
+}
+
+static void add_loss(Packer *details, int reason, const GError *error)
+{
+        const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
+        g_autofree char *text = enum_text(word, reason);
+        g_autofree char *why = utf8_make_valid(error ? error->message : NULL);
+
+        packer_add_string(details, "reason", text);
+        packer_add_string(details, "error", why);
 }
 
 /* What was not heard until now is told as after an outage. */
@@ -357,14 +395,10 @@ void inventory_renewed(Inventory *inventory)
 
 static void tell_closed(Inventory *inventory, int reason, const GError *error)
 {
-        const char *word = reason < 0 ? "unknown" : enum_word("connection-close-reason", reason);
-        g_autofree char *text = enum_text(word, reason);
-        g_autofree char *why = utf8_make_valid(error ? error->message : NULL);
         Packer details;
 
         packer_begin(&details);
-        packer_add_string(&details, "reason", text);
-        packer_add_string(&details, "error", why);
+        add_loss(&details, reason, error);
         add_event(inventory, "closed", &details);
 }
 
@@ -372,6 +406,7 @@ void inventory_lost(Inventory *inventory, int reason, const GError *error)
 {
         ASSERT_MAIN();
         inventory->open = FALSE;
+        set_after_driver(inventory, FALSE);
         comparison_schedule_end(inventory->schedule);
         hearing_forget(inventory->hearing);
         announcer_give_up(inventory->announcer);
@@ -388,6 +423,48 @@ void inventory_failed(Inventory *inventory, const GError *error)
         ASSERT_MAIN();
         connection_properties_set_state(inventory->properties, "disconnected", NULL,
                                         error ? error->message : "");
+}
+
+/* The daemon of some kinds. The others go on. */
+
+static void tell_driver(Inventory *inventory, const char *word, const Driver *driver, Packer *details)
+{
+        packer_add_string(details, "driver", driver->name);
+        add_event(inventory, word, details);
+}
+
+void inventory_driver_lost(Inventory *inventory, const Driver *driver, int reason, const GError *error)
+{
+        Packer details;
+
+        ASSERT_MAIN();
+        packer_begin(&details);
+        add_loss(&details, reason, error);
+        tell_driver(inventory, "driver-closed", driver, &details);
+        if (!kind_is_mirrored(driver->kind))
+                return;
+
+        sync_forget_list(inventory->sync, driver->kind);
+        mirror_set_stale(inventory->mirror, driver->kind, TRUE, on_stale, inventory);
+}
+
+void inventory_driver_failed(Inventory *inventory, const Driver *driver)
+{
+        ASSERT_MAIN();
+        if (kind_is_mirrored(driver->kind))
+                sync_forget_list(inventory->sync, driver->kind);
+}
+
+void inventory_driver_opened(Inventory *inventory, const Driver *driver)
+{
+        Packer details;
+
+        ASSERT_MAIN();
+        begin_details(inventory, &details);
+        tell_driver(inventory, "driver-opened", driver, &details);
+        set_after_driver(inventory, TRUE);
+        inventory->driver_pass = sync_passes(inventory->sync) + (sync_is_busy(inventory->sync) ? 1 : 0);
+        inventory_compare(inventory, NULL, NULL);
 }
 
 /* libvirt's events, and what calls change */
@@ -425,11 +502,12 @@ static const AnnouncerOwner announcer_owner = {.compared = on_announced, .missed
 static void on_deaf(const Kind *kind, void *data)
 {
         const Inventory *inventory = data;
+        Link *driver = inventory->drivers[mirrored_index(kind)];
 
         g_warning("%s: libvirt has changed a %s and told nothing of it: its events are registered for anew",
                   strrchr(inventory->config.path, '/') + 1, kind->collection);
         comparison_schedule_set_polls(inventory->schedule, TRUE);
-        link_renew(inventory->config.link);
+        link_renew(driver ? driver : inventory->config.link);
 }
 
 static Showing *showing_new(Inventory *inventory, const Kind *kind, const char *uuid, WaitFunc *done,

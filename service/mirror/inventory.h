@@ -11,6 +11,7 @@
 #include "mirror/saved.h"
 #include "mirror/state_waits.h"
 #include "mirror/sync.h"
+#include "virt/driver.h"
 #include "virt/events.h"
 #include "virt/link.h"
 
@@ -60,19 +61,29 @@ void inventory_free(Inventory *inventory);
 /* libvirt told of something. */
 void inventory_event(Inventory *inventory, const Event *event);
 
-/* The connection was opened, with libvirt's name of the driver; callbacks are @registered. Compares
- * everything, and then calls @compared. */
-void inventory_opened(Inventory *inventory, const char *driver, const void *registered,
-                      InventoryCompared *compared, void *data);
+/* The objects of that kind have a driver with a daemon of its own, which tells of their changes and is asked
+ * for them over @link, until this is called again; with NULL they have none. While the connection is not
+ * open. */
+void inventory_set_driver(Inventory *inventory, const Kind *kind, Link *link);
+
+/* The connection was opened, with libvirt's name of the driver; callbacks are @registered. Next is
+ * inventory_compare(). */
+void inventory_opened(Inventory *inventory, const char *driver, const void *registered);
 
 /* libvirt's events are registered for anew on the same connection, after link_renew(). Compares everything.
  */
 void inventory_renewed(Inventory *inventory);
 
-/* It was lost, for a reason as virConnectCloseReason (-1: unknown), or could not be opened. @error says why.
- */
+/* The connection was lost, for a reason as virConnectCloseReason (-1: unknown), or could not be opened.
+ * @error says why. */
 void inventory_lost(Inventory *inventory, int reason, const GError *error);
 void inventory_failed(Inventory *inventory, const GError *error);
+
+/* While it is open, a driver with a daemon of its own was lost, for a reason as above; could not be opened;
+ * and was opened again, or late: compares everything. */
+void inventory_driver_lost(Inventory *inventory, const Driver *driver, int reason, const GError *error);
+void inventory_driver_failed(Inventory *inventory, const Driver *driver);
+void inventory_driver_opened(Inventory *inventory, const Driver *driver);
 
 /* No timers and no questions from here on. */
 void inventory_stop(Inventory *inventory);

@@ -378,6 +378,8 @@ Pass *pass_new(Link *link, DomainCache *domain_cache, void *data)
         ASSERT_MAIN();
         pass->link = link;
         pass->domain_cache = domain_cache;
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                pass->lists[i] = link;
         dirty_init(&pass->dirty);
         pass->systems = g_ptr_array_new_with_free_func(g_free);
         pass->failed = set_new();
@@ -405,6 +407,18 @@ void pass_free(Pass *pass)
         g_free(pass);
 }
 
+/* All objects of the kind at that place; @conn is that of the domains. */
+static gboolean ask_list(Pass *pass, size_t i, virConnectPtr conn, GError **error)
+{
+        g_autoptr(virConnect) other = NULL;
+
+        if (pass->lists[i] == pass->link)
+                return query_all(conn, mirrored_kinds[i], pass->answers, error);
+
+        other = link_acquire(pass->lists[i], error);
+        return other && query_all(other, mirrored_kinds[i], pass->answers, error);
+}
+
 static gboolean ask_lists(Pass *pass, virConnectPtr conn)
 {
         for (size_t i = 0; mirrored_kinds[i]; i++) {
@@ -414,7 +428,7 @@ static gboolean ask_lists(Pass *pass, virConnectPtr conn)
                 if (!pass->dirty.list[i])
                         continue;
 
-                pass->listed[i] = query_all(conn, mirrored_kinds[i], pass->answers, &error);
+                pass->listed[i] = ask_list(pass, i, conn, &error);
                 if (pass->listed[i])
                         continue;
 

@@ -39,6 +39,7 @@ void waiters_tell(GArray *waiters, gboolean told);
 typedef struct Pass {
         Link *link;
         DomainCache *domain_cache; /* of the link's connection */
+        Link *lists[N_MIRRORED];   /* to list the kinds over */
 
         /* What to ask. */
         Dirty dirty;
@@ -52,14 +53,15 @@ typedef struct Pass {
 
         /* The maker's. */
         void *data;
-        GArray *waiters;     /* of Waiter: what waits for its end */
-        unsigned generation; /* of the connection, when it began */
-        GHashTable *passing; /* a set of UUIDs: domains in a state that does not last */
-        GArray *order;       /* of the answers, see pass_order() */
-        guint applied;       /* of these */
+        GArray *waiters;           /* of Waiter: what waits for its end */
+        unsigned generation;       /* of the connection, when it began */
+        gboolean lost[N_MIRRORED]; /* the link of that list, since then */
+        GHashTable *passing;       /* a set of UUIDs: domains in a state that does not last */
+        GArray *order;             /* of the answers, see pass_order() */
+        guint applied;             /* of these */
 } Pass;
 
-/* Main thread. An empty pass; @link and @domain_cache must outlive it. */
+/* Main thread. An empty pass, over one link; @link and @domain_cache must outlive it. */
 Pass *pass_new(Link *link, DomainCache *domain_cache, void *data);
 
 /* NULL is fine. */

@@ -12,6 +12,8 @@
 #include "mirror/reconcile.h"
 #include "virt/event_loop.h"
 
+#include <string.h>
+
 /* Answers applied in one go: each that changes something is told to the bus, and the main thread has other
  * work than telling thousands in a row. */
 #define APPLIED_AT_ONCE 128
@@ -36,6 +38,8 @@
 struct Sync {
         Link *link;
         DomainCache *domain_cache; /* of the link's connection */
+        Link *lists[N_MIRRORED];   /* by place in mirrored_kinds, as the next */
+        GArray *away[N_MIRRORED];  /* of Waiter: for a list whose link is not open */
         Mirror *mirror;
         const SyncOwner *owner;
         void *data;
@@ -72,6 +76,12 @@ static gboolean is_clean(const Pass *next)
         return dirty_is_empty(&next->dirty) && next->waiters->len == 0;
 }
 
+/* Whether the kind at that place has a link of its own, which is not open. */
+static gboolean is_away(const Sync *sync, size_t i)
+{
+        return sync->lists[i] != sync->link && link_state(sync->lists[i]) != LINK_OPEN;
+}
+
 /* What libvirt did not say in @pass, and everything there is to know of domains in a state that does not
  * last. Where nothing else is due it is held for its time, or until something else is, and systems go first.
  * FALSE when that is none. */
@@ -82,7 +92,7 @@ static gboolean add_again(Sync *sync, const Pass *pass)
 
         any = dirty_add_domains(&sync->next->dirty, pass->passing) || any;
         for (size_t i = 0; i < N_MIRRORED; i++) {
-                if (!pass->dirty.list[i] || pass->listed[i])
+                if (!pass->dirty.list[i] || pass->listed[i] || is_away(sync, i))
                         continue;
 
                 any = TRUE;
@@ -165,6 +175,7 @@ static Pass *take_next(Sync *sync)
         if (rests)
                 take_systems(sync, pass);
         choose_lists(sync, pass);
+        memcpy(pass->lists, sync->lists, sizeof pass->lists);
         return pass;
 }
 
@@ -174,6 +185,20 @@ static GArray *take_waiters(Pass *pass)
 
         pass->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
         return waiters;
+}
+
+/* What waits for a list whose link is open by now waits for the next pass. */
+static void take_back(Sync *sync)
+{
+        for (size_t i = 0; i < N_MIRRORED; i++) {
+                GArray *away = sync->away[i];
+
+                if (is_away(sync, i))
+                        continue;
+
+                g_array_append_vals(sync->next->waiters, away->data, away->len);
+                g_array_set_size(away, 0);
+        }
 }
 
 /* Takes out of @waiters those whose deadline is over at @now, and returns them. @next becomes the earliest of
@@ -249,6 +274,12 @@ static gboolean tells_all(const Pass *pass)
         return pass->dirty.all && !pass->error;
 }
 
+/* Whether all objects of the kind at that place were listed, and the answer counts. */
+static gboolean is_listed(const Pass *pass, size_t i)
+{
+        return pass->listed[i] && !pass->lost[i];
+}
+
 /* First what is gone: a name may have passed to another object. */
 static void begin_applying(Sync *sync, const Pass *pass)
 {
@@ -256,7 +287,7 @@ static void begin_applying(Sync *sync, const Pass *pass)
         for (size_t i = 0; mirrored_kinds[i]; i++) {
                 g_autoptr(GHashTable) leaves = NULL;
 
-                if (!pass->listed[i])
+                if (!is_listed(pass, i))
                         continue;
 
                 leaves = pass_leaves(pass, mirrored_kinds[i]);
@@ -274,7 +305,7 @@ static void end_applying(Sync *sync, const Pass *pass)
 
         for (size_t i = 0; mirrored_kinds[i] && !pass->error; i++)
                 if (pass->dirty.list[i])
-                        sync->owner->listed(mirrored_kinds[i], pass->listed[i], sync->data);
+                        sync->owner->listed(mirrored_kinds[i], is_listed(pass, i), sync->data);
         sync->owner->applied(tells_all(pass), !pass->error, sync->data);
 }
 
@@ -358,6 +389,9 @@ static gboolean apply_some(gpointer user_data)
                 guint place = g_array_index(pass->order, guint, pass->applied);
                 Answer *answer = &g_array_index(pass->answers, Answer, place);
 
+                if (pass->lost[mirrored_index(answer->kind)])
+                        continue;
+
                 if (is_passing(sync->mirror, answer))
                         g_hash_table_add(pass->passing, g_strdup(answer->uuid));
                 sync->owner->answer(answer, sync->data);
@@ -420,11 +454,27 @@ static void take_pass(void *data)
                 g_idle_add_full(G_PRIORITY_DEFAULT, apply_some, sync, NULL);
 }
 
+/* The list at that place is not to be had. */
+static void tell_away(Sync *sync, size_t i)
+{
+        GArray *away = sync->away[i];
+
+        sync->away[i] = g_array_new(FALSE, FALSE, sizeof(Waiter));
+        waiters_tell(away, FALSE);
+}
+
+static void tell_all_away(Sync *sync)
+{
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                tell_away(sync, i);
+}
+
 /* Nothing is asked any more. What is told so may wait again: hence the loop. */
 static void send_away(Sync *sync)
 {
         while (sync->next->waiters->len > 0)
                 waiters_tell(take_waiters(sync->next), FALSE);
+        tell_all_away(sync);
 }
 
 static void start_pass(Sync *sync)
@@ -467,6 +517,10 @@ Sync *sync_new(Link *link, Mirror *mirror, unsigned patience, const SyncOwner *o
 
         ASSERT_MAIN();
         sync->link = link;
+        for (size_t i = 0; i < N_MIRRORED; i++) {
+                sync->lists[i] = link;
+                sync->away[i] = g_array_new(FALSE, FALSE, sizeof(Waiter));
+        }
         sync->domain_cache = domain_cache_new();
         sync->mirror = mirror;
         sync->owner = owner;
@@ -476,6 +530,20 @@ Sync *sync_new(Link *link, Mirror *mirror, unsigned patience, const SyncOwner *o
         sync->patience_us = (gint64)patience * 1000;
         sync->silence = silence_new(sync);
         return sync;
+}
+
+void sync_list_over(Sync *sync, const Kind *kind, Link *link)
+{
+        ASSERT_MAIN();
+        sync->lists[mirrored_index(kind)] = link;
+}
+
+void sync_forget_list(Sync *sync, const Kind *kind)
+{
+        ASSERT_MAIN();
+        if (sync->pass)
+                sync->pass->lost[mirrored_index(kind)] = TRUE;
+        tell_away(sync, mirrored_index(kind));
 }
 
 void sync_stop(Sync *sync)
@@ -497,6 +565,8 @@ void sync_free(Sync *sync)
         g_source_destroy(sync->silence);
         g_source_unref(sync->silence);
         domain_cache_free(sync->domain_cache);
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                g_array_unref(sync->away[i]);
         pass_free(sync->next);
         g_hash_table_unref(sync->systems);
         g_free(sync);
@@ -507,6 +577,7 @@ void sync_all(Sync *sync, WaitFunc *done, void *data)
         ASSERT_MAIN();
         add_all(sync);
         add_waiter(sync, 0, done, data);
+        take_back(sync);
         start_pass(sync);
 }
 
@@ -546,9 +617,21 @@ static gboolean on_late(gpointer user_data)
         if (sync->pass)
                 tell_late(sync->pass->waiters, &next);
         tell_late(sync->next->waiters, &next);
+        for (size_t i = 0; i < N_MIRRORED; i++)
+                tell_late(sync->away[i], &next);
         if (next < G_MAXINT64)
                 watch_deadline(sync, next);
         return G_SOURCE_REMOVE;
+}
+
+/* The call that changed it has reached the daemon, so it is a good reason not to wait for the time of the
+ * next attempt. */
+static void wait_for_list(Sync *sync, size_t i, gint64 deadline, WaitFunc *done, void *data)
+{
+        const Waiter waiter = {done, data, deadline};
+
+        g_array_append_val(sync->away[i], waiter);
+        link_open(sync->lists[i]);
 }
 
 void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
@@ -558,9 +641,15 @@ void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, 
 
         ASSERT_MAIN();
         make_due(sync, kind, uuid, aspects);
-        add_waiter(sync, deadline, done, data);
         if (deadline > 0)
                 watch_deadline(sync, deadline);
+        if (deadline > 0 && !sync->stopped && link_state(sync->link) == LINK_OPEN &&
+            is_away(sync, mirrored_index(kind))) {
+                wait_for_list(sync, mirrored_index(kind), deadline, done, data);
+                return;
+        }
+
+        add_waiter(sync, deadline, done, data);
         start_pass(sync);
 }
 
@@ -612,6 +701,7 @@ void sync_forget(Sync *sync)
         domain_cache_forget_all(sync->domain_cache);
         g_hash_table_remove_all(sync->systems);
         mirror_forget_untold(sync->mirror);
+        tell_all_away(sync);
 }
 
 gboolean sync_is_busy(const Sync *sync)

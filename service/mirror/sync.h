@@ -39,6 +39,14 @@ typedef struct SyncOwner {
  */
 Sync *sync_new(Link *link, Mirror *mirror, unsigned patience, const SyncOwner *owner, void *data);
 
+/* The objects of that kind, which are not domains, are listed over @link from now on, which must outlive it.
+ * While that is not open, it is as if libvirt did not answer; they are not asked for again before
+ * sync_all(). */
+void sync_list_over(Sync *sync, const Kind *kind, Link *link);
+
+/* That link is lost, or was not opened: its answers that are under way do not count. */
+void sync_forget_list(Sync *sync, const Kind *kind);
+
 /* Asks for nothing any more; what waits is told so. */
 void sync_stop(Sync *sync);
 

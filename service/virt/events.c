@@ -50,7 +50,14 @@ void events_free(Events *events)
         g_free(events);
 }
 
-void *events_register(Events *events, virConnectPtr conn, GError **error)
+/* An event that the driver does not know is left out. But a connection that says nothing of the lifecycle,
+ * and could, would look alive and be deaf. */
+static gboolean is_needed(const EventRow *row, const Kind *only)
+{
+        return row->family->kind == (only ? only : &kind_domain) && g_str_equal(row->kind, "lifecycle");
+}
+
+void *events_register(Events *events, virConnectPtr conn, const Kind *only, GError **error)
 {
         GArray *registered = g_array_new(FALSE, FALSE, sizeof(Registration));
         unsigned long library = 0;
@@ -61,7 +68,7 @@ void *events_register(Events *events, virConnectPtr conn, GError **error)
                 const EventFamily *family = event_rows[i].family;
                 Registration registration = {.row = &event_rows[i]};
 
-                if (event_rows[i].since > library)
+                if (event_rows[i].since > library || (only && family->kind != only))
                         continue;
 
                 registration.id =
@@ -72,9 +79,7 @@ void *events_register(Events *events, virConnectPtr conn, GError **error)
                 }
 
                 g_debug("no %s from this driver: %s", event_rows[i].signal, virGetLastErrorMessage());
-                if (i == 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT) {
-                        /* An event that the driver does not know is left out. But a connection that says
-                         * nothing of the lifecycle, and could, would look alive and be deaf. */
+                if (is_needed(&event_rows[i], only) && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT) {
                         error_take_libvirt(error);
                         events_deregister(conn, registered);
                         return NULL;

@@ -18,10 +18,10 @@ void events_free(Events *events);
  * come, go or change their state. Any thread. */
 gboolean events_tell_of(const void *registered, const Kind *kind);
 
-/* Registers every callback that the library and the driver of @conn have; what they lack is left out. Returns
- * what events_deregister() needs, or NULL and an error when libvirt refuses one that it has. Worker thread:
- * each takes a round trip. */
-void *events_register(Events *events, virConnectPtr conn, GError **error);
+/* Registers every callback that the library and the driver of @conn have, with @only those of events about
+ * objects of that kind; what they lack is left out. Returns what events_deregister() needs, or NULL and an
+ * error when libvirt refuses one that it has. Worker thread: each takes a round trip. */
+void *events_register(Events *events, virConnectPtr conn, const Kind *only, GError **error);
 
 /* Ends the registration and frees @registered. Worker thread. */
 void events_deregister(virConnectPtr conn, void *registered);

@@ -55,6 +55,7 @@ struct Link {
         int close_reason;
         gboolean read_only;
         gboolean was_open;
+        gboolean left; /* an attempt is under way that is not wanted any more */
         gboolean shut;
         unsigned backoff_ms;
         unsigned retry_timer;
@@ -303,6 +304,9 @@ void link_close(Link *link)
         Session *session = g_steal_pointer(&link->session);
 
         ASSERT_MAIN();
+        link_stop_waiting(link);
+        g_clear_handle_id(&link->slow_timer, g_source_remove);
+        link->left = link->state == LINK_OPENING;
         if (!session)
                 return;
 
@@ -332,15 +336,17 @@ static void link_attempt_failed(Link *link, Session *session)
 {
         /* No such driver, here or in libvirtd: only a call makes sense as the next attempt. */
         gboolean absent = session->code == VIR_ERR_NO_CONNECT;
+        gboolean left = link->left;
 
         link->state = LINK_CLOSED;
+        link->left = FALSE;
         g_clear_error(&link->error);
         if (session->error)
                 link->error = g_error_copy(session->error);
         else
                 set_lost_early(link, &link->error);
         link_discard(session);
-        if (link->shut)
+        if (link->shut || left)
                 return;
 
         link->owner->failed(link, link->error, link->data);
@@ -357,7 +363,7 @@ static void session_opened(void *data)
         Link *link = session->link;
 
         g_clear_handle_id(&link->slow_timer, g_source_remove);
-        if (session->error || session->lost || link->shut) {
+        if (session->error || session->lost || link->left || link->shut) {
                 link_attempt_failed(link, session);
                 return;
         }
@@ -444,15 +450,18 @@ void link_forward(Link *link, const Identity *identity)
 void link_open(Link *link)
 {
         ASSERT_MAIN();
-        if (link->state != LINK_CLOSED || link->shut)
+        if (link->state == LINK_OPEN || link->shut || (link->state == LINK_OPENING && !link->left))
                 return;
 
         /* The watch stays: a libvirtd that starts during the attempt may be too late for it. */
         g_clear_handle_id(&link->retry_timer, g_source_remove);
         g_clear_error(&link->error);
-        link->state = LINK_OPENING;
         link->slow_timer = g_timeout_add_seconds(link->limits->open_timeout, link_slow, link);
-        background_run(session_open, session_opened, session_new(link));
+        /* The attempt that was given up is the next one. */
+        if (!link->left)
+                background_run(session_open, session_opened, session_new(link));
+        link->state = LINK_OPENING;
+        link->left = FALSE;
 }
 
 void link_shut(Link *link)

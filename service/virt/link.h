@@ -53,7 +53,8 @@ void link_open(Link *link);
  * lost. */
 void link_renew(Link *link);
 
-/* Lets go of the open connection, without calling the owner; link_open() opens another one. */
+/* Lets go of the open connection, or gives up the attempts to open it, without calling the owner; link_open()
+ * opens another one. */
 void link_close(Link *link);
 
 /* Closes the link and ends all attempts, for good. A job says good-bye to libvirt. */

@@ -128,6 +128,37 @@ static Link *open_link(Told *told)
         return link;
 }
 
+/* What was begun is given up, and the next wish takes it on. */
+static void test_close_while_opening(void)
+{
+        Told told = {};
+        Link *link = link_new("Test", "test:///default", FALSE, &limits, &owner, &told);
+
+        link_open(link);
+        link_close(link);
+        while (link_state(link) != LINK_CLOSED)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpuint(told.opened + told.failed + told.lost, ==, 0);
+
+        link_open(link);
+        link_close(link);
+        link_open(link);
+        while (told.opened == 0)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpint(link_state(link), ==, LINK_OPEN);
+        g_assert_cmpuint(told.prepared, ==, 2);
+
+        link_close(link);
+        g_assert_cmpint(link_state(link), ==, LINK_CLOSED);
+        link_open(link);
+        while (told.opened == 1)
+                g_main_context_iteration(NULL, TRUE);
+        finish(link);
+        g_assert_cmpuint(told.prepared, ==, 3);
+        g_assert_cmpuint(told.released, ==, 3);
+        g_assert_cmpuint(told.failed + told.lost, ==, 0);
+}
+
 static void test_renew(void)
 {
         Told told = {};
@@ -394,6 +425,7 @@ int main(int argc, char **argv)
         main_queue_init();
         event_loop_register();
         g_test_add_func("/link/open", test_open);
+        g_test_add_func("/link/close-while-opening", test_close_while_opening);
         g_test_add_func("/link/renew", test_renew);
         g_test_add_func("/link/shut-while-renewing", test_shut_while_renewing);
         g_test_add_func("/link/renew-fails", test_renew_fails);

@@ -31,7 +31,9 @@ static gboolean silent_all;       /* when it was asked for everything */
 static unsigned applied, applied_told, applied_all, done, done_told;
 static gint networks_fail, networks_hang; /* atomic: workers ask */
 static gint starting;                     /* the same: all domains are being started */
-static gboolean parks;                    /* answers are not shown yet */
+static Link *networks_link;               /* over which networks are listed, where that is not the same */
+static unsigned networks_listed;
+static gboolean parks; /* answers are not shown yet */
 
 /* In libvirt's place: networks may have a daemon of their own, which is away while the connection lives, or
  * hangs. */
@@ -129,6 +131,11 @@ static void on_applied(gboolean all, gboolean told, void *data)
 
 static void on_listed(const Kind *kind, gboolean told, void *data)
 {
+        if (networks_link) {
+                networks_listed += kind == &kind_network && told ? 1 : 0;
+                return;
+        }
+
         g_assert_cmpint(told, ==, kind != &kind_network || !g_atomic_int_get(&networks_fail));
 }
 
@@ -308,6 +315,78 @@ static void test_coalesces(void)
         g_assert_cmpuint(changed, ==, 0);
         g_assert_true(sync_is_settled(tested, &kind_domain, TEST));
         tear_down();
+}
+
+static void set_up_apart(void)
+{
+        set_up(TRUE);
+        networks_listed = 0;
+        networks_link = link_new("Networks", "test:///default", FALSE, &limits, &link_owner, NULL);
+        sync_list_over(tested, &kind_network, networks_link);
+}
+
+static void tear_down_apart(void)
+{
+        link_shut(networks_link);
+        tear_down();
+        g_clear_pointer(&networks_link, link_free);
+}
+
+/* Networks have a daemon of their own, which is not there: what has changed one waits for it, and nothing
+ * else does. */
+static void test_list_over_another_link(void)
+{
+        set_up_apart();
+        sync_all(tested, on_done, NULL);
+        finish_jobs();
+        g_assert_cmpuint(done_told, ==, 1);
+        g_assert_cmpuint(added, ==, 2);
+        g_assert_cmpuint(networks_listed, ==, 0);
+        g_assert_true(sync_is_settled(tested, &kind_network, TEST));
+
+        sync_wait(tested, &kind_network, TEST, ASPECT_STATE, 10000, on_done, NULL);
+        sync_wait(tested, &kind_domain, TEST, ASPECT_STATE, 10000, on_done, NULL);
+        while (done < 2 || link_state(networks_link) != LINK_OPEN)
+                g_main_context_iteration(NULL, TRUE);
+        finish_jobs();
+        g_assert_cmpuint(done, ==, 2);
+        sync_all(tested, NULL, NULL);
+        finish_jobs();
+        g_assert_cmpuint(done_told, ==, 3);
+        g_assert_cmpuint(added, ==, 3);
+        g_assert_cmpuint(networks_listed, >=, 1);
+        networks_listed = 0;
+
+        /* What was asked before the loss does not count after it. */
+        sync_one(tested, &kind_network, TEST, ASPECT_STATE, TRUE);
+        sync_forget_list(tested, &kind_network);
+        finish_jobs();
+        g_assert_cmpuint(networks_listed, ==, 0);
+        g_assert_cmpuint(removed, ==, 0);
+        tear_down_apart();
+}
+
+/* It does not come back in time, or the connection is lost, or the end comes. */
+static void test_a_list_that_is_away(void)
+{
+        set_up_apart();
+        sync_all(tested, NULL, NULL);
+        finish_jobs();
+        link_shut(networks_link);
+        sync_wait(tested, &kind_network, TEST, ASPECT_STATE, 20, on_done, NULL);
+        while (done < 1)
+                g_main_context_iteration(NULL, TRUE);
+        sync_wait(tested, &kind_network, TEST, ASPECT_STATE, 60000, on_done, NULL);
+        sync_forget(tested);
+        g_assert_cmpuint(done, ==, 2);
+        sync_wait(tested, &kind_network, TEST, ASPECT_STATE, 60000, on_done, NULL);
+        sync_forget_list(tested, &kind_network);
+        g_assert_cmpuint(done, ==, 3);
+        sync_wait(tested, &kind_network, TEST, ASPECT_STATE, 60000, on_done, NULL);
+        sync_stop(tested);
+        g_assert_cmpuint(done, ==, 4);
+        g_assert_cmpuint(done_told, ==, 0);
+        tear_down_apart();
 }
 
 /* What comes in a row is asked about some twenty times a second, and the last of it, too. */
@@ -611,6 +690,8 @@ int main(int argc, char **argv)
         g_test_add_func("/sync/deadlines", test_deadlines);
         g_test_add_func("/sync/events-come-before-answers", test_events_come_before_answers);
         g_test_add_func("/sync/silence", test_silence);
+        g_test_add_func("/sync/list-over-another-link", test_list_over_another_link);
+        g_test_add_func("/sync/a-list-that-is-away", test_a_list_that_is_away);
         g_test_add_func("/sync/starting", test_starting);
         r = g_test_run();
         main_queue_shutdown();
