@@ -207,7 +207,7 @@ def test_bytes_that_wait_are_limited():
         with paused(one):
             text = "x" * 1000000
             rows = {client: [send(client, TEST, "org.libvirt.Connect", "DomainDefineXML", "s", (text,))
-                             for _ in range(60)] for client in outsiders}
+                             for _ in range(30)] for client in outsiders}
             for client, serials in rows.items():
                 for reply in client.collect(serials[KEPT:], LONG).values():
                     assert field(reply, "error_name") == LIMIT
