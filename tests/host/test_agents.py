@@ -32,7 +32,7 @@ QEMU, TEST = "/org/libvirt/QEMU", "/org/libvirt/Test"
 TITLE = libvirt.VIR_DOMAIN_METADATA_TITLE
 WITHIN = 30 * PATIENCE
 # How long a guest must be off to count as off: longer than a reboot by destroying and starting takes.
-SETTLE = 3.0 * PATIENCE
+SETTLE = 5.0 * PATIENCE
 OTHER_HOST = "cccccccc-1111-2222-3333-444444444444"
 PEER = libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_LIVE
 GUEST = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
