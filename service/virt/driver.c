@@ -39,7 +39,6 @@ static gboolean is_modular(const char *socket)
                strcmp(name, "virtproxyd-sock") != 0;
 }
 
-/* The socket at which the hypervisor's own daemon is, if there is one; NULL where there cannot be one. */
 static char *modular_socket(GUri *uri)
 {
         g_auto(GStrv) scheme = g_strsplit(g_uri_get_scheme(uri), "+", 2);
@@ -57,6 +56,13 @@ static char *modular_socket(GUri *uri)
         user_directory = g_build_filename(g_get_user_runtime_dir(), "libvirt", NULL);
         return g_strdup_printf("%s/virt%sd-sock", is_session(uri) ? user_directory : SYSTEM_DIRECTORY,
                                scheme[0]);
+}
+
+char *hypervisor_socket(const char *uri)
+{
+        g_autoptr(GUri) parsed = uri_parse(uri);
+
+        return parsed ? modular_socket(parsed) : NULL;
 }
 
 char *driver_uri(const Driver *driver, const char *uri)
@@ -77,8 +83,7 @@ char *driver_uri(const Driver *driver, const char *uri)
 
 gboolean drivers_are_apart(const char *uri)
 {
-        g_autoptr(GUri) parsed = uri_parse(uri);
-        g_autofree char *socket = parsed ? modular_socket(parsed) : NULL;
+        g_autofree char *socket = hypervisor_socket(uri);
 
         return socket && access(socket, F_OK) == 0;
 }

@@ -18,6 +18,10 @@ typedef struct Driver {
 /* Those that have events. */
 extern const Driver drivers[N_DRIVERS];
 
+/* The socket of the hypervisor's own daemon, whether it exists or not; NULL where there cannot be one: @uri
+ * leads to another host, or names a socket that is no modular daemon's. Free with g_free(). */
+char *hypervisor_socket(const char *uri);
+
 /* The URI of the driver's own daemon beside the hypervisor's, which @uri names. NULL where that cannot be a
  * modular daemon: it is on another host, or inside this process, or its socket has another name. Free with
  * g_free(). */

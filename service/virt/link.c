@@ -14,9 +14,12 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "virt/driver.h"
 #include "virt/socket_watch.h"
 
 #include <libvirt/virterror.h>
+#include <string.h>
+#include <unistd.h>
 
 /* The first wait after a loss: long enough for a restarting libvirtd to leave, too short to be noticed. */
 #define BACKOFF_FIRST_MS 100
@@ -332,10 +335,38 @@ static void link_closed(Link *link)
         link_wait(link);
 }
 
+/* Whether libvirt's error says that the hypervisor's own daemon is not there: it names the socket. The error
+ * may be that of virtproxyd, which looks for that daemon again, and logs that it is not there, each time that
+ * it is asked. */
+static gboolean link_misses_daemon(const Link *link)
+{
+        g_autofree char *socket = hypervisor_socket(link->uri);
+        g_autofree char *name = socket ? g_path_get_basename(socket) : NULL;
+
+        return socket && strstr(link->error->message, name) && access(socket, F_OK) != 0;
+}
+
+/* There is no such driver, here or in libvirtd, or no daemon that has it: only a call makes sense as the next
+ * attempt, or a daemon that appears. FALSE when that cannot be seen. */
+static gboolean link_wait_for_daemon(Link *link)
+{
+        g_autofree char *socket = hypervisor_socket(link->uri);
+
+        link_stop_waiting(link);
+        /* A daemon that is there and does not have the driver appears no more. */
+        if (link->owner->once || !socket || access(socket, F_OK) == 0)
+                return FALSE;
+
+        link->watch = socket_watch_new_at(socket, link_socket_appeared, link);
+        /* It may have come meanwhile. */
+        if (link->watch && socket_watch_sees_socket(link->watch))
+                link_socket_appeared(link);
+        return link->watch != NULL;
+}
+
 static void link_attempt_failed(Link *link, Session *session)
 {
-        /* No such driver, here or in libvirtd: only a call makes sense as the next attempt. */
-        gboolean absent = session->code == VIR_ERR_NO_CONNECT;
+        gboolean absent = session->code == VIR_ERR_NO_CONNECT, misses;
         gboolean left = link->left;
 
         link->state = LINK_CLOSED;
@@ -345,14 +376,15 @@ static void link_attempt_failed(Link *link, Session *session)
                 link->error = g_error_copy(session->error);
         else
                 set_lost_early(link, &link->error);
+        misses = link_misses_daemon(link);
         link_discard(session);
         if (link->shut || left)
                 return;
 
         link->owner->failed(link, link->error, link->data);
-        if (absent)
-                link_stop_waiting(link);
-        else
+        if (!absent && !misses)
+                link_wait(link);
+        else if (!link_wait_for_daemon(link) && !absent)
                 link_wait(link);
 }
 
@@ -408,6 +440,17 @@ void link_renew(Link *link)
         background_run(session_renew, session_renewed, session);
 }
 
+/* Whether the last failure was not logged yet; it is to be now. */
+static gboolean link_failed_anew(Link *link)
+{
+        if (g_strcmp0(link->logged, link->error->message) == 0)
+                return FALSE;
+
+        g_free(link->logged);
+        link->logged = g_strdup(link->error->message);
+        return TRUE;
+}
+
 static gboolean link_slow(gpointer user_data)
 {
         Link *link = user_data;
@@ -417,7 +460,8 @@ static gboolean link_slow(gpointer user_data)
         g_set_error(&link->error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT,
                     "%s does not answer: connecting to it takes longer than %u s", link->uri,
                     link->limits->open_timeout);
-        log_connection(G_LOG_LEVEL_WARNING, link->name, link->uri, "%s", link->error->message);
+        if (link_failed_anew(link))
+                log_connection(G_LOG_LEVEL_WARNING, link->name, link->uri, "%s", link->error->message);
         link->owner->failed(link, link->error, link->data);
         return G_SOURCE_REMOVE;
 }
@@ -504,13 +548,9 @@ LinkState link_state(const Link *link)
 void link_log_failure(Link *link)
 {
         ASSERT_MAIN();
-        if (g_strcmp0(link->logged, link->error->message) == 0)
-                return;
-
-        g_free(link->logged);
-        link->logged = g_strdup(link->error->message);
-        log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
-                       "failed to connect: %s", link->error->message);
+        if (link_failed_anew(link))
+                log_connection(link->was_open ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_INFO, link->name, link->uri,
+                               "failed to connect: %s", link->error->message);
 }
 
 const GError *link_error(const Link *link)

@@ -119,33 +119,39 @@ static gboolean find_socket(const char *uri, char **directory, char **name)
         return TRUE;
 }
 
-SocketWatch *socket_watch_new(const char *uri, SocketWatchFunc *appeared, void *data)
+/* Takes over both names. */
+static SocketWatch *watch_in(char *directory, char *name, SocketWatchFunc *appeared, void *data)
 {
-        g_autofree char *directory = NULL, *name = NULL;
-        SocketWatch *watch;
-        int fd;
+        SocketWatch *watch = g_new0(SocketWatch, 1);
 
-        ASSERT_MAIN();
-        if (!find_socket(uri, &directory, &name))
-                return NULL;
-
-        fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-        if (fd < 0)
-                return NULL;
-
-        watch = g_new0(SocketWatch, 1);
-        *watch = (SocketWatch){.directory = g_steal_pointer(&directory),
-                               .name = g_steal_pointer(&name),
-                               .fd = fd,
+        *watch = (SocketWatch){.directory = directory,
+                               .name = name,
+                               .fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC),
                                .descriptor = -1,
                                .appeared = appeared,
                                .data = data};
-        watch->source = g_unix_fd_add(fd, G_IO_IN, watch_readable, watch);
-        watch_arm(watch);
+        if (watch->fd >= 0) {
+                watch->source = g_unix_fd_add(watch->fd, G_IO_IN, watch_readable, watch);
+                watch_arm(watch);
+        }
         if (watch->descriptor < 0)
                 g_clear_pointer(&watch, socket_watch_free);
 
         return watch;
+}
+
+SocketWatch *socket_watch_new(const char *uri, SocketWatchFunc *appeared, void *data)
+{
+        char *directory, *name;
+
+        ASSERT_MAIN();
+        return find_socket(uri, &directory, &name) ? watch_in(directory, name, appeared, data) : NULL;
+}
+
+SocketWatch *socket_watch_new_at(const char *socket, SocketWatchFunc *appeared, void *data)
+{
+        ASSERT_MAIN();
+        return watch_in(g_path_get_dirname(socket), g_path_get_basename(socket), appeared, data);
 }
 
 gboolean socket_watch_sees_socket(const SocketWatch *watch)
@@ -174,8 +180,10 @@ void socket_watch_free(SocketWatch *watch)
         if (!watch)
                 return;
 
-        g_source_remove(watch->source);
-        close(watch->fd);
+        if (watch->fd >= 0) {
+                g_source_remove(watch->source);
+                close(watch->fd);
+        }
         g_free(watch->directory);
         g_free(watch->name);
         g_free(watch);

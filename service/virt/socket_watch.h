@@ -14,6 +14,9 @@ typedef void SocketWatchFunc(void *data);
  * or the kernel refuses. */
 SocketWatch *socket_watch_new(const char *uri, SocketWatchFunc *appeared, void *data);
 
+/* The same for one socket by its path. */
+SocketWatch *socket_watch_new_at(const char *socket, SocketWatchFunc *appeared, void *data);
+
 /* Whether a socket is there now. Check after socket_watch_new(): it may have come before. */
 gboolean socket_watch_sees_socket(const SocketWatch *watch);
 

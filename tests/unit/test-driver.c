@@ -41,6 +41,18 @@ static void test_uris(void)
         }
 }
 
+static void test_hypervisor(void)
+{
+        g_autofree char *own = hypervisor_socket("lxc:///system");
+        g_autofree char *given = hypervisor_socket("qemu:///system?socket=/a/virtqemud-sock");
+
+        g_assert_cmpstr(own, ==, "/run/libvirt/virtlxcd-sock");
+        g_assert_cmpstr(given, ==, "/a/virtqemud-sock");
+        g_assert_null(hypervisor_socket("qemu:///system?socket=/a/libvirt-sock"));
+        g_assert_null(hypervisor_socket("qemu+ssh://host/system"));
+        g_assert_null(hypervisor_socket("no URI"));
+}
+
 static void test_drivers(void)
 {
         for (unsigned i = 0; i < N_DRIVERS; i++) {
@@ -80,5 +92,6 @@ int main(int argc, char **argv)
         g_test_add_func("/driver/uris", test_uris);
         g_test_add_func("/driver/drivers", test_drivers);
         g_test_add_func("/driver/apart", test_apart);
+        g_test_add_func("/driver/hypervisor", test_hypervisor);
         return g_test_run();
 }

@@ -13,6 +13,7 @@
 #include <libvirt/virterror.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -377,6 +378,36 @@ static void test_socket_replaced_while_opening(void)
         g_free(told.message);
 }
 
+/* A modular daemon that is not there is not asked for again before it is. */
+static void test_daemon_that_appears(void)
+{
+        g_autofree char *directory = g_dir_make_tmp("guestbus-link-XXXXXX", NULL);
+        g_autofree char *path = g_build_filename(directory, "virtqemud-sock", NULL);
+        g_autofree char *other = g_build_filename(directory, "virtlxcd-sock", NULL);
+        g_autofree char *uri = g_strdup_printf("qemu+unix:///system?socket=%s", path);
+        Told told = {};
+        Link *link = link_new("Late", uri, FALSE, &limits, &owner, &told);
+        int there;
+
+        link_open(link);
+        while (told.failed == 0)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_nonnull(strstr(told.message, "virtqemud-sock"));
+
+        close(listen_at(other));
+        there = listen_at(path);
+        while (!has_caller(there))
+                g_main_context_iteration(NULL, FALSE);
+        g_assert_cmpuint(told.failed, ==, 1);
+
+        close(there);
+        finish(link);
+        unlink(path);
+        unlink(other);
+        g_rmdir(directory);
+        g_free(told.message);
+}
+
 static gboolean on_stir(gpointer path)
 {
         unlink(path);
@@ -434,6 +465,7 @@ int main(int argc, char **argv)
         g_test_add_func("/link/shut-while-opening", test_shut_while_opening);
         g_test_add_func("/link/forward", test_forward);
         g_test_add_func("/link/socket-replaced-while-opening", test_socket_replaced_while_opening);
+        g_test_add_func("/link/daemon-that-appears", test_daemon_that_appears);
         g_test_add_func("/link/busy-directory", test_busy_directory);
         r = g_test_run();
         main_queue_shutdown();
