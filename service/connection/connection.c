@@ -18,6 +18,9 @@
 
 #include <string.h>
 
+/* What the signal of a lifecycle takes beside the path that it is about. */
+#define SIGNAL_BYTES 128
+
 struct Connection {
         char *name, *uri, *path;
         Bus *bus;
@@ -462,6 +465,22 @@ static void on_signal(const char *path, const Interface *interface, const Member
         bus_emit(connection->bus, path, interface, signal, arguments);
 }
 
+static void on_lifecycle(const Interface *interface, const Member *signal, const char *path, int event,
+                         int detail, void *data)
+{
+        const Connection *connection = data;
+        sd_bus_message *message =
+                bus_new_signal(connection->bus, connection->path, interface->name, signal->name);
+        int r = message ? sd_bus_message_append_basic(message, 'o', path) : 0;
+
+        if (message && r >= 0)
+                r = sd_bus_message_append_basic(message, 'i', &event);
+        /* Networks have no detail. */
+        if (message && r >= 0 && g_str_equal(signal->out_type, "(oii)"))
+                r = sd_bus_message_append_basic(message, 'i', &detail);
+        bus_send(connection->bus, message, SIGNAL_BYTES + strlen(path), r);
+}
+
 static void on_event(const Event *event, void *data)
 {
         const Connection *connection = data;
@@ -471,7 +490,7 @@ static void on_event(const Event *event, void *data)
         inventory_event(connection->inventory, event);
 }
 
-static const EventsOwner signals_owner = {.signal = on_signal, .event = on_event};
+static const EventsOwner signals_owner = {.signal = on_signal, .lifecycle = on_lifecycle, .event = on_event};
 
 /* libvirt's test driver gives each connection that opens a file of its own a world of its own: events and
  * calls must share one to mean the same domains. Only its built-in default is one world. */

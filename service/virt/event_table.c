@@ -36,23 +36,14 @@ static char *identify(const EventBinding *binding, void *object, char *uuid)
         return path_uuid(connection_path, kind->collection, uuid);
 }
 
-/* Announces an event both ways: as libvirt-dbus does, then as the service does. */
-static void announce(const EventBinding *binding, void *object, const char *signal_path, GVariant *arguments,
-                     Event *event)
+/* Announces an event as the service does, after libvirt-dbus's signal. */
+static void announce(const EventBinding *binding, void *object, Event *event)
 {
-        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
-        g_autoptr(PackedValue) details = event->details;
         const Kind *kind = binding->row->family->kind;
-        g_autofree char *name = NULL;
-
-        if (!object_path_check(event->path))
-                return;
-
-        binding->owner->signal(signal_path, binding->row->interface, binding->signal, arguments,
-                               binding->data);
-
-        event->name = name =
+        g_autofree char *name =
                 kind->name ? utf8_make_valid(kind->name(object)) : g_strdup(event->uuid ? event->uuid : "");
+
+        event->name = name;
         event->kind = kind;
         event->word = binding->row->kind;
         binding->owner->event(event, binding->data);
@@ -63,15 +54,20 @@ static void emit(const EventBinding *binding, void *object, GVariant *arguments)
         char uuid[VIR_UUID_STRING_BUFLEN];
         g_autofree char *path = identify(binding, object, uuid);
         g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        g_autoptr(PackedValue) details = NULL;
         Event event = {
                 .path = path,
                 .uuid = *uuid ? uuid : NULL,
-                .details = event_details_of_arguments(binding->signal, owned),
                 .lifecycle = -1,
                 .may_change = binding->row->may_change,
         };
 
-        announce(binding, object, path, owned, &event);
+        if (!object_path_check(path))
+                return;
+
+        binding->owner->signal(path, binding->row->interface, binding->signal, owned, binding->data);
+        event.details = details = event_details_of_arguments(binding->signal, owned);
+        announce(binding, object, &event);
 }
 
 /* An event comes with the number that its domain has at that time. */
@@ -88,19 +84,23 @@ static void emit_lifecycle(const EventBinding *binding, void *object, int number
         char uuid[VIR_UUID_STRING_BUFLEN];
         g_autofree char *path = identify(binding, object, uuid);
         gboolean with_detail = g_str_equal(binding->signal->out_type, "(oii)");
-        GVariant *arguments = with_detail ? g_variant_new("(oii)", path, number, detail)
-                                          : g_variant_new("(oi)", path, number);
+        g_autoptr(PackedValue) details = NULL;
         Event event = {
                 .path = path,
                 .uuid = *uuid ? uuid : NULL,
-                .details = event_details_of_lifecycle(kind, number, detail, with_detail),
                 .lifecycle = number,
                 .detail = detail,
-                .id = id_of(kind, object),
                 .may_change = TRUE,
         };
 
-        announce(binding, object, binding->connection_path, arguments, &event);
+        if (!object_path_check(path))
+                return;
+
+        binding->owner->lifecycle(binding->row->interface, binding->signal, path, number, detail,
+                                  binding->data);
+        event.details = details = event_details_of_lifecycle(kind, number, detail, with_detail);
+        event.id = id_of(kind, object);
+        announce(binding, object, &event);
 }
 
 static void on_plain(virConnectPtr conn, virDomainPtr domain, void *opaque)

@@ -29,7 +29,11 @@ typedef struct EventsOwner {
         /* A signal of org.libvirt, on the object or on the connection's. @arguments stays the caller's. */
         void (*signal)(const char *path, const Interface *interface, const Member *signal,
                        GVariant *arguments, void *data);
-        /* The same, as the service itself tells it; after signal(). */
+        /* The same of a lifecycle, on the connection's object: @path is what it is about. Most events are
+         * such, and their arguments are the same, so they are not made into values first. */
+        void (*lifecycle)(const Interface *interface, const Member *signal, const char *path, int event,
+                          int detail, void *data);
+        /* What the service itself tells of it; after either. */
         void (*event)(const Event *event, void *data);
 } EventsOwner;
 

@@ -56,6 +56,13 @@ static void on_signal(const char *path, const Interface *interface, const Member
         ((Told *)data)->signals++;
 }
 
+static void on_lifecycle(const Interface *interface, const Member *signal, const char *path, int event,
+                         int detail, void *data)
+{
+        g_assert_true(g_variant_is_object_path(path));
+        ((Told *)data)->signals++;
+}
+
 static void on_event(const Event *event, void *data)
 {
         g_autoptr(GVariant) name = g_variant_ref_sink(g_variant_new_string(event->name));
@@ -272,7 +279,7 @@ static void open_once(void)
 
 int LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
 {
-        static const EventsOwner owner = {.signal = on_signal, .event = on_event};
+        static const EventsOwner owner = {.signal = on_signal, .lifecycle = on_lifecycle, .event = on_event};
         Input input = {data, size};
         g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
         Told told = {};
