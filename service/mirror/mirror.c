@@ -29,7 +29,7 @@ static const Slots slots[N_MIRRORED] = {
 
 struct Mirror {
         const char *connection_path;
-        GHashTable *items[N_MIRRORED]; /* Item by leaf */
+        GHashTable *items[N_MIRRORED]; /* Item by leaf or UUID */
         GHashTable *names[N_MIRRORED]; /* Item by name, which is its value's own; of two, the last */
         GHashTable *shared;            /* a set of values */
         GVariant *scheduler;           /* the last that was set: most domains have the same */
@@ -71,6 +71,43 @@ void item_free(Item *item)
         g_free(item);
 }
 
+/* An object is found by its UUID and by the last element of its path, "_" and the UUID with "_" for each "-",
+ * and neither is made of the other first: each event looks for its object several times. */
+
+static const char *key_digits(gconstpointer key)
+{
+        const char *text = key;
+
+        return *text == '_' ? text + 1 : text;
+}
+
+static char key_char(char c)
+{
+        return c == '-' ? '_' : c;
+}
+
+static guint key_hash(gconstpointer key)
+{
+        guint hash = 5381;
+
+        for (const char *c = key_digits(key); *c; c++)
+                hash = hash * 33 + (guint)key_char(*c);
+
+        return hash;
+}
+
+static gboolean key_equal(gconstpointer a, gconstpointer b)
+{
+        const char *one = key_digits(a), *other = key_digits(b);
+
+        while (*one && key_char(*one) == key_char(*other)) {
+                one++;
+                other++;
+        }
+
+        return *one == *other;
+}
+
 Mirror *mirror_new(const char *connection_path)
 {
         Mirror *mirror = g_new0(Mirror, 1);
@@ -79,7 +116,7 @@ Mirror *mirror_new(const char *connection_path)
         mirror->connection_path = connection_path;
         for (size_t i = 0; i < N_MIRRORED; i++) {
                 mirror->items[i] =
-                        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)item_free);
+                        g_hash_table_new_full(key_hash, key_equal, NULL, (GDestroyNotify)item_free);
                 mirror->names[i] = g_hash_table_new(g_str_hash, g_str_equal);
         }
         mirror->shared =
@@ -162,9 +199,7 @@ static Item *item_new(Mirror *mirror, const Kind *kind, const char *uuid)
 
 static Item *find(const Mirror *mirror, const Kind *kind, const char *uuid)
 {
-        g_autofree char *leaf = path_uuid_leaf(uuid);
-
-        return g_hash_table_lookup(mirror->items[mirrored_index(kind)], leaf);
+        return g_hash_table_lookup(mirror->items[mirrored_index(kind)], uuid);
 }
 
 static void add_name(Mirror *mirror, Item *item)
