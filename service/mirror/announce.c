@@ -13,6 +13,7 @@
 #include "members.h"
 #include "mirror/pending.h"
 #include "mirror/reconcile.h"
+#include "virt/event_details.h"
 
 #include <string.h>
 
@@ -24,6 +25,10 @@
 /* As many of these a comparison waits for an object of which ever new events come, and what libvirt tells of
  * a start for its end: 10 s. */
 #define MOMENTS_MAX 20
+
+/* An event that comes this long after the one before comes alone. Those that follow each other faster share
+ * their questions and what is told of properties. */
+#define ALONE_MS 50
 
 /* Where libvirt tells of ever new objects and answers no question, this many are waited for. */
 #define PENDING_MAX 65536
@@ -37,6 +42,7 @@ struct Announcer {
         gboolean listed[N_MIRRORED]; /* all objects of the kind were, once, */
         gboolean fresh[N_MIRRORED];  /* or are for the first time, in the answers that are taken now */
         gboolean silent[N_MIRRORED]; /* libvirt tells nothing of the kind */
+        gint64 event_at;             /* the last that may have changed something */
         Comparisons *comparisons;
         gboolean open; /* the connection, and that is told */
 };
@@ -588,10 +594,52 @@ static gboolean takes_name(const Item *item, const Event *event)
                strcmp(event->name, item_string(item, kind_slots(item->kind)->name)) != 0;
 }
 
+static gboolean comes_alone(Announcer *announcer)
+{
+        gint64 before = announcer->event_at;
+
+        announcer->event_at = g_get_monotonic_time();
+        return announcer->event_at - before >= ALONE_MS * (gint64)1000;
+}
+
+/* Whether a domain that runs was suspended, or goes on. */
+static gboolean is_pause(const Item *item, const Event *event)
+{
+        const char *before = event->lifecycle == VIR_DOMAIN_EVENT_SUSPENDED ? "running"
+                             : event->lifecycle == VIR_DOMAIN_EVENT_RESUMED ? "paused"
+                                                                            : NULL;
+
+        return before && event->kind == &kind_domain &&
+               strcmp(item_string(item, DOMAIN1_STATE), before) == 0 &&
+               !reconcile_is_starting(item_string(item, DOMAIN1_STATE_REASON));
+}
+
+/* Whether @event will say all that there is to say of its object, and nothing waits for what libvirt
+ * answers. */
+static gboolean says_all(const Announcer *announcer, const Pending *pending, const Item *item,
+                         const Event *event)
+{
+        return item && is_pause(item, event) &&
+               event_details_implied_reason(event->lifecycle, event->detail) &&
+               !pending_has_changed(pending) && pending_is_at_rest(pending) &&
+               !item_boolean(item, DOMAIN1_STALE) && !comparisons_are_open(announcer->comparisons) &&
+               state_waits_size(announcer->emitter.waits) == 0;
+}
+
+/* Nothing more is heard of it soon: its values are told with it, and what they are is confirmed in a while.
+ */
+static void tell_alone(const Announcer *announcer, const Item *item, Pending *pending, const Event *event)
+{
+        emit_lifecycle(&announcer->emitter, item, pending, event);
+        emit_untold(&announcer->emitter, pending);
+        sync_confirm(announcer->emitter.sync, event->uuid);
+}
+
 void announcer_event(Announcer *announcer, const Event *event)
 {
         const Item *item = mirror_find_uuid(announcer->emitter.mirror, event->kind, event->uuid);
         Pending *pending;
+        gboolean alone;
 
         ASSERT_MAIN();
         if (item && event->lifecycle < 0 && !event->may_change) {
@@ -601,11 +649,17 @@ void announcer_event(Announcer *announcer, const Event *event)
 
         pending = note(announcer, event->kind, event->uuid);
         pending->found = FALSE;
+        alone = comes_alone(announcer) && says_all(announcer, pending, item, event);
         if (event->lifecycle >= 0 &&
             (pending_is_late(pending, event) || is_after_end(item, pending, event))) {
                 if (item && event->kind == &kind_domain && event->lifecycle == VIR_DOMAIN_EVENT_STARTED)
                         emit_started(&announcer->emitter, item, pending, event);
                 ask(announcer, event, item != NULL);
+                return;
+        }
+
+        if (alone) {
+                tell_alone(announcer, item, pending, event);
                 return;
         }
 

@@ -371,6 +371,14 @@ gboolean pending_has_changed(const Pending *pending)
         return FALSE;
 }
 
+gboolean pending_is_at_rest(const Pending *pending)
+{
+        ASSERT_MAIN();
+        return pending->held.length == 0 && pending->late.n == 0 && !pending->is_parked &&
+               !pending->awaited_by && !pending->doubts && !pending->waiters && !pending->ask_again &&
+               pending->deadline == 0;
+}
+
 void pending_settle(PendingTable *table, Pending *pending, guint64 pass)
 {
         gboolean late = pending->late.n > 0 && g_get_monotonic_time() <= pending->late.until;

@@ -107,6 +107,9 @@ void pending_add_waiter(Pending *pending, WaitFunc *func, void *data);
 /* Remembers that @value was announced in that slot, unless an older one is remembered. */
 void pending_remember(Pending *pending, unsigned slot, GVariant *value);
 
+/* Whether nothing waits: no event, no answer, no caller, no comparison. */
+gboolean pending_is_at_rest(const Pending *pending);
+
 /* The slots, one bit each, in which @item has other values than those that were announced; forgets these. */
 guint32 pending_take_changed(Pending *pending, const Item *item);
 gboolean pending_has_changed(const Pending *pending);

@@ -26,6 +26,10 @@
  * enough for a person who watches properties on a screen. */
 #define REST_MS 50
 
+/* What an event told and the mirror shows is confirmed this long after it, by one question for all of which
+ * that is so. */
+#define CONFIRM_MS 1000
+
 /* What libvirt did not answer on a connection that lives, or not for good, is asked for again: first after
  * this time, then after twice as long, and so on. */
 #define RETRY_FIRST_MS 100
@@ -51,6 +55,7 @@ struct Sync {
 
         unsigned retry_timer, retry_ms;
         unsigned rest_timer;
+        unsigned confirm_timer;
         unsigned late_timer; /* while something may wait with a deadline */
         gint64 began;        /* the last pass */
         gint64 patience_us;  /* for an answer; 0: any time */
@@ -485,6 +490,7 @@ static void start_pass(Sync *sync)
                 return;
 
         g_clear_handle_id(&sync->rest_timer, g_source_remove);
+        g_clear_handle_id(&sync->confirm_timer, g_source_remove);
         sync->began = g_get_monotonic_time();
         sync->pass = take_next(sync);
         sync->pass->generation = sync->generation;
@@ -663,6 +669,23 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
                 start_pass_soon(sync);
 }
 
+static gboolean on_confirm(gpointer user_data)
+{
+        Sync *sync = user_data;
+
+        sync->confirm_timer = 0;
+        start_pass(sync);
+        return G_SOURCE_REMOVE;
+}
+
+void sync_confirm(Sync *sync, const char *uuid)
+{
+        ASSERT_MAIN();
+        make_due(sync, &kind_domain, uuid, ASPECT_STATE);
+        if (!sync->confirm_timer && !sync->stopped)
+                sync->confirm_timer = g_timeout_add(CONFIRM_MS, on_confirm, sync);
+}
+
 void sync_want_systems(Sync *sync)
 {
         ASSERT_MAIN();
@@ -698,6 +721,7 @@ void sync_forget(Sync *sync)
         sync->retry_ms = 0;
         g_clear_handle_id(&sync->retry_timer, g_source_remove);
         g_clear_handle_id(&sync->rest_timer, g_source_remove);
+        g_clear_handle_id(&sync->confirm_timer, g_source_remove);
         domain_cache_forget_all(sync->domain_cache);
         g_hash_table_remove_all(sync->systems);
         mirror_forget_untold(sync->mirror);

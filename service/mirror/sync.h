@@ -60,7 +60,11 @@ void sync_all(Sync *sync, WaitFunc *done, void *data);
  * count for domains. */
 void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, gboolean urgent);
 
-/* The same, and calls @done when that is done, or when @within ms are over; 0 for any time. */
+/* Asks for the state of a domain again within a second, with all others of which that is wanted by then: what
+ * an event told of it was shown, and is to be confirmed. */
+void sync_confirm(Sync *sync, const char *uuid);
+
+/* As sync_one(), and calls @done when that is done, or when @within ms are over; 0 for any time. */
 void sync_wait(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, unsigned within,
                WaitFunc *done, void *data);
 

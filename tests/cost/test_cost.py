@@ -3,8 +3,8 @@
 
 callgrind counts instructions, strace system calls, each of one service beside a private libvirtd with domains of the
 test driver. Everything happens one at a time, so that nothing folds, and is counted in batches: the least of them
-counts, since what happens beside it can only add. A bound is a few per cent above what was measured when it was set. A
-change that makes something cheaper lowers it.
+counts, since what happens beside it can only add. What is above its bound is counted again. A bound is a few per cent
+above what was measured when it was set. A change that makes something cheaper lowers it.
 
 Instructions are spent in libraries and made by the compiler, too: the bounds hold for the versions named. With others
 the figures are printed and nothing else."""
@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import time
+import uuid
 
 import libvirt
 import pytest
@@ -28,11 +29,13 @@ from support.service import Service
 SLOW = 120.0
 REST = 0.3
 BATCHES = 3
+# An event after which nothing happens for so long is confirmed alone, and none comes soon after another.
+CONFIRMED = 1.1
 DOMAINS = 200
 DOMAIN1 = "org.guestbus.Domain1"
 UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 PATH = f"/org/libvirt/Test/domain/_{UUID.replace('-', '_')}"
-XML = "<domain type='test'><name>d{0}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+XML = "<domain type='test'><name>{0}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
 # Nothing is done by itself.
 CONFIG = "[limits]\nkeepalive-interval=0\ncheck-interval=0\n"
@@ -53,7 +56,7 @@ BOUNDS = {
     "Ping": Bound(20_000, 5),
     "Get of the mirror": Bound(36_500, 6),
     "GetState": Bound(121_000, 45),
-    "lifecycle event": Bound(312_000, 55),
+    "lifecycle event and its question": Bound(289_000, 60),
     "metadata event": Bound(115_000, 7),
     "domain at start": Bound(240_000, 3.5),
 }
@@ -180,7 +183,7 @@ class Stand:
 
     def least(self, function, times):
         """The cost of one, after some that fill what is filled once."""
-        self.count(lambda: [function() for _ in range(4)])
+        self.count(lambda: [function() for _ in range(2)])
         return min(self.count(lambda: [function() for _ in range(times)]) for _ in range(BATCHES)) / times
 
     # What is measured
@@ -195,7 +198,7 @@ class Stand:
         self.client.call(PATH, PROPERTIES, "Get", "ss", (DOMAIN1, "Active"), within=SLOW)
 
     def suspend_or_resume(self):
-        """The properties are told when libvirt has been asked."""
+        """With the question that confirms it."""
         self.client.signals.clear()
         self.done += 1
         if self.done % 2:
@@ -203,6 +206,7 @@ class Stand:
         else:
             self.domain.resume()
         self.client.wait_signal("PropertiesChanged", SLOW, path=PATH)
+        time.sleep(CONFIRMED)
 
     def set_title(self):
         self.client.signals.clear()
@@ -218,11 +222,11 @@ def measure(counter, bus, home, libvirtd):
         found = {"Ping": stand.least(stand.ping, 100),
                  "Get of the mirror": stand.least(stand.get, 100),
                  "GetState": stand.least(stand.get_state, 100),
-                 "lifecycle event": stand.least(stand.suspend_or_resume, 10),
+                 "lifecycle event and its question": stand.least(stand.suspend_or_resume, 2),
                  "metadata event": stand.least(stand.set_title, 30)}
         stand.stop()
-        for number in range(DOMAINS):
-            stand.plain.defineXML(XML.format(number))
+        for _ in range(DOMAINS):
+            stand.plain.defineXML(XML.format(uuid.uuid4()))
 
     with Stand(counter, bus, home, libvirtd) as stand:
         found["domain at start"] = (stand.start() - few) / DOMAINS
@@ -230,16 +234,23 @@ def measure(counter, bus, home, libvirtd):
     return found
 
 
+def bounds_of(counter):
+    return {what: getattr(bound, counter.unit) for what, bound in BOUNDS.items()}
+
+
+def above(counter, found):
+    return {what: figure for what, figure in found.items() if figure > bounds_of(counter)[what]}
+
+
 def check(counter, found):
     """Prints the figures, and fails where one is above its bound and the libraries are those of the bounds."""
-    bounds = {what: getattr(bound, counter.unit) for what, bound in BOUNDS.items()}
+    bounds = bounds_of(counter)
     print()
     for what, figure in found.items():
         print(f"{what}: {figure:,.1f} {counter.unit.replace('_', ' ')}; bound {bounds[what]:,}")
     if SANITIZED or versions() != VERSIONS:
         pytest.skip(f"the bounds are those of {VERSIONS}; here are {versions()}")
-    above = {what: figure for what, figure in found.items() if figure > bounds[what]}
-    assert not above, f"above the bounds: {above}"
+    assert not above(counter, found), f"above the bounds: {above(counter, found)}"
 
 
 @pytest.fixture(name="libvirtd")
@@ -259,4 +270,8 @@ def test_cost(counter, one_bus, home, libvirtd):
     lacking = counter.missing()
     if lacking:
         pytest.skip(lacking)
-    check(counter, measure(counter, one_bus, home, libvirtd))
+    found = measure(counter, one_bus, home, libvirtd)
+    if above(counter, found):
+        again = measure(counter, one_bus, home, libvirtd)
+        found = {what: min(figure, again[what]) for what, figure in found.items()}
+    check(counter, found)

@@ -34,7 +34,7 @@ static GSourceFunc timer; /* and when, with what */
 static gint64 timer_at;
 static gpointer timer_data;
 static Aspects asked;
-static unsigned times_asked, times_compared, times_shown, times_disturbed, times_missed;
+static unsigned times_asked, times_confirmed, times_compared, times_shown, times_disturbed, times_missed;
 static Differences last_found;
 static const char *other_name; /* the first one has "one" */
 
@@ -80,6 +80,11 @@ void sync_one(Sync *sync, const Kind *kind, const char *uuid, Aspects aspects, g
 {
         asked |= aspects;
         times_asked++;
+}
+
+void sync_confirm(Sync *sync, const char *uuid)
+{
+        times_confirmed++;
 }
 
 void sync_add_system(Sync *sync, const char *uuid)

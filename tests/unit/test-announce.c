@@ -92,6 +92,62 @@ static void test_state_alone(void)
         tear_down();
 }
 
+/* What comes alone and says all is told with the properties at once, and confirmed later. What follows
+ * shortly waits for the answer that all share. */
+static void test_alone(void)
+{
+        begin_with("running", 7);
+        let_pass(50 * G_TIME_SPAN_MILLISECOND);
+        times_asked = times_confirmed = 0;
+        happens(VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED, 7);
+        check_told("suspended changed");
+        g_assert_cmpstr(shown_state(), ==, "paused");
+        g_assert_cmpuint(times_confirmed, ==, 1);
+        g_assert_cmpuint(times_asked, ==, 0);
+
+        happens(VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED, 7);
+        check_told("resumed");
+        g_assert_cmpuint(times_confirmed, ==, 1);
+        g_assert_cmpuint(times_asked, ==, 1);
+        round_all("running", "unpaused", 7);
+        check_told("changed");
+
+        /* libvirt may say something else. */
+        let_pass(50 * G_TIME_SPAN_MILLISECOND);
+        happens(VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED, 7);
+        check_told("suspended changed");
+        round_all("running", "unpaused", 7);
+        let_time_pass();
+        check_told("resumed* changed");
+        g_assert_cmpstr(shown_state(), ==, "running");
+        tear_down();
+}
+
+/* What says less is asked about as ever. */
+static void test_alone_with_doubt(void)
+{
+        static const struct {
+                const char *state;
+                int event, detail;
+        } rows[] = {
+                {"running", VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED},
+                {"running", VIR_DOMAIN_EVENT_SUSPENDED, 1000},
+                {"running", VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED},
+                {"running", VIR_DOMAIN_EVENT_STOPPED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED},
+                {"paused", VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED},
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+                begin_with(rows[i].state, 7);
+                let_pass(50 * G_TIME_SPAN_MILLISECOND);
+                times_asked = times_confirmed = 0;
+                happens(rows[i].event, rows[i].detail, 7);
+                g_assert_cmpuint(times_confirmed, ==, 0);
+                g_assert_cmpuint(times_asked, ==, 1);
+                tear_down();
+        }
+}
+
 /* A guest that has another life by now than the one that was told to have ended does as it is told. */
 static void test_another_life(void)
 {
@@ -362,6 +418,8 @@ static void test_lost_between(void)
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/announce/alone", test_alone);
+        g_test_add_func("/announce/alone-with-doubt", test_alone_with_doubt);
         g_test_add_func("/announce/smaller-answer", test_smaller_answer);
         g_test_add_func("/announce/old-answer", test_old_answer);
         g_test_add_func("/announce/outdated-answer", test_outdated_answer);

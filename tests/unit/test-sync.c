@@ -409,6 +409,33 @@ static void test_rests(void)
         tear_down();
 }
 
+/* What is only to be confirmed waits for a second, and is asked with what is due before. */
+static void test_confirms(void)
+{
+        guint64 before;
+        gint64 began;
+
+        set_up(TRUE);
+        sync_all(tested, NULL, NULL);
+        finish_jobs();
+        before = sync_passes(tested);
+        began = g_get_monotonic_time();
+        sync_confirm(tested, TEST);
+        sync_confirm(tested, NEW);
+        while (sync_passes(tested) == before)
+                g_main_context_iteration(NULL, TRUE);
+        g_assert_cmpint(g_get_monotonic_time() - began, >, 900000);
+        g_assert_cmpuint(sync_passes(tested), ==, before + 1);
+        g_assert_true(sync_is_settled(tested, &kind_domain, TEST));
+
+        sync_confirm(tested, TEST);
+        sync_wait(tested, &kind_domain, NEW, ASPECT_STATE, 0, on_done, NULL);
+        finish_jobs();
+        g_assert_true(sync_is_settled(tested, &kind_domain, TEST));
+        g_assert_cmpuint(sync_passes(tested), ==, before + 2);
+        tear_down();
+}
+
 /* Many are asked for by a list, which also shows what is gone. */
 static void test_many_are_a_list(void)
 {
@@ -681,6 +708,7 @@ int main(int argc, char **argv)
         g_test_add_func("/sync/one", test_one);
         g_test_add_func("/sync/coalesces", test_coalesces);
         g_test_add_func("/sync/rests", test_rests);
+        g_test_add_func("/sync/confirms", test_confirms);
         g_test_add_func("/sync/many-are-a-list", test_many_are_a_list);
         g_test_add_func("/sync/nobody-to-ask", test_nobody_to_ask);
         g_test_add_func("/sync/what-is-there-stays", test_what_is_there_stays);
