@@ -121,8 +121,14 @@ static Record *record_new(const char *path, const char *word, const char *name, 
 
 static int append_fields(sd_bus_message *message, const Record *record)
 {
-        int r = sd_bus_message_append(message, "stxs", record->word, record->sequence, record->timestamp,
-                                      record->name);
+        int r = sd_bus_message_append_basic(message, 's', record->word);
+
+        if (r >= 0)
+                r = sd_bus_message_append_basic(message, 't', &record->sequence);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(message, 'x', &record->timestamp);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(message, 's', record->name);
 
         return r < 0 ? r : packed_value_append(message, record->details);
 }

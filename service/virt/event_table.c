@@ -49,11 +49,16 @@ static void announce(const EventBinding *binding, void *object, Event *event)
         binding->owner->event(event, binding->data);
 }
 
-static void emit(const EventBinding *binding, void *object, GVariant *arguments)
+/* An event with arguments in their order, each a floating value. */
+#define EMIT(binding, object, ...)                                                                           \
+        emit((binding), (object), (GVariant *[]){__VA_ARGS__},                                               \
+             sizeof((GVariant *[]){__VA_ARGS__}) / sizeof(GVariant *))
+
+static void emit(const EventBinding *binding, void *object, GVariant **arguments, size_t n)
 {
         char uuid[VIR_UUID_STRING_BUFLEN];
         g_autofree char *path = identify(binding, object, uuid);
-        g_autoptr(GVariant) owned = g_variant_ref_sink(arguments);
+        g_autoptr(GVariant) owned = g_variant_ref_sink(g_variant_new_tuple(arguments, n));
         g_autoptr(PackedValue) details = NULL;
         Event event = {
                 .path = path,
@@ -105,108 +110,105 @@ static void emit_lifecycle(const EventBinding *binding, void *object, int number
 
 static void on_plain(virConnectPtr conn, virDomainPtr domain, void *opaque)
 {
-        emit(opaque, domain, g_variant_new_tuple(NULL, 0));
+        emit(opaque, domain, NULL, 0);
 }
 
 static void on_number(virConnectPtr conn, virDomainPtr domain, int number, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(i)", number));
+        EMIT(opaque, domain, g_variant_new_int32(number));
 }
 
 static void on_two_numbers(virConnectPtr conn, virDomainPtr domain, int first, int second, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(ii)", first, second));
+        EMIT(opaque, domain, g_variant_new_int32(first), g_variant_new_int32(second));
 }
 
 static void on_text(virConnectPtr conn, virDomainPtr domain, const char *text, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(@s)", utf8_variant(text)));
+        EMIT(opaque, domain, utf8_variant(text));
 }
 
 #if LIBVIR_CHECK_VERSION(12, 4, 0)
 static void on_vcpu_removed(virConnectPtr conn, virDomainPtr domain, unsigned vcpu, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(u)", (guint32)vcpu));
+        EMIT(opaque, domain, g_variant_new_uint32(vcpu));
 }
 #endif
 
 static void on_text_and_number(virConnectPtr conn, virDomainPtr domain, const char *text, int number,
                                void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(@si)", utf8_variant(text), number));
+        EMIT(opaque, domain, utf8_variant(text), g_variant_new_int32(number));
 }
 
 static void on_number_and_text(virConnectPtr conn, virDomainPtr domain, int number, const char *text,
                                void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(i@s)", number, utf8_variant(text)));
+        EMIT(opaque, domain, g_variant_new_int32(number), utf8_variant(text));
 }
 
 static void on_rtc_change(virConnectPtr conn, virDomainPtr domain, long long offset, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(x)", (gint64)offset));
+        EMIT(opaque, domain, g_variant_new_int64(offset));
 }
 
 static void on_balloon_change(virConnectPtr conn, virDomainPtr domain, unsigned long long actual,
                               void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(t)", (guint64)actual));
+        EMIT(opaque, domain, g_variant_new_uint64(actual));
 }
 
 static void on_memory_failure(virConnectPtr conn, virDomainPtr domain, int recipient, int action,
                               unsigned flags, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(iiu)", recipient, action, flags));
+        EMIT(opaque, domain, g_variant_new_int32(recipient), g_variant_new_int32(action),
+             g_variant_new_uint32(flags));
 }
 
 static void on_memory_device_size_change(virConnectPtr conn, virDomainPtr domain, const char *device,
                                          unsigned long long size, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(@st)", utf8_variant(device), (guint64)size));
+        EMIT(opaque, domain, utf8_variant(device), g_variant_new_uint64(size));
 }
 
 static void on_nic_mac_change(virConnectPtr conn, virDomainPtr domain, const char *device,
                               const char *old_mac, const char *new_mac, void *opaque)
 {
-        emit(opaque, domain,
-             g_variant_new("(@s@s@s)", utf8_variant(device), utf8_variant(old_mac), utf8_variant(new_mac)));
+        EMIT(opaque, domain, utf8_variant(device), utf8_variant(old_mac), utf8_variant(new_mac));
 }
 
 static void on_io_error(virConnectPtr conn, virDomainPtr domain, const char *path, const char *device,
                         int action, const char *reason, void *opaque)
 {
-        emit(opaque, domain,
-             g_variant_new("(@s@si@s)", utf8_variant(path), utf8_variant(device), action,
-                           utf8_variant(reason)));
+        EMIT(opaque, domain, utf8_variant(path), utf8_variant(device), g_variant_new_int32(action),
+             utf8_variant(reason));
 }
 
 static void on_text_and_two_numbers(virConnectPtr conn, virDomainPtr domain, const char *text, int first,
                                     int second, void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(@sii)", utf8_variant(text), first, second));
+        EMIT(opaque, domain, utf8_variant(text), g_variant_new_int32(first), g_variant_new_int32(second));
 }
 
 static void on_disk_change(virConnectPtr conn, virDomainPtr domain, const char *old_path,
                            const char *new_path, const char *device, int reason, void *opaque)
 {
-        emit(opaque, domain,
-             g_variant_new("(@s@s@si)", utf8_variant(old_path), utf8_variant(new_path), utf8_variant(device),
-                           reason));
+        EMIT(opaque, domain, utf8_variant(old_path), utf8_variant(new_path), utf8_variant(device),
+             g_variant_new_int32(reason));
 }
 
 static void on_block_threshold(virConnectPtr conn, virDomainPtr domain, const char *device, const char *path,
                                unsigned long long threshold, unsigned long long excess, void *opaque)
 {
-        emit(opaque, domain,
-             g_variant_new("(@s@stt)", utf8_variant(device), utf8_variant(path), (guint64)threshold,
-                           (guint64)excess));
+        EMIT(opaque, domain, utf8_variant(device), utf8_variant(path), g_variant_new_uint64(threshold),
+             g_variant_new_uint64(excess));
 }
 
 /* The array stays libvirt's, in both events that have one. */
 static void on_params(virConnectPtr conn, virDomainPtr domain, virTypedParameterPtr params, int n,
                       void *opaque)
 {
-        emit(opaque, domain, g_variant_new("(@a{sv})", typed_params_to_variant(params, n)));
+        EMIT(opaque, domain, typed_params_to_variant(params, n));
 }
 
 static GVariant *graphics_address(const virDomainEventGraphicsAddress *address)
@@ -228,9 +230,8 @@ static void on_graphics(virConnectPtr conn, virDomainPtr domain, int phase,
                 g_variant_builder_add(&identities, "(@s@s)", utf8_variant(subject->identities[i].type),
                                       utf8_variant(subject->identities[i].name));
 
-        emit(opaque, domain,
-             g_variant_new("(i@(iss)@(iss)@sa(ss))", phase, graphics_address(local), graphics_address(remote),
-                           utf8_variant(scheme), &identities));
+        EMIT(opaque, domain, g_variant_new_int32(phase), graphics_address(local), graphics_address(remote),
+             utf8_variant(scheme), g_variant_builder_end(&identities));
 }
 
 static int on_domain_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail, void *opaque)
@@ -248,7 +249,7 @@ static void on_network_lifecycle(virConnectPtr conn, virNetworkPtr network, int 
 static void on_network_metadata_change(virConnectPtr conn, virNetworkPtr network, int type, const char *nsuri,
                                        void *opaque)
 {
-        emit(opaque, network, g_variant_new("(i@s)", type, utf8_variant(nsuri)));
+        EMIT(opaque, network, g_variant_new_int32(type), utf8_variant(nsuri));
 }
 
 static void on_pool_lifecycle(virConnectPtr conn, virStoragePoolPtr pool, int event, int detail, void *opaque)
@@ -258,7 +259,7 @@ static void on_pool_lifecycle(virConnectPtr conn, virStoragePoolPtr pool, int ev
 
 static void on_pool_plain(virConnectPtr conn, virStoragePoolPtr pool, void *opaque)
 {
-        emit(opaque, pool, g_variant_new_tuple(NULL, 0));
+        emit(opaque, pool, NULL, 0);
 }
 
 static void on_device_lifecycle(virConnectPtr conn, virNodeDevicePtr device, int event, int detail,
@@ -269,7 +270,7 @@ static void on_device_lifecycle(virConnectPtr conn, virNodeDevicePtr device, int
 
 static void on_device_plain(virConnectPtr conn, virNodeDevicePtr device, void *opaque)
 {
-        emit(opaque, device, g_variant_new_tuple(NULL, 0));
+        emit(opaque, device, NULL, 0);
 }
 
 static void on_secret_lifecycle(virConnectPtr conn, virSecretPtr secret, int event, int detail, void *opaque)
@@ -279,7 +280,7 @@ static void on_secret_lifecycle(virConnectPtr conn, virSecretPtr secret, int eve
 
 static void on_secret_plain(virConnectPtr conn, virSecretPtr secret, void *opaque)
 {
-        emit(opaque, secret, g_variant_new_tuple(NULL, 0));
+        emit(opaque, secret, NULL, 0);
 }
 
 #define DEFINE_FAMILY(symbol, Type, callback_type)                                                           \

@@ -57,7 +57,7 @@ BOUNDS = {
     "Get of the mirror": Bound(36_500, 6),
     "GetState": Bound(121_000, 45),
     "lifecycle event and its question": Bound(289_000, 60),
-    "metadata event": Bound(115_000, 7),
+    "metadata event": Bound(111_000, 7),
     "domain at start": Bound(240_000, 3.5),
 }
 
