@@ -53,9 +53,9 @@ class Bound:
 
 
 BOUNDS = {
-    "Ping": Bound(20_000, 5),
-    "Get of the mirror": Bound(36_500, 6),
-    "GetState": Bound(121_000, 45),
+    "Ping": Bound(20_000, 6),
+    "Get of the mirror": Bound(36_500, 7),
+    "GetState": Bound(121_000, 50),
     "lifecycle event and its question": Bound(289_000, 60),
     "metadata event": Bound(111_000, 7),
     "domain at start": Bound(240_000, 3.5),
