@@ -24,7 +24,8 @@ enumeration whose numbers it has), org.guestbus.Access (monitor or manage, libvi
 connection may do; writing a property is always manage), org.guestbus.SecureFlags (on an argument: bits with
 which the method is manage all the same), org.guestbus.Changes (the reply waits until the mirror shows what has
 changed: of a domain its state, its life, which is whether it runs and as what as well, or with true anything),
-org.guestbus.Long (the method runs for as long as a guest, its memory, a disk or an agent takes).
+org.guestbus.Long (the method runs for as long as a guest, its memory, a disk or an agent takes), org.guestbus.Stream
+(it opens a stream of libvirt's).
 """
 
 import argparse
@@ -103,6 +104,7 @@ class Member:
         self.access = annotation(element, 'org.guestbus.Access')
         self.changes = annotation(element, 'org.guestbus.Changes')
         self.takes_long = annotation(element, 'org.guestbus.Long') == 'true'
+        self.opens_stream = annotation(element, 'org.guestbus.Stream') == 'true'
         self.local = interface.native or annotation(element, 'org.guestbus.Local') == 'true'
         self.slot = None
         self.writable = element.get('access') == 'readwrite'
@@ -367,6 +369,8 @@ def row(member):
         fields.append(f'.documents = {sum(1 << i for i in member.documents)}')
     if member.takes_long:
         fields.append('.takes_long = true')
+    if member.opens_stream:
+        fields.append('.opens_stream = true')
     if member.changes:
         fields.append(f'.changes = {CHANGES[member.changes]}')
     return '        { ' + ', '.join(fields) + ' },'

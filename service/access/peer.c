@@ -224,3 +224,28 @@ void peer_discharge(Peer *peer, QuotaKind kind, size_t bytes)
         quota_discharge(&peer->quota, kind + 1, bytes);
         peer_unref(peer);
 }
+
+gboolean peer_charge_stream(Peer *peer, GError **error)
+{
+        unsigned all = peer->peers->limits->streams;
+
+        ASSERT_MAIN();
+        if (peers_charged(peer->peers, QUOTA_STREAMS) >= all ||
+            (peer->user && user_charged(peer->user, QUOTA_STREAMS) >= user_part(all))) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED,
+                            "at most %u streams are open at once, and at most %u of one user", all,
+                            user_part(all));
+                return FALSE;
+        }
+
+        quota_charge(&peer->quota, QUOTA_STREAMS, 1);
+        peer_ref(peer);
+        return TRUE;
+}
+
+void peer_discharge_stream(Peer *peer)
+{
+        ASSERT_MAIN();
+        quota_discharge(&peer->quota, QUOTA_STREAMS, 1);
+        peer_unref(peer);
+}

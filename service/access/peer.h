@@ -92,3 +92,7 @@ const void *peer_turns_key(const Peer *peer);
  */
 gboolean peer_charge(Peer *peer, QuotaKind kind, size_t bytes, GError **error);
 void peer_discharge(Peer *peer, QuotaKind kind, size_t bytes);
+
+/* The same of one stream, QUOTA_STREAMS. */
+gboolean peer_charge_stream(Peer *peer, GError **error);
+void peer_discharge_stream(Peer *peer);

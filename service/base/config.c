@@ -60,6 +60,9 @@ static const LimitRow limit_rows[] = {
         /* How long a right remains after it ended without a word from polkit, as when a user leaves a group.
          * For a busy caller it costs one question in thousands of calls. */
         LIMIT("decision-age", decision_age, 60, 0, 86400),
+        /* Each takes a thread, a connection to libvirtd and a megabyte: more than people watch and backups
+         * copy at once, and little of the 5,000 clients that libvirtd serves. */
+        LIMIT("streams", streams, 64, 1, 1024),
         /* Each takes two or three of the 5,000 clients that libvirtd serves, and a picture of all guests. */
         LIMIT("views", views, 32, 1, 1024),
         /* Time for a program that opens a connection to the bus for each call. */

@@ -22,6 +22,7 @@ typedef struct Limits {
         unsigned events_kept;           /* events that GetEvents can return, per connection */
         unsigned events_bytes;          /* the same, in bytes */
         unsigned decision_age;       /* s that a decision to manage is good for; 0: until something changes */
+        unsigned streams;            /* transfers and consoles at once */
         unsigned views;              /* callers at once that are forwarded to libvirt */
         unsigned view_idle;          /* s that what was opened for a caller outlives its last bus name */
         unsigned check_interval;     /* s between comparisons of everything with libvirt; 0: none are made */

@@ -89,6 +89,8 @@ static const char *error_name(const GError *error)
                 return SD_BUS_ERROR_ACCESS_DENIED;
         case GUESTBUS_ERROR_INTERACTIVE:
                 return SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED;
+        case GUESTBUS_ERROR_DESCRIPTOR:
+                return SD_BUS_ERROR_IO_ERROR;
         case GUESTBUS_ERROR_FAILED:
                 break;
         }

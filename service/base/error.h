@@ -20,6 +20,7 @@ typedef enum GuestbusError {
         GUESTBUS_ERROR_TIMEOUT, /* the state did not come in time */
         GUESTBUS_ERROR_ACCESS_DENIED,
         GUESTBUS_ERROR_INTERACTIVE, /* denied, but authentication could help */
+        GUESTBUS_ERROR_DESCRIPTOR,  /* what the caller gave to read from or write to fails */
         GUESTBUS_ERROR_FAILED,      /* a fault of the service itself */
 } GuestbusError;
 

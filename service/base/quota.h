@@ -16,6 +16,7 @@ typedef enum QuotaKind {
         QUOTA_KEPT,       /* requests that wait for a decision */
         QUOTA_KEPT_BYTES, /* the same */
         QUOTA_ASKED,      /* questions that polkit has yet to answer */
+        QUOTA_STREAMS,    /* that are open, or are to be; those with a call count among calls, too */
         QUOTA_WAITS,      /* calls that wait for a state; they count among calls, too */
         N_QUOTAS,
 } QuotaKind;

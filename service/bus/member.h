@@ -55,6 +55,7 @@ typedef struct Member {
         unsigned secure_flags;    /* a method of monitor is manage all the same */
         unsigned documents;       /* bit n: argument n is an XML document */
         bool takes_long;          /* it runs for as long as a guest, a disk or an agent takes for it */
+        bool opens_stream;        /* it moves bytes between libvirt and a descriptor */
         Changes changes;          /* the reply waits until the mirror shows that */
         Handler *handler;
         Handler *setter;

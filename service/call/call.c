@@ -48,6 +48,8 @@ void call_free(Call *call)
                 lane_leave(call->lane);
         if (call->peer) {
                 g_queue_unlink(&call->peer->calls, &call->place);
+                if (call->holds_stream)
+                        peer_discharge_stream(call->peer);
                 peer_discharge(call->peer, QUOTA_CALLS, call->bytes);
         }
         sd_bus_message_unref(call->message);

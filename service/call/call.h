@@ -9,6 +9,7 @@
 #include "virt/domain_cache.h"
 #include "virt/kind.h"
 #include "virt/link.h"
+#include "virt/pump.h"
 
 #include <gio/gunixfdlist.h>
 #include <glib.h>
@@ -86,6 +87,8 @@ struct Call {
         /* Makes the result out of what came of the call; NULL where that is the result. FALSE when it takes
          * more time: the call was given on then. The next is for it. */
         gboolean (*conclude)(Call *call);
+        gboolean holds_stream;    /* it is charged for one, which it has yet to open */
+        struct Stream *stream;    /* that it waits for the end of */
         const gboolean *stopping; /* the service is: what has no answer yet gets none any more */
         GHashTable *connections;  /* those that the caller sees, name to Connection */
         /* Writes the reply, instead of a result; returns a negative errno where it cannot. NULL for most. */
@@ -102,6 +105,7 @@ struct Call {
         virConnectPtr conn;
         void *handle;             /* libvirt's, of the object */
         gboolean remembered;      /* it is from an earlier call's look-up */
+        Pump *pump;               /* that it has opened */
         virDomainPtr domain;      /* that the object is in */
         const Kind *touched_kind; /* of the object that the call returned, which it may have made, */
         char touched[VIR_UUID_STRING_BUFLEN]; /* and its UUID; "" for none */

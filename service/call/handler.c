@@ -11,7 +11,9 @@
 #include "virt/object_path.h"
 #include "virt/xml_document.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 GVariant *call_args(const Call *call)
@@ -102,6 +104,50 @@ int call_add_fd(Call *call, int fd, GError **error)
         handle = g_unix_fd_list_append(call->result_fds, fd, error);
         close(fd);
         return handle;
+}
+
+Pump *call_open_pump(Call *call, unsigned argument, CallerFileUse use, gboolean sparse, GError **error)
+{
+        gint32 handle;
+        int fd;
+
+        ASSERT_WORKER();
+        g_variant_get_child(call->args, argument, "h", &handle);
+        fd = g_unix_fd_list_get(call->fds, handle, error);
+        return fd >= 0 ? pump_new(call->link, fd, use, sparse, error) : NULL;
+}
+
+Pump *call_open_interactive_pump(Call *call, GVariant **reply, GError **error)
+{
+        int ends[2], handle;
+
+        ASSERT_WORKER();
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+                g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED, "no more sockets: %s",
+                            g_strerror(errno));
+                return NULL;
+        }
+
+        handle = call_add_fd(call, ends[1], error);
+        if (handle < 0) {
+                close(ends[0]);
+                return NULL;
+        }
+
+        *reply = g_variant_ref_sink(g_variant_new_handle(handle));
+        return pump_new(call->link, ends[0], CALLER_FILE_BOTH, FALSE, error);
+}
+
+void *call_object_of_pump(Call *call, const Pump *pump)
+{
+        ASSERT_WORKER();
+        return call->object.kind->lookup(pump_connection(pump), call->object.key, &call->domain);
+}
+
+void call_take_pump(Call *call, Pump *pump)
+{
+        ASSERT_WORKER();
+        call->pump = pump;
 }
 
 GVariant *call_reply_borrowed_text(const char *text, GError **error)

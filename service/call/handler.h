@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/caller_file.h"
 #include "bus/member.h"
 #include "virt/kind.h"
+#include "virt/pump.h"
 
 #include <gio/gunixfdlist.h>
 #include <glib.h>
@@ -48,6 +50,20 @@ GVariant *call_invalid(GError **error, const char *format, ...) G_GNUC_PRINTF(2,
 /* Adds @fd, which is taken over, to the descriptors of the reply, and returns its handle; -1 and an error
  * when there is no room for it. */
 int call_add_fd(Call *call, int fd, GError **error);
+
+/* A pump for the descriptor that is the argument of that number. With org.guestbus.Stream alone. */
+Pump *call_open_pump(Call *call, unsigned argument, CallerFileUse use, gboolean sparse, GError **error);
+
+/* One in both directions, whose other end is to be the reply: *@reply becomes its handle, also
+ * when it fails. */
+Pump *call_open_interactive_pump(Call *call, GVariant **reply, GError **error);
+
+/* The call's object on the pump's connection, for the caller to free; NULL and libvirt's error. */
+void *call_object_of_pump(Call *call, const Pump *pump);
+
+/* Takes over a pump whose stream is begun: it runs when the handler has returned, and the handler's result is
+ * the reply when it ends well. */
+void call_take_pump(Call *call, Pump *pump);
 
 /* A libvirt result as a reply. NULL means failure; text is freed where libvirt's function gives it away
  * ("char *") and copied where it does not ("const char *"). */

@@ -139,9 +139,22 @@ static void view_close(CallerConnection *view)
                 views->closing_timer = g_timeout_add(CLOSING_MS, free_closed, views);
 }
 
+/* A console that it has open outlives its names. */
+static gboolean has_streams(const CallerConnection *view)
+{
+        for (guint i = 0; i < view->own->len; i++)
+                if (connection_has_streams(g_ptr_array_index(view->own, i)))
+                        return TRUE;
+
+        return FALSE;
+}
+
 static gboolean on_idle(gpointer user_data)
 {
         CallerConnection *view = user_data;
+
+        if (has_streams(view))
+                return G_SOURCE_CONTINUE;
 
         view->idle_timer = 0;
         view_close(view);
@@ -200,7 +213,8 @@ static unsigned count(const CallerConnections *views, const Identity *identity, 
                         continue;
 
                 n++;
-                if (g_hash_table_size(view->names) == 0 && (!*idle || view->used < (*idle)->used))
+                if (g_hash_table_size(view->names) == 0 && !has_streams(view) &&
+                    (!*idle || view->used < (*idle)->used))
                         *idle = view;
         }
 

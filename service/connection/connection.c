@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "bus/path.h"
 #include "call/links.h"
+#include "call/streams.h"
 #include "connection/driver_links.h"
 #include "members.h"
 #include "virt/events.h"
@@ -32,6 +33,7 @@ struct Connection {
         Link *events_link;
         Links *links;
         DriverLinks *driver_links;
+        Streams streams;
         Events *events;
         Inventory *inventory;
 
@@ -75,6 +77,11 @@ static void call_completed(void *data)
         const Kind *kind;
 
         call->withdraw = NULL;
+        if (call->pump) {
+                streams_take(&connection->streams, call);
+                return;
+        }
+
         if (call->known_version != 0 && call->result)
                 inventory_remember(connection->inventory, call->object.key, call->known_version,
                                    call->result);
@@ -133,6 +140,11 @@ static void call_begin(void *data)
 
         if (connection->stopped) {
                 call_set_stopping(call);
+                call_answer(call);
+                return;
+        }
+
+        if (call->type == CALL_METHOD && call->member->opens_stream && !streams_charge(call)) {
                 call_answer(call);
                 return;
         }
@@ -429,6 +441,9 @@ static void events_lost(Link *link, void *data)
         driver_links_close(connection->driver_links);
         inventory_lost(connection->inventory, link_close_reason(link), link_error(link));
         links_lost(connection->links);
+        /* Streams see for themselves when libvirtd ends. They have no keep-alive to find one that hangs. */
+        if (link_close_reason(link) == VIR_CONNECT_CLOSE_REASON_KEEPALIVE)
+                streams_stop(&connection->streams, link_error(link));
         connection->changed(connection->data);
 }
 
@@ -599,6 +614,7 @@ void connection_stop(Connection *connection)
         inventory_stop(connection->inventory);
         state_waits_drop(inventory_waits(connection->inventory), fail_wait, error);
         finish_unlisted(connection);
+        streams_stop(&connection->streams, error);
         links_shut(connection->links, error);
         driver_links_shut(connection->driver_links);
         link_shut(connection->events_link);
@@ -632,7 +648,14 @@ gboolean connection_is_over(const Connection *connection)
 {
         ASSERT_MAIN();
         return !connection_is_busy(connection) && !link_is_busy(connection->events_link) &&
-               !links_is_busy(connection->links) && !driver_links_are_busy(connection->driver_links);
+               !links_is_busy(connection->links) && !driver_links_are_busy(connection->driver_links) &&
+               !streams_are_running(&connection->streams);
+}
+
+gboolean connection_has_streams(const Connection *connection)
+{
+        ASSERT_MAIN();
+        return streams_are_running(&connection->streams);
 }
 
 void connection_free(Connection *connection)

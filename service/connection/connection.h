@@ -63,6 +63,9 @@ gboolean connection_is_busy(const Connection *connection);
 /* Whether nothing of one that was stopped is under way any more. */
 gboolean connection_is_over(const Connection *connection);
 
+/* Whether streams of its calls are open, be their callers there or not. */
+gboolean connection_has_streams(const Connection *connection);
+
 /* After connection_stop(), when it is over. */
 void connection_free(Connection *connection);
 

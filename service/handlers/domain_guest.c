@@ -117,6 +117,60 @@ GVariant *domain_open_graphics_fd(Call *call, GError **error)
         return handle >= 0 ? g_variant_new_handle(handle) : NULL;
 }
 
+/* A conversation with a device of the domain, which one of libvirt's two functions for that begins. */
+static GVariant *open_device(Call *call, int (*begin)(virDomainPtr, const char *, virStreamPtr, unsigned),
+                             GError **error)
+{
+        g_autoptr(Pump) pump = NULL;
+        g_autoptr(virDomain) domain = NULL;
+        g_autoptr(GVariant) reply = NULL;
+        const char *name;
+        guint32 flags;
+
+        g_variant_get(call_args(call), "(&su)", &name, &flags);
+        pump = call_open_interactive_pump(call, &reply, error);
+        if (!pump)
+                return NULL;
+
+        domain = call_object_of_pump(call, pump);
+        if (!domain || begin(domain, call_nullable(name), pump_stream(pump), flags) < 0)
+                return call_failed(error);
+
+        call_take_pump(call, g_steal_pointer(&pump));
+        return g_steal_pointer(&reply);
+}
+
+GVariant *domain_open_console(Call *call, GError **error)
+{
+        return open_device(call, virDomainOpenConsole, error);
+}
+
+GVariant *domain_open_channel(Call *call, GError **error)
+{
+        return open_device(call, virDomainOpenChannel, error);
+}
+
+GVariant *domain_screenshot(Call *call, GError **error)
+{
+        g_autoptr(Pump) pump = NULL;
+        g_autoptr(virDomain) domain = NULL;
+        g_autofree char *type = NULL;
+        guint32 screen, flags;
+
+        g_variant_get(call_args(call), "(huu)", NULL, &screen, &flags);
+        pump = call_open_pump(call, 0, CALLER_FILE_WRITE, FALSE, error);
+        if (!pump)
+                return NULL;
+
+        domain = call_object_of_pump(call, pump);
+        type = domain ? virDomainScreenshot(domain, pump_stream(pump), screen, flags) : NULL;
+        if (!type)
+                return call_failed(error);
+
+        call_take_pump(call, g_steal_pointer(&pump));
+        return utf8_variant(type);
+}
+
 GVariant *domain_get_security_label_list(Call *call, GError **error)
 {
         virDomainPtr domain = call_object(call);

@@ -75,6 +75,9 @@ static struct {
 /* See timeouts_hold(). */
 static __thread gboolean holding;
 
+/* See event_loop_refuse(). */
+static __thread int *refused;
+
 static void *table_lookup(GHashTable *table, int key)
 {
         return g_hash_table_lookup(table, GINT_TO_POINTER(key));
@@ -225,7 +228,8 @@ static void handle_close(Handle *handle)
                 close(handle->poll_fd);
 }
 
-static int handle_add(int fd, int events, virEventHandleCallback callback, void *opaque, virFreeCallback ff)
+static int handle_add_to_loop(int fd, int events, virEventHandleCallback callback, void *opaque,
+                              virFreeCallback ff)
 {
         HOLD(&loop.lock);
         Handle *handle = g_new(Handle, 1);
@@ -247,6 +251,15 @@ static int handle_add(int fd, int events, virEventHandleCallback callback, void 
 
         g_hash_table_insert(loop.handles, GINT_TO_POINTER(id), handle);
         return id;
+}
+
+static int handle_add(int fd, int events, virEventHandleCallback callback, void *opaque, virFreeCallback ff)
+{
+        if (!refused)
+                return handle_add_to_loop(fd, events, callback, opaque, ff);
+
+        *refused = fd;
+        return -1;
 }
 
 static void handle_update(int id, int events)
@@ -545,6 +558,11 @@ static gboolean loop_dispatch(GSource *source, GSourceFunc callback, gpointer us
         timeouts_release();
 
         return G_SOURCE_CONTINUE;
+}
+
+void event_loop_refuse(int *fd)
+{
+        refused = fd;
 }
 
 void event_loop_catch_up(void)

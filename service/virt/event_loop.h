@@ -9,6 +9,11 @@
  * context, a free callback exactly once and never inside the remove call. */
 void event_loop_register(void);
 
+/* From now on, handles that this thread adds are refused, until it is called with NULL: *@fd becomes the
+ * descriptor of the last of them. A connection that is opened meanwhile gets no events and no keep-alive, and
+ * is read only by threads that wait for an answer on it. Any thread. */
+void event_loop_refuse(int *fd);
+
 /* Runs the timeouts that are due. libvirt's threads receive events and deliver them with a timeout of 0. A
  * caller that has an answer of libvirt's receives with this the events that came before it. Main thread. */
 void event_loop_catch_up(void);

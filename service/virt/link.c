@@ -14,7 +14,10 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "base/uri.h"
+#include "virt/autoptr.h"
 #include "virt/driver.h"
+#include "virt/event_loop.h"
 #include "virt/socket_watch.h"
 
 #include <libvirt/virterror.h>
@@ -134,19 +137,22 @@ static void session_close_callback(virConnectPtr conn, int reason, void *opaque)
 }
 
 /* Whether libvirt accepts the identity of the caller that the link acts for. Worker thread. */
-static gboolean session_identify(Session *session)
+static gboolean link_identify(const Link *link, virConnectPtr conn, GError **error)
 {
-        const Link *link = session->link;
-
         if (!link->forwards)
                 return TRUE;
 
         if (link->identity)
-                return identity_forward(link->identity, session->conn, &session->error);
+                return identity_forward(link->identity, conn, error);
 
-        g_set_error(&session->error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
+        g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_ACCESS_DENIED,
                     "%s serves only callers whose identity is known", link->uri);
         return FALSE;
+}
+
+static virConnectPtr link_connect(const Link *link)
+{
+        return link->read_only ? virConnectOpenReadOnly(link->uri) : virConnectOpen(link->uri);
 }
 
 static void set_lost_early(const Link *link, GError **error)
@@ -170,7 +176,7 @@ static void session_open(void *data)
         Link *link = session->link;
 
         ASSERT_WORKER();
-        session->conn = link->read_only ? virConnectOpenReadOnly(link->uri) : virConnectOpen(link->uri);
+        session->conn = link_connect(link);
         if (!session->conn) {
                 session->code = virGetLastErrorCode();
                 error_take_libvirt(&session->error);
@@ -178,7 +184,7 @@ static void session_open(void *data)
         }
 
         /* Nothing is asked in the service's own name. */
-        if (!session_identify(session))
+        if (!link_identify(link, session->conn, &session->error))
                 return;
 
         /* Drivers inside this process have neither; that is no error. */
@@ -581,4 +587,37 @@ virConnectPtr link_acquire(Link *link, GError **error)
 
         g_set_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIBVIRT, "not connected to %s", link->uri);
         return NULL;
+}
+
+/* Whether it is libvirt's test driver in this process, where another connection may be to another world. */
+static gboolean link_is_inside(const Link *link)
+{
+        g_autoptr(GUri) parsed = uri_parse(link->uri);
+
+        return parsed && strcmp(g_uri_get_scheme(parsed), "test") == 0;
+}
+
+virConnectPtr link_connect_aside(Link *link, int *socket, GError **error)
+{
+        g_autoptr(virConnect) conn = NULL;
+
+        ASSERT_WORKER();
+        *socket = -1;
+        if (link_is_inside(link))
+                return link_acquire(link, error);
+
+        event_loop_refuse(socket);
+        conn = link_connect(link);
+        event_loop_refuse(NULL);
+        if (!conn) {
+                error_take_libvirt(error);
+                return NULL;
+        }
+
+        return link_identify(link, conn, error) ? g_steal_pointer(&conn) : NULL;
+}
+
+const char *link_uri(const Link *link)
+{
+        return link->uri;
 }

@@ -85,3 +85,12 @@ int link_close_reason(const Link *link);
 /* A reference to the open connection, or NULL and an error. Release it with virConnectClose() on a worker
  * thread: the last one to let go may have to talk to libvirt. Any thread. */
 virConnectPtr link_acquire(Link *link, GError **error);
+
+/* A further connection, for the same caller as the link, which gets no events and has no keep-alive: it is
+ * for one thread that waits on it for as long as it takes. *@socket is its descriptor, which stays libvirt's;
+ * -1 where it has none. Libvirt's test driver, which runs in this process, gives the link's own connection.
+ * NULL and an error when it is refused. Worker thread. */
+virConnectPtr link_connect_aside(Link *link, int *socket, GError **error);
+
+/* Where it leads. Any thread. */
+const char *link_uri(const Link *link);

@@ -2,17 +2,20 @@
 """Methods that libvirt-dbus does not have, on the test driver, beside python3-libvirt. What the driver does not have
 must have reached the function that the interface file names: libvirt's error says which."""
 
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 
 import libvirt
 import pytest
 
-from support import declared
-from support.client import CONNECT, DOMAIN
+from support import coverage, declared
+from support.client import CONNECT, DOMAIN, DBusError, body_of
 from support.hosts import methods
 from support.hosts.methods import module_world, running_guest  # noqa: F401 (fixtures)
 from support.models.targets import DEFAULTS
+from support.process import PATIENCE
+from support.programs.fd_client import FdClient
 
 SNAPSHOT, NETWORK = "org.libvirt.DomainSnapshot", "org.libvirt.Network"
 NODE_DEVICE, VOLUME = "org.libvirt.NodeDevice", "org.libvirt.StorageVol"
@@ -193,3 +196,40 @@ def test_metadata_of_a_network(world):
         assert world.value(network, "SetMetadata", kind, text, key, uri, 0) is None
         assert world.value(network, "GetMetadata", kind, uri, 0) == text
     assert world.raw(network, "GetMetadata", 2, "urn:none", 0)[0] == "error"
+
+
+def with_pipe(world, target, member, signature, *args):
+    """A stream's method: ("value", the reply, what came out of the pipe) or ("error", its text)."""
+    interface = methods.INTERFACES[type(target)]
+    reading, writing = os.pipe()
+    with open(reading, "rb") as file, FdClient(world.bus.address) as client:
+        end = reading if member == "Upload" else writing
+        serial = client.send_with([], methods.path_of(target), interface, member, signature, (end, *args))
+        os.close(writing)
+        try:
+            body = body_of(client.take_reply(serial, 60 * PATIENCE))
+        except DBusError as error:
+            assert error.name == "org.libvirt.Error"
+            coverage.note(interface, member, "error only")
+            return "error", error.message
+        coverage.note(interface, member, "test")
+        return "value", body, file.read()
+
+
+def test_streams(world, guest):
+    """The test driver has one picture for all guests, which takes less than a pipe, no content of volumes and no console."""
+    stream = world.test.newStream()
+    kind = guest.screenshot(stream, 0)
+    picture = b""
+    while piece := stream.recv(1 << 16):
+        picture += piece
+    stream.finish()
+    assert with_pipe(world, guest, "Screenshot", "huu", 0, 0) == ("value", (kind,), picture)
+    pool = world.test.storagePoolLookupByName("default-pool")
+    volume = pool.createXML("<volume><name>streamed</name><capacity>4096</capacity></volume>")
+    for member, function in (("Download", volume.download), ("Upload", volume.upload)):
+        assert with_pipe(world, volume, member, "httu", 0, 0, 0) == \
+            methods.outcome(function, world.test.newStream(), 0, 0)
+    volume.delete()
+    for member, function in (("OpenConsole", "openConsole"), ("OpenChannel", "openChannel")):
+        world.refused(guest, member, ("", 0), lambda d, f=function: getattr(d, f)(None, world.test.newStream(), 0))

@@ -19,7 +19,7 @@ ERRORS_ONLY = {f"org.libvirt.Domain.{name}" for name in (
     "AbortJob", "AttachDevice", "BlockCommit", "BlockCopy", "BlockJobAbort", "BlockJobSetSpeed", "BlockPeek",
     "BlockPull", "BlockRebase", "BlockResize", "DetachDevice", "GetBlockJobInfo", "GetJobInfo", "GetJobStats",
     "GetSecurityLabelList", "MigrateGetCompressionCache", "MigrateGetMaxSpeed", "MigrateSetCompressionCache",
-    "MigrateSetMaxDowntime", "MigrateSetMaxSpeed", "MigrateToURI3", "OpenGraphicsFD", "SetBlockThreshold",
+    "MigrateSetMaxDowntime", "MigrateSetMaxSpeed", "MigrateToURI3", "OpenChannel", "OpenConsole", "OpenGraphicsFD", "SetBlockThreshold",
     "UpdateDevice",
     "AbortJobFlags", "AgentSetResponseTimeout", "AnnounceInterface", "BackupBegin", "BackupGetXMLDesc", "DelThrottleGroup",
     "DetachDeviceAlias", "GetAutostartOnce", "GetLaunchSecurityInfo", "GraphicsReload", "ManagedSaveDefineXML",
@@ -27,7 +27,7 @@ ERRORS_ONLY = {f"org.libvirt.Domain.{name}" for name in (
     "SetThrottleGroup", "SetVcpu", "StartDirtyRateCalc")} | {f"org.libvirt.Connect.{name}" for name in (
         "BaselineHypervisorCPU", "CompareHypervisorCPU", "DomainRestoreParams", "DomainXMLToNative",
         "GetStoragePoolCapabilities", "StoragePoolLookupByTargetPath")} | {f"org.libvirt.NodeDevice.{name}" for name in (
-            "IsActive", "IsPersistent", "Update")}
+            "IsActive", "IsPersistent", "Update")} | {f"org.libvirt.StorageVol.{name}" for name in ("Download", "Upload")}
 NOTES = """
 import sys
 from support import coverage

@@ -4,6 +4,7 @@ connection that takes something to find an object by, with what is hidden."""
 
 import contextlib
 import hashlib
+import os
 import pathlib
 import re
 
@@ -12,7 +13,7 @@ import pytest
 from support import declared
 from support.client import CONNECT, DOMAIN, INTROSPECTABLE, PROPERTIES, field
 from support.hosts import confined as worlds
-from support.hosts.confined import HIDDEN, OTHER, QEMU, confined, furnish, listening, mentions_other, text_of
+from support.hosts.confined import HIDDEN, NAMES, OTHER, QEMU, confined, furnish, listening, mentions_other, only, text_of
 from support.hosts.guarded import send
 from support.hosts.workload import object_path
 from support.process import PATIENCE
@@ -44,7 +45,7 @@ pytestmark = [pytest.mark.skipif(bool(worlds.missing()), reason=f"{worlds.missin
 @pytest.fixture(scope="module")
 def world():
     """As of test_identity.py; the hidden guest has a snapshot, and is in a file, too."""
-    with confined(HIDDEN) as one:
+    with confined(HIDDEN + only("member", "mine")) as one:
         furnish(one.libvirtd)
         one.saved = f"{one.libvirtd.directory('lib')}/saved"
         one.libvirtd.virsh("save", "other", one.saved)
@@ -91,10 +92,11 @@ def call_of(interface, method, known=()):
 
 
 def calls_of(interface):
-    """Calls of all methods and properties of an interface."""
+    """Calls of all methods and properties of an interface, but for those that take a descriptor."""
     yield PROPERTIES, "GetAll", "s", (interface,)
     for method in declared.interface(interface).iter("method"):
-        yield call_of(interface, method)
+        if "h" not in dict(map(reversed, taken(method))):
+            yield call_of(interface, method)
     for one in declared.interface(interface).iter("property"):
         yield PROPERTIES, "Get", "ss", (interface, one.get("name"))
         if one.get("access") == "readwrite":
@@ -169,3 +171,20 @@ def test_no_member_of_the_connection_finds_the_other(world, limited):
     assert {member for (_, member), said in found.items() if "access denied" in said} == hidden, found
     assert {"DomainLookupByID", "DomainRestore", "DomainDefineXML", "NetworkLookupByUUID"} <= hidden
     assert {name for method in declared.interface(CONNECT).iter("method") for name, _ in taken(method)} >= known.keys()
+
+
+def test_no_stream_reaches_the_other(world):
+    """Streams have connections of their own. They take descriptors, which only the group libvirt may send."""
+    reading, writing = os.pipe()
+    with contextlib.closing(world.client("member")) as member:
+        said = {}
+        for guest in ("mine", "other"):
+            path = object_path(QEMU, "domain", NAMES[guest])
+            serial = member.send(path, DOMAIN, "Screenshot", "huu", (writing, 0, 0))
+            reply = member.collect([serial], 60 * PATIENCE)[serial]
+            said[guest] = field(reply, "error_name"), str(reply.body)
+    for fd in (reading, writing):
+        os.close(fd)
+    # There is no screen to see.
+    assert said["mine"][0] == said["other"][0] == "org.libvirt.Error"
+    assert "access denied" in said["other"][1] and "access denied" not in said["mine"][1], said

@@ -134,6 +134,11 @@ static void check_member(const Interface *interface, const Kind *kind, const cha
 
         if (member->kind == MEMBER_SIGNAL)
                 return;
+        if (member->opens_stream) {
+                /* The handler opens a connection of its own; see test_streams(). */
+                g_assert_cmpint(member->access, ==, ACCESS_MANAGE);
+                return;
+        }
 
         arguments = member->kind == MEMBER_METHOD ? some_arguments(member, 0) : NULL;
         refused = is_refused(interface, kind, key, member, member->handler, arguments);
@@ -178,6 +183,30 @@ static void test_access(void)
                 for (size_t j = 0; j < objects[i].interface->n_members; j++)
                         check_member(objects[i].interface, objects[i].kind, objects[i].key,
                                      &objects[i].interface->members[j]);
+}
+
+static void check_forbidden(int result)
+{
+        g_assert_cmpint(result, <, 0);
+        g_assert_cmpint(virGetLastErrorCode(), ==, VIR_ERR_OPERATION_DENIED);
+        virResetLastError();
+}
+
+/* Functions of streams, as the handlers call them. */
+static void test_streams(void)
+{
+        virDomainPtr domain = virDomainLookupByName(reader, "test");
+        virStorageVolPtr volume = virStorageVolLookupByKey(reader, volume_key);
+        virStreamPtr stream = virStreamNew(reader, 0);
+
+        check_forbidden(virDomainOpenConsole(domain, NULL, stream, 0));
+        check_forbidden(virDomainOpenChannel(domain, NULL, stream, 0));
+        check_forbidden(virDomainScreenshot(domain, stream, 0, 0) ? 0 : -1);
+        check_forbidden(virStorageVolDownload(volume, stream, 0, 0, 0));
+        check_forbidden(virStorageVolUpload(volume, stream, 0, 0, 0));
+        virStreamFree(stream);
+        virStorageVolFree(volume);
+        virDomainFree(domain);
 }
 
 /* Of a domain of its own: one with snapshots can have none. */
@@ -242,6 +271,7 @@ int main(int argc, char **argv)
         make_objects();
         make_checkpoint();
         g_test_add_func("/access/table", test_access);
+        g_test_add_func("/access/streams", test_streams);
         result = g_test_run();
 
         for (size_t i = 0; i < G_N_ELEMENTS(objects); i++)

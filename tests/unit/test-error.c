@@ -28,6 +28,7 @@ static const struct {
                 {GUESTBUS_ERROR_TIMEOUT, "org.guestbus.Error.Timeout"},
                 {GUESTBUS_ERROR_ACCESS_DENIED, DBUS "AccessDenied"},
                 {GUESTBUS_ERROR_INTERACTIVE, DBUS "InteractiveAuthorizationRequired"},
+                {GUESTBUS_ERROR_DESCRIPTOR, DBUS "IOError"},
                 {GUESTBUS_ERROR_FAILED, DBUS "Failed"},
 },
   glibs[] = {

@@ -221,6 +221,44 @@ static int sum_calls(const Probe *probes)
         return sum;
 }
 
+static void *refusing_thread(void *data)
+{
+        Probe *probe = data;
+        int fd = -1;
+
+        event_loop_refuse(&fd);
+        g_assert_cmpint(virEventAddHandle(probe->fd, READABLE, on_handle, probe, on_free), ==, -1);
+        g_assert_cmpint(fd, ==, probe->fd);
+        event_loop_refuse(NULL);
+        return NULL;
+}
+
+/* One thread's handles, and those of no other. */
+static void test_refuse(void)
+{
+        Probe refused, taken;
+        int fd = -1;
+
+        probe_init(&refused, NULL);
+        probe_init(&taken, NULL);
+        event_loop_refuse(&fd);
+        g_thread_join(g_thread_new("refusing", refusing_thread, &refused));
+        /* That thread's end of it is not this one's. */
+        g_assert_cmpint(virEventAddHandle(taken.fd, READABLE, on_handle, &taken, on_free), ==, -1);
+        g_assert_cmpint(fd, ==, taken.fd);
+        event_loop_refuse(NULL);
+
+        probe_add(&taken, READABLE);
+        turn(3);
+        g_assert_cmpint(taken.calls, >, 0);
+        g_assert_cmpint(refused.calls + refused.frees, ==, 0);
+        probe_remove(&taken);
+        turn(3);
+        g_assert_cmpint(taken.frees, ==, 1);
+        probe_close(&taken);
+        probe_close(&refused);
+}
+
 static void test_many(void)
 {
         g_autofree Probe *probes = g_new0(Probe, MANY_HANDLES);
@@ -375,6 +413,7 @@ int main(int argc, char **argv)
         add_both("remove-race", test_remove_race);
         add_both("free-after-remove-by-thread", test_free_after_remove_by_thread);
         g_test_add_func("/loop/handle/many", test_many);
+        g_test_add_func("/loop/handle/refuse", test_refuse);
         g_test_add_func("/loop/idle", test_idle);
         g_test_add_func("/loop/event-takes-one-poll", test_event_takes_one_poll);
 

@@ -229,6 +229,43 @@ static void test_bytes_of_a_user(void)
         tear_down();
 }
 
+static void check_no_stream(Peer *peer)
+{
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(peer_charge_stream(peer, &error));
+        g_assert_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_LIMITS_EXCEEDED);
+        g_assert_cmpstr(error->message, ==, "at most 8 streams are open at once, and at most 2 of one user");
+}
+
+static void test_streams(void)
+{
+        const Limits few = {.streams = 8};
+        Peer *trusted;
+
+        set_up(&few);
+        g_assert_true(peer_charge_stream(get_of(":1.1", 1000), NULL));
+        g_assert_true(peer_charge_stream(get_of(":1.2", 1000), NULL));
+        check_no_stream(get_of(":1.3", 1000));
+        g_assert_true(peer_charge_stream(get_of(":1.4", 1001), NULL));
+
+        trusted = get_of(":1.0", 0);
+        for (unsigned i = 0; i < 5; i++)
+                g_assert_true(peer_charge_stream(trusted, NULL));
+        check_no_stream(trusted);
+        check_no_stream(get(":1.4"));
+
+        for (unsigned i = 0; i < 5; i++)
+                peer_discharge_stream(trusted);
+        g_assert_true(peer_charge_stream(get(":1.4"), NULL));
+        check_no_stream(get(":1.4"));
+        for (unsigned i = 0; i < 2; i++)
+                peer_discharge_stream(get(":1.4"));
+        peer_discharge_stream(get(":1.1"));
+        peer_discharge_stream(get(":1.2"));
+        tear_down();
+}
+
 /* Even where that is more than the part. */
 static void test_a_user_may_make_one_call(void)
 {
@@ -278,6 +315,7 @@ int main(int argc, char **argv)
         g_test_add_func("/peer/calls-of-a-user", test_calls_of_a_user);
         g_test_add_func("/peer/bytes-of-a-user", test_bytes_of_a_user);
         g_test_add_func("/peer/a-user-may-make-one-call", test_a_user_may_make_one_call);
+        g_test_add_func("/peer/streams", test_streams);
         g_test_add_func("/peer/known-late", test_known_late);
         return g_test_run();
 }
