@@ -104,7 +104,7 @@ char *utf8_clip(const char *string, gsize max)
         /* Megabytes are not worth repairing when only their beginning is kept. Repairing makes three bytes of
          * four at worst, so that this much gives more than @max; and half a character, which may be left
          * where it is cut off, lies beyond. */
-        enough = max < G_MAXSIZE / 2 ? max + max / 3 + 8 : G_MAXSIZE;
+        enough = max < G_MAXSIZE / 2 ? max + max / 3 + 8 : G_MAXSSIZE;
         clipped = repair(string, (gssize)strnlen(string, enough));
 
         if (strlen(clipped) <= max)

@@ -33,9 +33,10 @@ static struct {
         {&interface_domain_checkpoint, &kind_domain_checkpoint, NULL},
 };
 
-/* Members that change something although libvirt does not refuse them here: 11.3 does not look
- * (DelThrottleGroup), or looks at descriptors first (FDAssociate). */
-static const char *const not_refused[] = {"DelThrottleGroup", "FDAssociate", NULL};
+/* Members that are "manage" although libvirt does not refuse them here: 11.3 does not look
+ * (DelThrottleGroup), or no longer (a node device's GetAutostart, which 9.0 refuses), or looks at descriptors
+ * first (FDAssociate). */
+static const char *const not_refused[] = {"DelThrottleGroup", "FDAssociate", "GetAutostart", NULL};
 
 /* A value that the handlers themselves take. */
 static GVariant *some_value(const GVariantType *type)
