@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Walks over all that introspection shows (support/programs/walk.py), where the hypervisor is libvirt's test driver."""
 
+import pathlib
 import re
 from xml.etree import ElementTree
 
@@ -38,8 +39,9 @@ def service(bus, home, run_service):
 def test_the_names_are_those_of_the_service():
     """What base/error.c can say is what the page has. Where it says it is there as well."""
     text = (CHECKOUT / "service" / "base" / "error.c").read_text(encoding="utf-8")
-    names = {f"org.freedesktop.DBus.Error.{name.title().replace('_', '')}"
-             for name in re.findall(r"SD_BUS_ERROR_(\w+)", text)} | set(re.findall(r'"(org\.[\w.]+)"', text))
+    header = pathlib.Path("/usr/include/systemd/sd-bus-protocol.h").read_text(encoding="utf-8")
+    known = dict(re.findall(r'#define SD_BUS_ERROR_(\w+)[ \\\n]+"([\w.]+)"', header))
+    names = {known[name] for name in re.findall(r"SD_BUS_ERROR_(\w+)", text)} | set(re.findall(r'"(org\.[\w.]+)"', text))
     assert names == OURS
 
 
