@@ -303,8 +303,14 @@ gboolean caller_file_punch(CallerFile *file, gint64 length, GError **error)
 
         ASSERT_WORKER();
         here = seek(file, 0, SEEK_CUR, error);
-        if (here < 0 || length < 0 || here > G_MAXINT64 - length)
+        if (here < 0)
                 return FALSE;
+
+        if (length < 0 || here > G_MAXINT64 - length) {
+                errno = EFBIG;
+                set_error(error, "make a hole in");
+                return FALSE;
+        }
 
         end = here + length;
         if (fstat(file->fd, &status) < 0 ||

@@ -211,6 +211,22 @@ static void test_holes(void)
         close(copy);
 }
 
+/* What no file can have is an error that says so. */
+static void test_holes_of_no_length(void)
+{
+        static const gint64 lengths[] = {-1, G_MAXINT64};
+        AS_WORKER;
+        g_autoptr(CallerFile) file = take(temporary(O_RDWR), CALLER_FILE_WRITE, TRUE);
+
+        g_assert_true(caller_file_write(file, "x", 1, NULL));
+        for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+                g_autoptr(GError) error = NULL;
+
+                g_assert_false(caller_file_punch(file, lengths[i], &error));
+                g_assert_error(error, GUESTBUS_ERROR, GUESTBUS_ERROR_DESCRIPTOR);
+        }
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -235,5 +251,6 @@ int main(int argc, char **argv)
                 }
         }
         g_test_add_func("/caller-file/holes", test_holes);
+        g_test_add_func("/caller-file/holes-of-no-length", test_holes_of_no_length);
         return g_test_run();
 }
