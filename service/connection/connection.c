@@ -17,6 +17,7 @@
 #include "members.h"
 #include "virt/events.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* What the signal of a lifecycle takes beside the path that it is about. */
@@ -384,34 +385,6 @@ static void drivers_settled(void *data)
         inventory_compare(connection->inventory, listed, connection);
 }
 
-static void driver_opened(const Driver *driver, void *data)
-{
-        const Connection *connection = data;
-
-        inventory_driver_opened(connection->inventory, driver);
-}
-
-static void driver_lost(const Driver *driver, int reason, const GError *error, void *data)
-{
-        const Connection *connection = data;
-
-        inventory_driver_lost(connection->inventory, driver, reason, error);
-}
-
-static void driver_failed(const Driver *driver, void *data)
-{
-        const Connection *connection = data;
-
-        inventory_driver_failed(connection->inventory, driver);
-}
-
-static void driver_renewed(void *data)
-{
-        const Connection *connection = data;
-
-        inventory_renewed(connection->inventory);
-}
-
 static void events_opened(Link *link, void *data)
 {
         Connection *connection = data;
@@ -449,7 +422,9 @@ static void events_lost(Link *link, void *data)
 
 static void events_renewed(Link *link, void *data)
 {
-        driver_renewed(data);
+        const Connection *connection = data;
+
+        inventory_renewed(connection->inventory);
 }
 
 static void events_failed(Link *link, const GError *error, void *data)
@@ -486,12 +461,12 @@ static void on_lifecycle(const Interface *interface, const Member *signal, const
         const Connection *connection = data;
         sd_bus_message *message =
                 bus_new_signal(connection->bus, connection->path, interface->name, signal->name);
-        int r = message ? sd_bus_message_append_basic(message, 'o', path) : 0;
+        int r = message ? sd_bus_message_append_basic(message, 'o', path) : -ENOMEM;
 
-        if (message && r >= 0)
+        if (r >= 0)
                 r = sd_bus_message_append_basic(message, 'i', &event);
         /* Networks have no detail. */
-        if (message && r >= 0 && g_str_equal(signal->out_type, "(oii)"))
+        if (r >= 0 && g_str_equal(signal->out_type, "(oii)"))
                 r = sd_bus_message_append_basic(message, 'i', &detail);
         bus_send(connection->bus, message, SIGNAL_BYTES + strlen(path), r);
 }
@@ -559,11 +534,8 @@ static DriverLinks *make_driver_links(Connection *connection, const ConnectionCo
                 .forward = connection_config->forward,
                 .identity = identity,
                 .events = connection->events,
+                .inventory = connection->inventory,
                 .settled = drivers_settled,
-                .opened = driver_opened,
-                .lost = driver_lost,
-                .failed = driver_failed,
-                .renewed = driver_renewed,
                 .data = connection,
         };
 

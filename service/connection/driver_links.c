@@ -52,7 +52,7 @@ static void driver_opened(Link *link, void *data)
         if (!links->settled)
                 settle(each);
         else
-                links->config.opened(each->driver, links->config.data);
+                inventory_driver_opened(links->config.inventory, each->driver);
 }
 
 static void driver_lost(Link *link, void *data)
@@ -62,15 +62,14 @@ static void driver_lost(Link *link, void *data)
 
         log_connection(config->forward ? G_LOG_LEVEL_INFO : G_LOG_LEVEL_WARNING, config->name, config->uri,
                        "the daemon of the driver %s was lost", each->driver->name);
-        config->lost(each->driver, link_close_reason(link), link_error(link), config->data);
+        inventory_driver_lost(config->inventory, each->driver, link_close_reason(link), link_error(link));
 }
 
 static void driver_renewed(Link *link, void *data)
 {
         const DriverLink *each = data;
-        const DriverLinksConfig *config = &each->owner->config;
 
-        config->renewed(config->data);
+        inventory_renewed(each->owner->config.inventory);
 }
 
 static void driver_failed(Link *link, const GError *error, void *data)
@@ -78,7 +77,7 @@ static void driver_failed(Link *link, const GError *error, void *data)
         DriverLink *each = data;
 
         link_log_failure(link);
-        each->owner->config.failed(each->driver, each->owner->config.data);
+        inventory_driver_failed(each->owner->config.inventory, each->driver);
         if (each->awaited)
                 settle(each);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "mirror/inventory.h"
 #include "virt/driver.h"
 #include "virt/events.h"
 #include "virt/identity.h"
@@ -20,13 +21,10 @@ typedef struct DriverLinksConfig {
         gboolean forward; /* as link_forward() */
         const Identity *identity;
         Events *events; /* these outlive the links, as @limits does */
+        Inventory
+                *inventory; /* the connection's, which is told what becomes of them; it outlives them, too */
         /* After driver_links_open(): each is open, or is not there. */
         void (*settled)(void *data);
-        /* After that, each time. */
-        void (*opened)(const Driver *driver, void *data);
-        void (*lost)(const Driver *driver, int reason, const GError *error, void *data);
-        void (*failed)(const Driver *driver, void *data); /* could not be opened */
-        void (*renewed)(void *data);                      /* after link_renew() */
         void *data;
 } DriverLinksConfig;
 
