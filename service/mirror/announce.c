@@ -49,14 +49,6 @@ struct Announcer {
 
 static void set_timer(Announcer *announcer);
 
-/* The number of the last pass that began. */
-static guint64 last_pass(const Announcer *announcer)
-{
-        const Sync *sync = announcer->emitter.sync;
-
-        return sync_passes(sync) + (sync_is_busy(sync) ? 1 : 0);
-}
-
 /* What a comparison came upon is told, or turned out to be an event's. */
 static void release(Announcer *announcer, Pending *pending)
 {
@@ -215,7 +207,7 @@ static gboolean is_found(const Announcer *announcer, const Answer *answer)
 /* Whether libvirt has told something since the question. */
 static gboolean is_old(const Announcer *announcer, const Step *step)
 {
-        return step->pending && step->pending->pass >= last_pass(announcer);
+        return step->pending && step->pending->pass >= sync_last_pass(announcer->emitter.sync);
 }
 
 /* A start takes as long as the host takes. A caller that waits for something else is not to wait for that. */
@@ -542,7 +534,7 @@ static Pending *note(Announcer *announcer, const Kind *kind, const char *uuid)
         }
 
         pending = pending_get(announcer->pending, kind, uuid);
-        pending->pass = last_pass(announcer);
+        pending->pass = sync_last_pass(announcer->emitter.sync);
         pending->outdated = pending->is_parked;
         /* It was gone, and something happens to it: whatever has that UUID now is another one. */
         if (pending->is_parked && !pending->parked.present)

@@ -463,7 +463,7 @@ void inventory_driver_opened(Inventory *inventory, const Driver *driver)
         begin_details(inventory, &details);
         tell_driver(inventory, "driver-opened", driver, &details);
         set_after_driver(inventory, TRUE);
-        inventory->driver_pass = sync_passes(inventory->sync) + (sync_is_busy(inventory->sync) ? 1 : 0);
+        inventory->driver_pass = sync_last_pass(inventory->sync);
         inventory_compare(inventory, NULL, NULL);
 }
 

@@ -734,6 +734,12 @@ gboolean sync_is_busy(const Sync *sync)
         return sync->pass != NULL;
 }
 
+guint64 sync_last_pass(const Sync *sync)
+{
+        ASSERT_MAIN();
+        return sync->passes + (sync->pass ? 1 : 0);
+}
+
 gboolean sync_is_filled(const Sync *sync)
 {
         ASSERT_MAIN();

@@ -82,6 +82,9 @@ void sync_forget(Sync *sync);
 /* Whether a pass is under way. */
 gboolean sync_is_busy(const Sync *sync);
 
+/* The number of the last pass that began; sync_passes() is that of the last one that is over. */
+guint64 sync_last_pass(const Sync *sync);
+
 /* Whether everything was listed at least once. */
 gboolean sync_is_filled(const Sync *sync);
 

@@ -91,9 +91,9 @@ void sync_add_system(Sync *sync, const char *uuid)
 {
 }
 
-gboolean sync_is_busy(const Sync *sync)
+guint64 sync_last_pass(const Sync *sync)
 {
-        return asking;
+        return rounds + (asking ? 1 : 0);
 }
 
 guint64 sync_passes(const Sync *sync)
