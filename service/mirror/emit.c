@@ -14,6 +14,7 @@
 #include "mirror/marshal.h"
 #include "virt/event_details.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
@@ -24,12 +25,12 @@
 void emit_properties(Bus *bus, const Kind *kind, const char *path, const PackedValue *changed)
 {
         sd_bus_message *message = bus_new_signal(bus, path, INTERFACE_PROPERTIES, "PropertiesChanged");
-        int r = message ? sd_bus_message_append_basic(message, 's', kind->native->name) : 0;
+        int r = message ? sd_bus_message_append_basic(message, 's', kind->native->name) : -ENOMEM;
 
         ASSERT_MAIN();
-        if (message && r >= 0)
+        if (r >= 0)
                 r = packed_value_append(message, changed);
-        if (message && r >= 0)
+        if (r >= 0)
                 r = sd_bus_message_append(message, "as", 0);
         bus_send(bus, message, SHORT_BYTES + changed->wire, r);
 }
