@@ -1,53 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* When everything is compared with libvirt, second by second: a clock of the test's own. */
+/* When everything is compared with libvirt. */
 
+#include "fake-seconds.h"
 #include "mirror/comparison_schedule.h"
 
 #include <string.h>
 
-static struct {
-        unsigned due, every; /* every 0: free */
-        GSourceFunc func;
-        void *data;
-} timers[8];
-static unsigned now;
 static GString *called;
-
-/* In the place of GLib's. */
-guint g_timeout_add_seconds(guint interval, GSourceFunc func, gpointer data)
-{
-        for (guint i = 0; i < G_N_ELEMENTS(timers); i++)
-                if (timers[i].every == 0) {
-                        timers[i].due = now + interval;
-                        timers[i].every = interval;
-                        timers[i].func = func;
-                        timers[i].data = data;
-                        return i + 1;
-                }
-        g_assert_not_reached();
-}
-
-gboolean g_source_remove(guint tag)
-{
-        g_assert_cmpuint(timers[tag - 1].every, >, 0);
-        timers[tag - 1].every = 0;
-        return TRUE;
-}
-
-static void let_pass(unsigned seconds)
-{
-        while (seconds-- > 0) {
-                now++;
-                for (gsize i = 0; i < G_N_ELEMENTS(timers); i++) {
-                        if (timers[i].every == 0 || timers[i].due > now)
-                                continue;
-                        timers[i].due += timers[i].every;
-                        if (!timers[i].func(timers[i].data))
-                                timers[i].every = 0;
-                }
-        }
-}
 
 static void compare(void *data)
 {

@@ -1,49 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Noticing that libvirt does not tell, second by second: a clock of the test's own. */
+/* Noticing that libvirt does not tell. */
 
+#include "fake-seconds.h"
 #include "mirror/hearing.h"
 
-static struct {
-        unsigned due; /* 0: free */
-        GSourceFunc func;
-        void *data;
-} timers[8];
-static unsigned now;
 static GString *called;
-
-/* In the place of GLib's. */
-guint g_timeout_add_seconds(guint interval, GSourceFunc func, gpointer data)
-{
-        for (guint i = 0; i < G_N_ELEMENTS(timers); i++)
-                if (timers[i].due == 0) {
-                        timers[i].due = now + interval;
-                        timers[i].func = func;
-                        timers[i].data = data;
-                        return i + 1;
-                }
-        g_assert_not_reached();
-}
-
-gboolean g_source_remove(guint tag)
-{
-        g_assert_cmpuint(timers[tag - 1].due, >, 0);
-        timers[tag - 1].due = 0;
-        return TRUE;
-}
-
-static void let_pass(unsigned seconds)
-{
-        while (seconds-- > 0) {
-                now++;
-                for (gsize i = 0; i < G_N_ELEMENTS(timers); i++) {
-                        if (timers[i].due == 0 || timers[i].due > now)
-                                continue;
-                        timers[i].due = 0;
-                        g_assert_false(timers[i].func(timers[i].data));
-                }
-        }
-}
 
 static void on_deaf(const Kind *kind, void *data)
 {
@@ -60,8 +22,7 @@ static Hearing *set_up(void)
 static void tear_down(Hearing *hearing)
 {
         hearing_free(hearing);
-        for (gsize i = 0; i < G_N_ELEMENTS(timers); i++)
-                g_assert_cmpuint(timers[i].due, ==, 0);
+        g_assert_false(is_any_timer_left());
         g_string_free(called, TRUE);
 }
 
